@@ -1,6 +1,6 @@
 /*
- * An arena: memory that lives and dies together, e.g. one decoded message. Holds memory only, no clean-up
- * hooks. Not thread-safe; an arena may be handed from one thread to another as a whole.
+ * An arena: memory that lives and dies together, e.g. one decoded message. Holds memory only, no
+ * clean-up hooks. Not thread-safe; an arena may be handed from one thread to another as a whole.
  */
 #pragma once
 
@@ -11,14 +11,15 @@
 struct arena; /* opaque */
 
 /**
- * Makes an empty arena whose blocks start at @first_block_bytes (0: a small default) and grow by doubling.
- * No memory is taken before the first allocation. The caller owns it.
+ * Makes an empty arena whose blocks start at @first_block_bytes (0: a small default) and grow by
+ * doubling. No memory is taken before the first allocation. The caller owns it.
  */
 struct arena *arena_new(size_t first_block_bytes);
 void arena_free(struct arena *arena); /* NULL is fine */
 DEFINE_AUTO(arena, struct arena *, arena_free)
 
-/** Zeroed, 16-byte aligned memory; lives as long as the arena. Never fails; aborts when memory is out. */
+/** Zeroed, 16-byte aligned memory; lives as long as the arena. Never fails; aborts when memory is
+ * out. */
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_calloc(struct arena *arena, size_t count, size_t size);
 char *arena_strdup(struct arena *arena, const char *text); /* NULL gives NULL */

@@ -1,6 +1,7 @@
 /*
- * Functions whose safe use nobody can check at a glance; using one is a compile error (git's banned.h).
- * Included last by base.h. Library headers that need one of them must be included before base.h.
+ * Functions whose safe use nobody can check at a glance; using one is a compile error (git's
+ * banned.h). Included last by base.h. Library headers that need one of them must be included before
+ * base.h.
  */
 #pragma once
 
@@ -38,4 +39,5 @@
 #define localtime(...) BANNED(localtime)
 #undef gmtime
 #define gmtime(...) BANNED(gmtime)
-/* signal() is banned by tools/check-banned: the word is too common in library headers for a macro. */
+/* signal() is banned by tools/check-banned: the word is too common in library headers for a macro.
+ */

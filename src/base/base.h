@@ -1,9 +1,11 @@
 /*
- * The words every room speaks: ownership macros, allocation, assertions, and the small base headers.
- * Include this one header; it brings errors, numbers and strings with it. Knows nothing of Kubernetes.
+ * The words every room speaks: ownership macros, allocation, assertions, and the small base
+ * headers. Include this one header; it brings errors, numbers and strings with it. Knows nothing of
+ * Kubernetes.
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,11 +23,13 @@
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format_index, first_arg) __attribute__((format(printf, format_index, first_arg)))
+#define PRINTF_LIKE(format_index, first_arg)                                                       \
+    __attribute__((format(printf, format_index, first_arg)))
 #define UNUSED __attribute__((unused))
 #define NORETURN __attribute__((noreturn))
 
-/** Declares a local that is released on every way out of its block: AUTO(arena) struct arena *a = …; */
+/** Declares a local that is released on every way out of its block: AUTO(arena) struct arena *a =
+ * …; */
 #define AUTO(name) __attribute__((cleanup(auto_release_##name)))
 
 /** Defines what AUTO(name) does: calls @release(value) unless the value is NULL. */
@@ -49,7 +53,8 @@
 #define CONTAINER_OF(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/** Always on, for programmer errors only, free of side effects. Aborts with the expression's text. */
+/** Always on, for programmer errors only, free of side effects. Aborts with the expression's text.
+ */
 #define ASSERT(expr) ((expr) ? (void)0 : base_assert_failed(#expr, __FILE__, __LINE__))
 
 #ifdef NDEBUG
@@ -60,19 +65,21 @@
 
 NORETURN void base_assert_failed(const char *expr, const char *file, int line);
 
-/** Ends the process with a message on standard error; for exhausted memory and broken invariants. */
+/** Ends the process with a message on standard error; for exhausted memory and broken invariants.
+ */
 NORETURN void base_die(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /*
- * Allocation that never returns NULL: running out of memory ends the process (STYLE §2.4: containers
- * outlive the agent). Sizes from outside must pass through a capped buffer or arena instead.
- * All results are owned by the caller and released with free().
+ * Allocation that never returns NULL: running out of memory ends the process (STYLE §2.4:
+ * containers outlive the agent). Sizes from outside must pass through a capped buffer or arena
+ * instead. All results are owned by the caller and released with free().
  */
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *memory, size_t size);
 char *xstrdup(const char *text);                  /* NULL gives NULL */
 char *xstrndup(const char *text, size_t max_len); /* copies at most @max_len bytes, terminates */
 char *xasprintf(const char *format, ...) PRINTF_LIKE(1, 2);
+char *xvasprintf(const char *format, va_list args) PRINTF_LIKE(1, 0);
 
 /** AUTO(free): for locals from the functions above. */
 static inline UNUSED void auto_release_free(void *pointer_to_memory)

@@ -1,6 +1,6 @@
 /*
- * A growable byte buffer with a maximum that is given at creation and has no default. The content is always
- * followed by a NUL that is not counted. Not thread-safe.
+ * A growable byte buffer with a maximum that is given at creation and has no default. The content
+ * is always followed by a NUL that is not counted. Not thread-safe.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ struct buf {
     bool overflowed; /* an append did not fit and was dropped whole; sticky until buf_clear() */
 };
 
-/** An empty buffer in the caller's memory that will hold at most @max_len bytes. Takes no memory yet. */
+/** An empty buffer in the caller's memory that will hold at most @max_len bytes. Takes no memory
+ * yet. */
 void buf_init(struct buf *buf, size_t max_len);
 /** Releases the memory; the buffer may be initialised again. A zeroed struct is fine. */
 void buf_done(struct buf *buf);
@@ -29,8 +30,9 @@ static inline UNUSED void auto_release_buf(struct buf *buf)
 }
 
 /*
- * Appending. What does not fit leaves the content as it was and sets `overflowed`, so that a series of
- * appends is checked once at its end with buf_error().
+ * Appending. What does not fit leaves the content as it was and sets `overflowed`; later appends
+ * are dropped as well, so that the content stays a prefix of what was meant. A series of appends is
+ * checked once at its end with buf_error().
  */
 void buf_add(struct buf *buf, const void *bytes, size_t len);
 void buf_add_text(struct buf *buf, const char *text);

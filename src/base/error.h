@@ -37,13 +37,16 @@ struct error {
 /** Makes an error. Never fails. */
 struct error *error_new(enum error_code code, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/** Makes an error from errno value @os_errno; the text of the errno is appended: "<format>: No such …". */
+/** Makes an error from errno value @os_errno; the text of the errno is appended: "<format>: No such
+ * …". */
 struct error *error_from_errno(int os_errno, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/** Prefixes the message of @err_owned with "<format>: " and returns the same object. NULL stays NULL. */
+/** Prefixes the message of @err_owned with "<format>: " and returns the same object. NULL stays
+ * NULL. */
 struct error *error_wrap(struct error *err_owned, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/** Sets the reason token (static string, borrowed for ever) and returns @err_owned. NULL stays NULL. */
+/** Sets the reason token (static string, borrowed for ever) and returns @err_owned. NULL stays
+ * NULL. */
 struct error *error_with_reason(struct error *err_owned, const char *reason);
 
 /** A deep copy, owned by the caller; NULL gives NULL. */

@@ -1,6 +1,7 @@
 /*
- * The house's door to Debian's uthash and utlist. Include it from .c files only (library macros do not leak
- * through doors), or from headers that embed a UT_hash_handle. Keyed hash: outside data cannot choose buckets.
+ * The house's door to Debian's uthash and utlist. Include it from .c files only (library macros do
+ * not leak through doors), or from headers that embed a UT_hash_handle. Keyed hash: outside data
+ * cannot choose buckets.
  */
 #pragma once
 

@@ -1,13 +1,18 @@
 /*
- * klog text lines:  I0828 10:15:02.000123   48211 worker.c:214] "Container started" pod="default/web-0"
- * Messages are constants; everything variable is a key, lowerCamelCase and Kubernetes' own. Any thread; a line
- * is one write(). base/ and wire/ do not log.
+ * klog text lines:  I0828 10:15:02.000123   48211 worker.c:214] "Container started"
+ * pod="default/web-0" Messages are constants; everything variable is a key, lowerCamelCase and
+ * Kubernetes' own. Any thread; a line is one write(). base/ and wire/ do not log.
  */
 #pragma once
 
 #include "base/base.h"
 
-enum log_severity { LOG_SEVERITY_INFO, LOG_SEVERITY_WARNING, LOG_SEVERITY_ERROR, LOG_SEVERITY_FATAL };
+enum log_severity {
+    LOG_SEVERITY_INFO,
+    LOG_SEVERITY_WARNING,
+    LOG_SEVERITY_ERROR,
+    LOG_SEVERITY_FATAL
+};
 
 /** One key=value. Made by the LOG_* macros below. */
 struct log_field {
@@ -18,16 +23,17 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_STR(name, value) ((struct log_field){.key = (name), .kind = LOG_FIELD_TEXT, .text = (value)})
+#define LOG_STR(name, value)                                                                       \
+    ((struct log_field){.key = (name), .kind = LOG_FIELD_TEXT, .text = (value)})
 #define LOG_INT(name, value)                                                                       \
     ((struct log_field){.key = (name), .kind = LOG_FIELD_INT, .number = (int64_t)(value)})
 #define LOG_BOOL(name, value)                                                                      \
     ((struct log_field){.key = (name), .kind = LOG_FIELD_BOOL, .number = (value) ? 1 : 0})
 #define LOG_POD(ns, pod_name)                                                                      \
-    ((struct log_field){                                                                           \
-        .key = "pod", .kind = LOG_FIELD_POD, .text = (pod_name), .namespace = (ns)})
+    ((struct log_field){.key = "pod", .kind = LOG_FIELD_POD, .text = (pod_name), .namespace = (ns)})
 #define LOG_ERR(err)                                                                               \
-    ((struct log_field){.key = "err", .kind = LOG_FIELD_TEXT, .text = (err) ? (err)->message : NULL})
+    ((struct log_field){                                                                           \
+        .key = "err", .kind = LOG_FIELD_TEXT, .text = (err) ? (err)->message : NULL})
 
 #define LOG_FIELDS_(...) ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
 #define log_info(message, ...)                                                                     \

@@ -1,12 +1,13 @@
 /*
- * Numbers from outside: arithmetic that reports overflow, saturating forms for durations and counters,
- * checked narrowing, whole-string parsing with a range. Pure. Any thread.
+ * Numbers from outside: arithmetic that reports overflow, saturating forms for durations and
+ * counters, checked narrowing, whole-string parsing with a range. Pure. Any thread.
  */
 #pragma once
 
 #include "base/base.h"
 
-/* Each stores the sum/product in @ret and returns true, or returns false on overflow and stores nothing. */
+/* Each stores the sum/product in @ret and returns true, or returns false on overflow and stores
+ * nothing. */
 MUST_CHECK bool add_size(size_t a, size_t b, size_t *ret);
 MUST_CHECK bool mul_size(size_t a, size_t b, size_t *ret);
 MUST_CHECK bool add_i64(int64_t a, int64_t b, int64_t *ret);
@@ -43,8 +44,8 @@ MUST_CHECK bool to_u32_checked(int64_t value, uint32_t *ret);
 MUST_CHECK bool to_i32_checked(int64_t value, int32_t *ret);
 
 /**
- * Parses all of @text as a decimal integer (optional leading '-', no blanks, no '+') within [@low, @high].
- * False when it is not one or out of range; @ret is untouched then.
+ * Parses all of @text as a decimal integer (optional leading '-', no blanks, no '+') within [@low,
+ * @high]. False when it is not one or out of range; @ret is untouched then.
  */
 MUST_CHECK bool parse_i64(const char *text, int64_t low, int64_t high, int64_t *ret);
 MUST_CHECK bool parse_u64(const char *text, uint64_t *ret);

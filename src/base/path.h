@@ -9,7 +9,8 @@
 char *path_join(const char *first, const char *second);
 /** Several parts, ended by NULL. Owned. */
 char *path_join_all(const char *first, ...) __attribute__((sentinel));
-/** Removes double and trailing slashes, "." and ".." elements, as Go's path.Clean; "" → ".". Owned. */
+/** Removes double and trailing slashes, "." and ".." elements, as Go's path.Clean; "" → ".". Owned.
+ */
 char *path_clean(const char *path);
 /** The part after the last slash; borrowed from @path. */
 const char *path_base(const char *path);

@@ -1,5 +1,6 @@
 /*
- * Text from outside: a pointer with a length, until proven otherwise. Borrowed, never owned. Any thread.
+ * Text from outside: a pointer with a length, until proven otherwise. Borrowed, never owned. Any
+ * thread.
  */
 #pragma once
 
@@ -35,9 +36,9 @@ bool text_has_suffix(const char *text, const char *suffix);
 struct str str_trim(struct str text);
 
 /**
- * Takes the text before the next @separator off the front of @rest into @ret; the last piece ends at the
- * end of the text. False when nothing is left (the piece after a final separator is an empty one).
- * Start with *rest = the whole text; afterwards rest->ptr is NULL.
+ * Takes the text before the next @separator off the front of @rest into @ret; the last piece ends
+ * at the end of the text. False when nothing is left (the piece after a final separator is an empty
+ * one). Start with *rest = the whole text; afterwards rest->ptr is NULL.
  */
 bool str_split_next(struct str *rest, char separator, struct str *ret);
 

@@ -1,0 +1,380 @@
+#include "agent.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "cri/cri_handshake.h"
+#include "cri/cri_runtime.h"
+#include "journal/journal.h"
+#include "loop/signal.h"
+#include "loop/watchdog.h"
+#include "node/facts.h"
+#include "pod/file_source.h"
+#include "pod/pods.h"
+#include "server/local_server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define WORKER_THREADS 4
+#define WORKER_END_LIMIT_NS (2 * NS_PER_SEC)
+#define AUDIT_PERIOD_NS (60 * NS_PER_SEC) /* DESIGN §4 */
+#define WATCHDOG_LIMIT_NS (120 * NS_PER_SEC)
+#define PARALLEL_STARTS 16
+#define POD_LOGS_DIR_MODE 0750 /* spec runtime.md §9.1 */
+#define CONTAINER_LINKS_DIR "/var/log/containers"
+#define CONTAINER_LINKS_MODE 0755
+#define ETC_HOSTS "/etc/hosts"
+
+struct agent {
+    const struct config *config;
+    struct arena *arena; /* facts that live as long as the process */
+    struct loop *loop;
+    struct loop_signals *signals;
+    struct work_pool *pool;
+    struct watchdog *watchdog;
+    struct cri_runtime *runtime;
+    struct cgroup_tree *cgroups;
+    struct volume_manager *volumes;
+    struct pull_queue *pulls;
+    struct journal *backoffs;
+    struct pods_journal pods_journal; /* how the pods reach it */
+    struct node_facts facts;
+    struct pods *pods;
+    struct file_source *source;
+    struct local_server *server;
+
+    const char *runtime_name, *runtime_version; /* from the handshake; in the arena */
+    enum cri_cgroup_driver runtime_driver;
+    bool connected;
+    struct error *connect_err;
+};
+
+/* --- start-up: the machine ------------------------------------------------------------------------------------------ */
+
+static struct error *check_machine(const struct config *config)
+{
+    if (geteuid() != 0)
+        return error_new(ERROR_PERMISSION_DENIED,
+                         "cubelet must run as root: it mounts volumes and writes cgroups (running "
+                         "as uid %d)",
+                         (int)geteuid());
+    struct config_host host = {.cgroup_v1 = node_has_cgroup_v1()};
+    return config_check_host(config, &host);
+}
+
+/* Like the kubelet, the agent asks the kernel to end it last; a container without that right goes on without. */
+static void set_oom_score(const struct config *config)
+{
+    AUTO(free) char *score = xasprintf("%d", config->oom_score_adj);
+    AUTO(error)
+    struct error *err = fd_write_control_file("/proc/self/oom_score_adj", str_from(score));
+    if (err)
+        log_warning("Could not set the agent's own oom_score_adj", LOG_INT("value", config->oom_score_adj),
+                    LOG_ERR(err));
+}
+
+static struct error *make_folders(const struct config *config)
+{
+    struct error *err = volume_root_prepare_blocking(config->root_dir);
+    if (!err)
+        err = fd_mkdir_all(config->pod_logs_dir, POD_LOGS_DIR_MODE);
+    if (!err)
+        err = fd_mkdir_all(CONTAINER_LINKS_DIR, CONTAINER_LINKS_MODE);
+    return error_wrap(err, "preparing folders");
+}
+
+/* --- start-up: the runtime --------------------------------------------------------------------------------------------- */
+
+static void on_handshake(void *ctx, const struct cri_handshake *handshake, struct error *err_owned)
+{
+    struct agent *agent = ctx;
+    agent->connected = true;
+    agent->connect_err = err_owned;
+    if (!err_owned) {
+        agent->runtime_name = arena_strdup(agent->arena, handshake->runtime_name);
+        agent->runtime_version = arena_strdup(agent->arena, handshake->runtime_version);
+        agent->runtime_driver = handshake->cgroup_driver;
+    }
+    loop_stop(agent->loop);
+}
+
+static struct error *connect_runtime(struct agent *agent)
+{
+    const struct config *config = agent->config;
+    struct cri_runtime_options options = {.runtime_endpoint = config->runtime_endpoint,
+                                          .image_endpoint = config->image_endpoint,
+                                          .request_timeout_ns = config->runtime_request_timeout_ns};
+    struct error *err = cri_runtime_new(agent->loop, &options, &agent->runtime);
+    if (err)
+        return error_wrap(err, "containerRuntimeEndpoint \"%s\"", config->runtime_endpoint);
+    struct cri_connect_options connect = {.runtime_endpoint = config->runtime_endpoint,
+                                          .image_endpoint = config->image_endpoint};
+    struct cri_connect *attempt = cri_connect_start(
+        agent->loop, cri_runtime_as_pod_runtime(agent->runtime), &connect, on_handshake, agent);
+    loop_run(agent->loop);
+    if (!agent->connected) { /* a signal came first */
+        cri_connect_cancel(attempt);
+        return error_new(ERROR_CANCELLED, "stopped before the container runtime answered");
+    }
+    if (agent->connect_err)
+        return error_wrap(TAKE(agent->connect_err),
+                          "the container runtime does not answer (is it running? "
+                          "containerRuntimeEndpoint or --container-runtime-endpoint names another)");
+    log_info("Connected to the container runtime", LOG_STR("runtimeName", agent->runtime_name),
+             LOG_STR("runtimeVersion", agent->runtime_version));
+    return NULL;
+}
+
+/* --- start-up: the node ------------------------------------------------------------------------------------------------- */
+
+static bool wants_systemd_driver(const struct agent *agent)
+{
+    if (agent->runtime_driver == CRI_CGROUP_DRIVER_UNSAID)
+        return agent->config->cgroup_driver == CONFIG_CGROUP_DRIVER_SYSTEMD;
+    return agent->runtime_driver == CRI_CGROUP_DRIVER_SYSTEMD;
+}
+
+static struct error *set_up_cgroups(struct agent *agent)
+{
+    const struct config *config = agent->config;
+    struct cgroup_options options = {
+        .driver = wants_systemd_driver(agent) ? CGROUP_DRIVER_SYSTEMD : CGROUP_DRIVER_CGROUPFS,
+        .mount_root = "/sys/fs/cgroup",
+        .cgroup_root = config->cgroup_root,
+        .cgroups_per_qos = config->cgroups_per_qos,
+        .cpu_cfs_quota = config->cpu_cfs_quota,
+        .cpu_cfs_period_us = config->cpu_cfs_quota_period_us,
+        .pids_limit = config->pod_pids_limit};
+    return cgroup_tree_new(&options, &agent->cgroups);
+}
+
+/* kubepods is limited to what is not reserved; eviction thresholds are not subtracted here (spec resources.md §2.10). */
+static struct error *limit_node(struct agent *agent)
+{
+    struct cgroup_node_limits limits = {.memory_bytes = agent->facts.memory_capacity_bytes,
+                                        .cpu_millis = agent->facts.cpu_capacity_millis,
+                                        .pids = node_max_pids()};
+    if (agent->config->enforce_node_allocatable & CONFIG_ENFORCE_PODS)
+        node_subtract_reserved(agent->config, &limits);
+    struct error *err = cgroup_setup_node(agent->cgroups, &limits);
+    if (err && text_eq(err->reason, "FailedNodeAllocatableEnforcement")) {
+        log_warning("Could not limit pods to the node's allocatable resources", LOG_ERR(err));
+        error_ignore(err, "the tiers exist, so pods can run");
+        return NULL;
+    }
+    return error_wrap(err, "setting up cgroups");
+}
+
+static struct error *set_up_node(struct agent *agent)
+{
+    const struct config *config = agent->config;
+    const char *name = NULL;
+    struct error *err = set_up_cgroups(agent);
+    if (!err)
+        err = node_name_of(config, agent->arena, &name);
+    if (!err)
+        err = make_folders(config);
+    if (!err)
+        err = node_facts_read(config, agent->cgroups, wants_systemd_driver(agent), name,
+                              agent->arena, &agent->facts);
+    return err ? err : limit_node(agent);
+}
+
+/* --- the journal, as the pods see it -------------------------------------------------------------------------------------- */
+
+/* A value is "<wait ns> <restarted at ns>" in decimal. */
+static void note_backoff(struct pods_journal *self, const char *key, int64_t wait_ns,
+                         int64_t restarted_ns)
+{
+    struct agent *agent = CONTAINER_OF(self, struct agent, pods_journal);
+    if (wait_ns == 0) {
+        journal_remove(agent->backoffs, key);
+        return;
+    }
+    AUTO(free) char *value = xasprintf("%lld %lld", (long long)wait_ns, (long long)restarted_ns);
+    journal_put(agent->backoffs, key, str_from(value));
+}
+
+struct load {
+    void (*each)(void *ctx, const char *key, int64_t wait_ns, int64_t restarted_ns);
+    void *ctx;
+};
+
+static void load_one(void *ctx, const char *key, struct str value)
+{
+    const struct load *load = ctx;
+    struct str wait, restarted;
+    int64_t wait_ns, restarted_ns;
+    if (!str_split_next(&value, ' ', &wait) || !str_split_next(&value, ' ', &restarted))
+        return;
+    AUTO(free) char *wait_text = str_dup(wait);
+    AUTO(free) char *restarted_text = str_dup(restarted);
+    if (parse_i64(wait_text, 0, INT64_MAX, &wait_ns) &&
+        parse_i64(restarted_text, 0, INT64_MAX, &restarted_ns))
+        load->each(load->ctx, key, wait_ns, restarted_ns);
+}
+
+static void load_backoffs(struct pods_journal *self,
+                          void (*each)(void *ctx, const char *key, int64_t wait_ns,
+                                       int64_t restarted_ns),
+                          void *ctx)
+{
+    const struct agent *agent = CONTAINER_OF(self, struct agent, pods_journal);
+    struct load load = {.each = each, .ctx = ctx};
+    journal_visit(agent->backoffs, load_one, &load);
+}
+
+static const struct pods_journal_vtable pods_journal_vtable = {.note_backoff = note_backoff,
+                                                               .load_backoffs = load_backoffs};
+
+/* --- start-up: pods ---------------------------------------------------------------------------------------------------------- */
+
+static void on_static_pods(void *ctx, struct pod_object *const *objects, size_t count)
+{
+    struct agent *agent = ctx;
+    pods_set_desired(agent->pods, objects, count);
+}
+
+static struct error *set_up_pods(struct agent *agent)
+{
+    const struct config *config = agent->config;
+    AUTO(free) char *journal_dir = xasprintf("%s/journal", config->root_dir);
+    struct error *err = journal_open_blocking(agent->loop, agent->pool, journal_dir, "backoff",
+                                              &agent->backoffs);
+    if (err)
+        return err;
+    agent->pods_journal.vtable = &pods_journal_vtable;
+
+    struct volume_options volumes = {
+        .root_dir = config->root_dir,
+        .tmpfs_noswap = volume_detect_tmpfs_noswap_blocking(config->root_dir),
+        .allocatable_memory_bytes = agent->facts.allocatable_memory_bytes};
+    agent->volumes = volume_manager_new(agent->loop, agent->pool, &volumes);
+    size_t parallel = config->has_max_parallel_image_pulls && config->max_parallel_image_pulls > 0
+                          ? (size_t)config->max_parallel_image_pulls
+                          : 0;
+    struct pull_queue_options pulls = {.max_parallel = config->serialize_image_pulls ? 1 : parallel,
+                                       .qps = config->registry_pull_qps,
+                                       .burst = config->registry_burst};
+    agent->pulls = pull_queue_new(&pulls);
+
+    struct pods_environment environment = {
+        .loop = agent->loop,
+        .pool = agent->pool,
+        .runtime = cri_runtime_as_pod_runtime(agent->runtime),
+        .volumes = agent->volumes,
+        .cgroups = agent->cgroups,
+        .pulls = agent->pulls,
+        .node = &agent->facts,
+        .runtime_name = agent->runtime_name,
+        .resolv_conf = config->resolv_conf,
+        .etc_hosts = ETC_HOSTS,
+        .container_links = CONTAINER_LINKS_DIR,
+        .backoff_max_ns = config->crash_loop_max_ns,
+        .max_dead_per_container = config->maximum_dead_containers_per_container,
+        .audit_period_ns = AUDIT_PERIOD_NS,
+        .max_parallel_starts = PARALLEL_STARTS,
+        .host_ips = agent->facts.node_ips,
+        .journal = &agent->pods_journal};
+    agent->pods = pods_new(&environment);
+    return NULL;
+}
+
+static void start_pods(struct agent *agent)
+{
+    const struct config *config = agent->config;
+    pods_start(agent->pods);
+    if (config->static_pod_path[0] == '\0') {
+        log_info("No staticPodPath is configured, so there are no pods to run");
+        pods_set_desired(agent->pods, NULL, 0);
+        return;
+    }
+    struct file_source_options source = {.path = config->static_pod_path,
+                                         .node_name = agent->facts.node_name,
+                                         .resync_ns = config->file_check_frequency_ns};
+    agent->source = file_source_new(agent->loop, agent->pool, &source, on_static_pods, agent);
+}
+
+static struct error *start_server(struct agent *agent)
+{
+    struct local_server_options options = {.socket_path = agent->config->local_socket_path,
+                                           .node_name = agent->facts.node_name,
+                                           .version = CONFIG_VERSION,
+                                           .runtime_name = agent->runtime_name,
+                                           .runtime_version = agent->runtime_version,
+                                           .started_wall_ns = time_wall_ns(),
+                                           .pod_logs_dir = agent->config->pod_logs_dir};
+    return local_server_new(agent->loop, agent->pool, agent->pods, agent->source, &options,
+                            &agent->server);
+}
+
+/* --- the whole -------------------------------------------------------------------------------------------------------------- */
+
+static void on_signal(void *ctx, int number)
+{
+    struct agent *agent = ctx;
+    log_info("Stopping; containers go on running", LOG_INT("signal", number));
+    loop_stop(agent->loop);
+}
+
+static struct error *start(struct agent *agent)
+{
+    static const int stop_signals[] = {SIGTERM, SIGINT, 0};
+    struct error *err = check_machine(agent->config);
+    if (!err)
+        err = loop_new(&agent->loop);
+    if (!err)
+        err = loop_signals_new(agent->loop, stop_signals, on_signal, agent, &agent->signals);
+    if (err)
+        return err;
+    agent->pool = work_pool_new(agent->loop, WORKER_THREADS);
+    set_oom_score(agent->config);
+    err = connect_runtime(agent);
+    if (!err)
+        err = set_up_node(agent);
+    if (!err)
+        err = set_up_pods(agent);
+    if (!err)
+        err = start_server(agent);
+    if (err)
+        return err;
+    start_pods(agent);
+    agent->watchdog = watchdog_new(agent->loop, WATCHDOG_LIMIT_NS);
+    return NULL;
+}
+
+/* From the top down; everything tolerates that start() gave up half-way. */
+static void stop(struct agent *agent)
+{
+    watchdog_free(agent->watchdog);
+    local_server_free(agent->server);
+    file_source_free(agent->source);
+    pods_free(agent->pods);
+    volume_manager_free(agent->volumes);
+    pull_queue_free(agent->pulls);
+    journal_close(agent->backoffs);
+    cri_runtime_free(agent->runtime);
+    cgroup_tree_free(agent->cgroups);
+    if (agent->pool)
+        work_pool_free(agent->pool, WORKER_END_LIMIT_NS);
+    loop_signals_free(agent->signals);
+    if (agent->loop)
+        loop_free(agent->loop);
+    error_free(agent->connect_err);
+    arena_free(agent->arena);
+}
+
+struct error *agent_run(const struct config *config)
+{
+    struct agent agent = {.config = config, .arena = arena_new(0)};
+    struct error *err = start(&agent);
+    if (!err) {
+        log_info("cubelet is running", LOG_STR("nodeName", agent.facts.node_name),
+                 LOG_STR("version", CONFIG_VERSION));
+        loop_run(agent.loop);
+    }
+    stop(&agent);
+    return err;
+}

@@ -1,0 +1,244 @@
+/* From a message to JSON or YAML, by the one writer both have. */
+#include "kube/codec_internal.h"
+
+#include "kube/codec_base64.h"
+#include "wire/json.h"
+#include "wire/yaml.h"
+
+#include "base/time.h"
+
+#include <math.h>
+
+#include "intstr.pb-c.h"
+#include "meta.pb-c.h"
+#include "quantity.pb-c.h"
+
+static void encode_message(struct doc_writer *writer, const ProtobufCMessage *message);
+
+static void encode_bytes(struct doc_writer *writer, const ProtobufCBinaryData *bytes)
+{
+    AUTO(free) char *text = base64_encode(bytes->data, bytes->len);
+    doc_write_text(writer, text);
+}
+
+static void encode_real(struct doc_writer *writer, double real)
+{
+    char text[DOC_REAL_SIZE];
+    /* JSON has no word for the others. */
+    writer->ops->literal(writer, isfinite(real) ? doc_format_real(real, text) : "null");
+}
+
+static void encode_element(struct doc_writer *writer, const void *element,
+                           enum codec_storage storage)
+{
+    union {
+        int32_t i32;
+        uint32_t u32;
+        int64_t i64;
+        uint64_t u64;
+        float single;
+        double real;
+        protobuf_c_boolean boolean;
+        ProtobufCBinaryData bytes;
+        const char *text;
+        const ProtobufCMessage *message;
+    } value;
+    memcpy(&value, element, codec_storage_size(storage));
+    switch (storage) {
+    case CODEC_STORE_I32:
+        doc_write_integer(writer, value.i32);
+        break;
+    case CODEC_STORE_U32:
+        doc_write_unsigned(writer, value.u32);
+        break;
+    case CODEC_STORE_I64:
+        doc_write_integer(writer, value.i64);
+        break;
+    case CODEC_STORE_U64:
+        doc_write_unsigned(writer, value.u64);
+        break;
+    case CODEC_STORE_FLOAT:
+        encode_real(writer, (double)value.single);
+        break;
+    case CODEC_STORE_DOUBLE:
+        encode_real(writer, value.real);
+        break;
+    case CODEC_STORE_BOOL:
+        doc_write_bool(writer, value.boolean != 0);
+        break;
+    case CODEC_STORE_TEXT:
+        doc_write_text(writer, value.text ? value.text : "");
+        break;
+    case CODEC_STORE_BYTES:
+        encode_bytes(writer, &value.bytes);
+        break;
+    case CODEC_STORE_MESSAGE:
+        if (value.message)
+            encode_message(writer, value.message);
+        else
+            writer->ops->literal(writer, "null");
+        break;
+    }
+}
+
+static void encode_list(struct doc_writer *writer, const ProtobufCMessage *message,
+                        const ProtobufCFieldDescriptor *field)
+{
+    enum codec_storage storage = codec_storage_of(field);
+    size_t count = codec_count(message, field);
+    writer->ops->begin_array(writer);
+    for (size_t i = 0; i < count; i++)
+        encode_element(writer, codec_element(message, field, i), storage);
+    writer->ops->end_array(writer);
+}
+
+static void encode_map(struct doc_writer *writer, const ProtobufCMessage *message,
+                       const ProtobufCFieldDescriptor *field)
+{
+    AUTO(free) ProtobufCMessage **owned = NULL;
+    ProtobufCMessage **sorted = codec_map_sorted(message, field, &owned);
+    const ProtobufCMessageDescriptor *entry = field->descriptor;
+    const ProtobufCFieldDescriptor *value = &entry->fields[1];
+    size_t count = codec_count(message, field);
+    writer->ops->begin_object(writer);
+    for (size_t i = 0; i < count; i++) {
+        doc_write_key(writer, codec_map_key(sorted[i]));
+        encode_element(writer, codec_member(sorted[i], value), codec_storage_of(value));
+    }
+    writer->ops->end_object(writer);
+}
+
+static void encode_fields(struct doc_writer *writer, const ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *type = message->descriptor;
+    char name[FIELD_NAME_SIZE];
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->fields[i];
+        if (codec_count(message, field) == 0)
+            continue;
+        if (codec_is_inline(type, field)) {
+            encode_fields(writer, codec_message_at(codec_member(message, field)));
+            continue;
+        }
+        writer->ops->key(writer, codec_json_name(type, field, name));
+        if (codec_is_map(type, field))
+            encode_map(writer, message, field);
+        else if (codec_is_list(field))
+            encode_list(writer, message, field);
+        else
+            encode_element(writer, codec_member(message, field), codec_storage_of(field));
+    }
+}
+
+/* @digits of the fraction; an unset time is null. */
+static void encode_time(struct doc_writer *writer, const ProtobufCMessage *message, int digits)
+{
+    const Meta__Time *time = (const Meta__Time *)message;
+    char text[TIME_TEXT_SIZE];
+    int32_t nanos = (int32_t)clamp_i64(time->nanos, 0, NS_PER_SEC - 1);
+    if (time->has_seconds)
+        doc_write_text(writer, time_format_parts(time->seconds, nanos, digits, text));
+    else
+        writer->ops->literal(writer, "null");
+}
+
+/* Written anew from its tree, so that what is no JSON cannot spoil the document: it becomes null.
+ */
+static void encode_raw(struct doc_writer *writer, const ProtobufCMessage *message)
+{
+    const struct doc_parse_options options = {.max_bytes = KUBE_OBJECT_MAX_BYTES};
+    ProtobufCBinaryData bytes;
+    const struct doc_node *node = NULL;
+    memcpy(&bytes, codec_member(message, &message->descriptor->fields[0]), sizeof(bytes));
+    AUTO(arena) struct arena *scratch = arena_new(0);
+    struct error *err = json_parse((struct str){.ptr = (const char *)bytes.data, .len = bytes.len},
+                                   &options, scratch, &node);
+    if (err) {
+        error_ignore(err, "raw bytes that are no JSON have no place in JSON");
+        writer->ops->literal(writer, "null");
+        return;
+    }
+    doc_write_node(writer, node);
+}
+
+static void encode_message(struct doc_writer *writer, const ProtobufCMessage *message)
+{
+    char duration[TIME_TEXT_SIZE];
+    switch (codec_special_of(message->descriptor)) {
+    case CODEC_OBJECT:
+        writer->ops->begin_object(writer);
+        encode_fields(writer, message);
+        writer->ops->end_object(writer);
+        break;
+    case CODEC_TIME:
+        encode_time(writer, message, 0);
+        break;
+    case CODEC_MICRO_TIME:
+        encode_time(writer, message, 6);
+        break;
+    case CODEC_DURATION:
+        doc_write_text(writer,
+                       time_format_duration(((const Meta__Duration *)message)->duration, duration));
+        break;
+    case CODEC_QUANTITY: {
+        const char *text = ((const Meta__Quantity *)message)->string;
+        doc_write_text(writer, text ? text : "0");
+        break;
+    }
+    case CODEC_INT_OR_STRING: {
+        const Meta__IntOrString *value = (const Meta__IntOrString *)message;
+        if (value->type == 1)
+            doc_write_text(writer, value->str_val ? value->str_val : "");
+        else
+            doc_write_integer(writer, value->int_val);
+        break;
+    }
+    case CODEC_RAW_JSON:
+        encode_raw(writer, message);
+        break;
+    case CODEC_STRING_LIST:
+        encode_list(writer, message, &message->descriptor->fields[0]);
+        break;
+    }
+}
+
+static void encode_document(struct doc_writer *writer, const ProtobufCMessage *message,
+                            const struct kube_type_meta *type)
+{
+    if (!type || codec_special_of(message->descriptor) != CODEC_OBJECT) {
+        encode_message(writer, message);
+        return;
+    }
+    writer->ops->begin_object(writer);
+    doc_write_key(writer, "kind");
+    doc_write_text(writer, type->kind);
+    doc_write_key(writer, "apiVersion");
+    doc_write_text(writer, type->api_version);
+    encode_fields(writer, message);
+    writer->ops->end_object(writer);
+}
+
+void kube_encode_json(const ProtobufCMessage *message, const struct kube_type_meta *type,
+                      struct buf *out)
+{
+    struct json_writer writer;
+    json_writer_init(&writer, out, false);
+    encode_document(&writer.base, message, type);
+}
+
+void kube_encode_json_pretty(const ProtobufCMessage *message, const struct kube_type_meta *type,
+                             struct buf *out)
+{
+    struct json_writer writer;
+    json_writer_init(&writer, out, true);
+    encode_document(&writer.base, message, type);
+}
+
+void kube_encode_yaml(const ProtobufCMessage *message, const struct kube_type_meta *type,
+                      struct buf *out)
+{
+    struct yaml_writer writer;
+    yaml_writer_init(&writer, out);
+    encode_document(&writer.base, message, type);
+    yaml_writer_done(&writer);
+}

@@ -1,0 +1,366 @@
+#include "node/facts.h"
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "kube/quantity.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <ifaddrs.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <sys/statfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define PROC_FILE_MAX_BYTES (64 * KiB)
+#define MAX_HUGEPAGE_SIZES 16
+#define MAX_NODE_IPS 2
+#define MAX_CPUS 4096
+
+/* --- names and numbers -------------------------------------------------------------------------------------------- */
+
+struct error *node_name_of(const struct config *config, struct arena *arena, const char **ret)
+{
+    if (config->hostname_override[0] != '\0') {
+        *ret = config->hostname_override;
+        return NULL;
+    }
+    struct utsname system;
+    if (uname(&system) < 0)
+        return error_new(ERROR_INTERNAL, "reading the host's name failed");
+    struct str name = str_trim(str_from(system.nodename));
+    if (name.len == 0)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "the host has no name: set one, or give --hostname-override");
+    char *lower = arena_strndup(arena, name.ptr, name.len);
+    for (char *c = lower; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    *ret = lower;
+    return NULL;
+}
+
+static struct error *read_proc(const char *path, struct buf *text)
+{
+    buf_init(text, PROC_FILE_MAX_BYTES);
+    return fd_read_file_blocking(path, text);
+}
+
+/* "MemTotal:       24684012 kB" */
+static struct error *meminfo_bytes(const char *key, int64_t *ret)
+{
+    struct buf text;
+    struct error *err = read_proc("/proc/meminfo", &text);
+    struct str rest = buf_str(&text), line;
+    bool found = false;
+    while (!err && !found && str_split_next(&rest, '\n', &line)) {
+        if (!str_has_prefix(line, key))
+            continue;
+        struct str value = str_trim((struct str){.ptr = line.ptr + strlen(key),
+                                                 .len = line.len - strlen(key)});
+        value.len = str_find(value, ' ');
+        AUTO(free) char *number = str_dup(value);
+        int64_t kib;
+        found = parse_i64(number, 0, INT64_MAX / 1024, &kib);
+        if (found)
+            *ret = kib * 1024;
+    }
+    buf_done(&text);
+    if (!err && !found)
+        err = error_new(ERROR_INTERNAL, "/proc/meminfo has no %s", key);
+    return err;
+}
+
+struct error *node_memory_bytes(int64_t *ret)
+{
+    return meminfo_bytes("MemTotal:", ret);
+}
+
+int64_t node_cpu_count(void)
+{
+    return max_i64(sysconf(_SC_NPROCESSORS_ONLN), 1);
+}
+
+static int64_t read_number(const char *path)
+{
+    struct buf text;
+    AUTO(error) struct error *err = read_proc(path, &text);
+    AUTO(free) char *number = str_dup(str_trim(buf_str(&text)));
+    buf_done(&text);
+    int64_t value = 0;
+    if (err || !parse_i64(number, 0, INT64_MAX, &value))
+        return 0;
+    return value;
+}
+
+int64_t node_max_pids(void)
+{
+    int64_t pids = read_number("/proc/sys/kernel/pid_max");
+    int64_t threads = read_number("/proc/sys/kernel/threads-max");
+    return pids > 0 && threads > 0 ? min_i64(pids, threads) : max_i64(pids, threads);
+}
+
+bool node_has_cgroup_v1(void)
+{
+    struct statfs info;
+    return statfs("/sys/fs/cgroup", &info) < 0 || info.f_type != CGROUP2_SUPER_MAGIC;
+}
+
+/* --- addresses ------------------------------------------------------------------------------------------------------- */
+
+/* The interface of the IPv4 default route, the way a kubelet without a cloud finds its address. */
+static bool default_interface(char name[static IF_NAMESIZE])
+{
+    struct buf text;
+    AUTO(error) struct error *err = read_proc("/proc/net/route", &text);
+    struct str rest = buf_str(&text), line;
+    bool found = false;
+    while (!err && !found && str_split_next(&rest, '\n', &line)) {
+        struct str interface, destination;
+        if (!str_split_next(&line, '\t', &interface) || !str_split_next(&line, '\t', &destination))
+            continue;
+        found = str_eq_c(destination, "00000000") && interface.len < IF_NAMESIZE;
+        if (found) {
+            memcpy(name, interface.ptr, interface.len);
+            name[interface.len] = '\0';
+        }
+    }
+    buf_done(&text);
+    return found;
+}
+
+static bool is_usable(const struct ifaddrs *entry, const char *interface)
+{
+    if (!entry->ifa_addr || (entry->ifa_flags & IFF_LOOPBACK) || !(entry->ifa_flags & IFF_UP))
+        return false;
+    if (interface && strcmp(entry->ifa_name, interface) != 0)
+        return false;
+    if (entry->ifa_addr->sa_family == AF_INET)
+        return true;
+    if (entry->ifa_addr->sa_family != AF_INET6)
+        return false;
+    const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)(const void *)entry->ifa_addr;
+    return !IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr);
+}
+
+static const char *address_text(const struct sockaddr *address, struct arena *arena)
+{
+    char text[INET6_ADDRSTRLEN];
+    const void *bytes =
+        address->sa_family == AF_INET
+            ? (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr
+            : (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    return arena_strdup(arena, inet_ntop(address->sa_family, bytes, text, sizeof(text)));
+}
+
+/* The first IPv4 address, else the first IPv6 one, of @interface (NULL: any). */
+static const char *pick_address(const struct ifaddrs *all, const char *interface, struct arena *arena)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+        for (const struct ifaddrs *entry = all; entry; entry = entry->ifa_next) {
+            if (is_usable(entry, interface) && entry->ifa_addr->sa_family == families[f])
+                return address_text(entry->ifa_addr, arena);
+        }
+    }
+    return NULL;
+}
+
+/* A machine without any address still runs host-network-free pods; its list is empty then. */
+static const char *const *find_ips(const struct config *config, struct arena *arena)
+{
+    const char **ips = arena_calloc(arena, MAX_NODE_IPS + 1, sizeof(*ips));
+    if (config->node_ips.count > 0) {
+        for (size_t i = 0; i < config->node_ips.count && i < MAX_NODE_IPS; i++)
+            ips[i] = config->node_ips.items[i];
+        return ips;
+    }
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) < 0)
+        return ips;
+    char interface[IF_NAMESIZE];
+    if (default_interface(interface))
+        ips[0] = pick_address(all, interface, arena);
+    if (!ips[0])
+        ips[0] = pick_address(all, NULL, arena);
+    freeifaddrs(all);
+    return ips;
+}
+
+/* --- what container configurations need ------------------------------------------------------------------------------- */
+
+static int by_size(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* "hugepages-2048kB" → "2MB": the largest unit that is whole (spec runtime.md §3.14). */
+static const char *const *find_hugepages(struct arena *arena)
+{
+    const char **sizes = arena_calloc(arena, MAX_HUGEPAGE_SIZES + 1, sizeof(*sizes));
+    const char **names = arena_calloc(arena, MAX_HUGEPAGE_SIZES + 1, sizeof(*names));
+    size_t count = 0;
+    DIR *entries = opendir("/sys/kernel/mm/hugepages");
+    const struct dirent *entry;
+    while (entries && count < MAX_HUGEPAGE_SIZES &&
+           (entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
+        if (text_has_prefix(entry->d_name, "hugepages-") && text_has_suffix(entry->d_name, "kB"))
+            names[count++] = arena_strdup(arena, entry->d_name);
+    }
+    if (entries)
+        closedir(entries);
+    qsort(names, count, sizeof(*names), by_size);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *digits = names[i] + strlen("hugepages-");
+        char *number = arena_strndup(arena, digits, strlen(digits) - 2);
+        int64_t kib;
+        if (!parse_i64(number, 1, INT64_MAX, &kib))
+            continue;
+        if (kib >= 1048576)
+            sizes[kept++] = arena_printf(arena, "%lldGB", (long long)(kib / 1048576));
+        else if (kib >= 1024)
+            sizes[kept++] = arena_printf(arena, "%lldMB", (long long)(kib / 1024));
+        else
+            sizes[kept++] = arena_printf(arena, "%lldKB", (long long)kib);
+    }
+    return sizes;
+}
+
+static const char *const *find_thermal_paths(struct arena *arena)
+{
+    int64_t cpus = min_i64(sysconf(_SC_NPROCESSORS_CONF), MAX_CPUS);
+    const char **paths = arena_calloc(arena, (size_t)max_i64(cpus, 0) + 1, sizeof(*paths));
+    size_t count = 0;
+    for (int64_t i = 0; i < cpus; i++) {
+        const char *path = arena_printf(
+            arena, "/sys/devices/system/cpu/cpu%lld/thermal_throttle", (long long)i);
+        if (access(path, F_OK) == 0)
+            paths[count++] = path;
+    }
+    return paths;
+}
+
+static const char *const *list_of(const struct config_list *list, struct arena *arena)
+{
+    const char **items = arena_calloc(arena, list->count + 1, sizeof(*items));
+    for (size_t i = 0; i < list->count; i++)
+        items[i] = list->items[i];
+    return items;
+}
+
+static const char *map_get(const struct config_map *map, const char *key)
+{
+    for (size_t i = 0; i < map->count; i++) {
+        if (strcmp(map->pairs[i].key, key) == 0)
+            return map->pairs[i].value;
+    }
+    return NULL;
+}
+
+static Meta__Quantity as_quantity(const char *text)
+{
+    Meta__Quantity quantity = META__QUANTITY__INIT;
+    quantity.string = (char *)(uintptr_t)text;
+    return quantity;
+}
+
+static int64_t reserved_bytes(const struct config *config, const char *resource)
+{
+    Meta__Quantity system = as_quantity(map_get(&config->system_reserved, resource));
+    Meta__Quantity kube = as_quantity(map_get(&config->kube_reserved, resource));
+    return sat_add_i64(quantity_value(&system), quantity_value(&kube));
+}
+
+static int64_t reserved_millis(const struct config *config)
+{
+    Meta__Quantity system = as_quantity(map_get(&config->system_reserved, "cpu"));
+    Meta__Quantity kube = as_quantity(map_get(&config->kube_reserved, "cpu"));
+    return sat_add_i64(quantity_milli_value(&system), quantity_milli_value(&kube));
+}
+
+/* A hard eviction threshold as an amount: a quantity, or a percentage of the capacity. */
+static int64_t threshold_bytes(const struct config *config, const char *signal, int64_t capacity)
+{
+    const char *text = map_get(&config->eviction_hard, signal);
+    if (!text || config->allocatable_ignores_eviction)
+        return 0;
+    if (!text_has_suffix(text, "%")) {
+        Meta__Quantity quantity = as_quantity(text);
+        return quantity_value(&quantity);
+    }
+    char *end;
+    double percent = strtod(text, &end);
+    return strcmp(end, "%") == 0 ? (int64_t)((double)capacity * percent / 100) : 0;
+}
+
+void node_subtract_reserved(const struct config *config, struct cgroup_node_limits *limits)
+{
+    limits->cpu_millis = max_i64(limits->cpu_millis - reserved_millis(config), 0);
+    limits->memory_bytes = max_i64(limits->memory_bytes - reserved_bytes(config, "memory"), 0);
+    limits->pids = max_i64(limits->pids - reserved_bytes(config, "pid"), 0);
+}
+
+static int64_t filesystem_bytes(const char *path)
+{
+    struct statfs info;
+    if (statfs(path, &info) < 0)
+        return 0;
+    int64_t bytes;
+    return mul_i64((int64_t)info.f_blocks, (int64_t)info.f_bsize, &bytes) ? bytes : INT64_MAX;
+}
+
+static void fill_amounts(const struct config *config, struct node_facts *facts)
+{
+    facts->cpu_capacity_millis = node_cpu_count() * 1000;
+    facts->allocatable_cpu_millis =
+        max_i64(facts->cpu_capacity_millis - reserved_millis(config), 0);
+    int64_t memory = facts->memory_capacity_bytes;
+    facts->allocatable_memory_bytes =
+        max_i64(memory - reserved_bytes(config, "memory") -
+                    threshold_bytes(config, "memory.available", memory),
+                0);
+    int64_t disk = filesystem_bytes(config->root_dir);
+    facts->allocatable_ephemeral_bytes =
+        max_i64(disk - reserved_bytes(config, "ephemeral-storage") -
+                    threshold_bytes(config, "nodefs.available", disk),
+                0);
+}
+
+struct error *node_facts_read(const struct config *config, const struct cgroup_tree *cgroups,
+                              bool systemd_driver, const char *node_name, struct arena *arena,
+                              struct node_facts *ret)
+{
+    bool v2 = cgroup_tree_version(cgroups) == CGROUP_V2;
+    struct node_facts facts = {
+        .node_name = node_name,
+        .root_dir = config->root_dir,
+        .pod_logs_dir = config->pod_logs_dir,
+        .cluster_domain = config->cluster_domain,
+        .cluster_dns = list_of(&config->cluster_dns, arena),
+        .node_ips = find_ips(config, arena),
+        .cgroup_v2 = v2,
+        .cgroups_per_qos = config->cgroups_per_qos,
+        .cgroup_systemd_driver = systemd_driver,
+        .cgroup_root = config->cgroup_root,
+        .swap_controller = cgroup_tree_has_swap(cgroups),
+        .limited_swap = config->memory_swap_behavior == CONFIG_SWAP_LIMITED_SWAP,
+        .cpu_cfs_quota = config->cpu_cfs_quota,
+        .cpu_cfs_period_us = config->cpu_cfs_quota_period_us,
+        .single_process_oom_kill =
+            config->has_single_process_oom_kill ? config->single_process_oom_kill : !v2,
+        .seccomp_default = config->seccomp_default,
+        .hugepage_sizes = find_hugepages(arena),
+        .masked_paths_extra = find_thermal_paths(arena),
+        .pids_limit = config->pod_pids_limit,
+    };
+    struct error *err = node_memory_bytes(&facts.memory_capacity_bytes);
+    if (!err)
+        err = meminfo_bytes("SwapTotal:", &facts.swap_capacity_bytes);
+    if (err)
+        return err;
+    fill_amounts(config, &facts);
+    *ret = facts;
+    return NULL;
+}

@@ -1,0 +1,80 @@
+#include "pod/hook.h"
+
+#include "pod/cri_request.h"
+#include "pod/expand.h"
+
+#define HOOK_OUTPUT_MAX_BYTES (10 * KiB)
+
+/* Hooks see the literal environment only (spec runtime.md §3.4). */
+static const char *literal_env(const void *ctx, struct str name)
+{
+    const Core__Container *container = ctx;
+    for (size_t i = container->n_env; i-- > 0;) {
+        if (str_eq_c(name, container->env[i]->name) && container->env[i]->value)
+            return container->env[i]->value;
+    }
+    return NULL;
+}
+
+static void run_exec(struct pod_op *op, const Core__ExecAction *exec, const char *id)
+{
+    char **command = arena_calloc(op->arena, exec->n_command + 1, sizeof(*command));
+    for (size_t i = 0; i < exec->n_command; i++) {
+        const char *word = exec->command[i];
+        op->err = op->container ? expand(exec->command[i], literal_env, op->container, op->arena, &word)
+                                : NULL;
+        if (op->err) {
+            pod_op_wait(op, 0);
+            return;
+        }
+        command[i] = cri_borrow(word);
+    }
+    Cri__ExecSyncRequest request = CRI__EXEC_SYNC_REQUEST__INIT;
+    request.container_id = cri_borrow(id);
+    request.n_cmd = exec->n_command;
+    request.cmd = command;
+    pod_op_call(op, RUNTIME_EXEC_SYNC, &request.base, 0);
+}
+
+void hook_start(struct pod_op *op, const Core__LifecycleHandler *handler, const char *id,
+                int64_t limit_ns)
+{
+    op->reply = NULL;
+    if (handler->exec) {
+        run_exec(op, handler->exec, id);
+        if (limit_ns > 0 && op->call)
+            pod_op_wait(op, limit_ns);
+        return;
+    }
+    if (handler->sleep) {
+        int64_t sleep_ns = sat_mul_i64(max_i64(handler->sleep->seconds, 0), NS_PER_SEC);
+        pod_op_wait(op, limit_ns > 0 ? min_i64(sleep_ns, limit_ns) : sleep_ns);
+        return;
+    }
+    op->err = error_new(ERROR_UNIMPLEMENTED,
+                        "Cannot run handler: cubelet runs exec and sleep hooks, not %s hooks yet",
+                        handler->http_get ? "httpGet" : "tcpSocket");
+    pod_op_wait(op, 0);
+}
+
+struct error *hook_result(struct pod_op *op)
+{
+    struct pod_runtime *runtime = op->worker->pods->env.runtime;
+    runtime_call_cancel(runtime, TAKE(op->call)); /* the limit came first: the hook is abandoned */
+    if (op->timer)
+        loop_timer_cancel(op->timer);
+    struct error *err = TAKE(op->err);
+    const Cri__ExecSyncResponse *reply = (const Cri__ExecSyncResponse *)op->reply;
+    if (!err && reply && reply->exit_code != 0)
+        err = error_new(ERROR_UNKNOWN, "command exited with %d", reply->exit_code);
+    if (!err)
+        return NULL;
+    const char *name = op->container ? op->container->name : "";
+    int shown = (int)min_size(reply ? reply->stderr.len : 0, HOOK_OUTPUT_MAX_BYTES);
+    struct error *told = error_new(
+        err->code, "Exec lifecycle hook for Container \"%s\" in Pod \"%s_%s(%s)\" failed - error: %s, message: \"%.*s\"",
+        name, op->worker->name, op->worker->namespace, op->worker->uid, err->message, shown,
+        shown > 0 ? (const char *)reply->stderr.data : "");
+    error_free(err);
+    return told;
+}

@@ -1,0 +1,151 @@
+/*
+ * The ground a pod stands on: its cgroup and its volumes before anything starts, and their removal after everything
+ * has stopped. Volumes go before the cgroup, so that tmpfs charges do not move to the parent (spec resources.md §2.14).
+ */
+#include "pod/pods_internal.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+
+static int64_t retry_at(const struct pod_worker *worker)
+{
+    return sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), pods_jitter(POD_RETRY_NS));
+}
+
+/* --- cgroup -------------------------------------------------------------------------------------------------------- */
+
+void op_ensure_cgroup_start(struct pod_worker *worker)
+{
+    bool created;
+    AUTO(error)
+    struct error *err =
+        cgroup_pod_create(worker->pods->env.cgroups, worker->object->pod, &created);
+    if (!err) {
+        worker->cgroup_ready = true;
+        pod_worker_wake(worker);
+        return;
+    }
+    err = error_wrap(TAKE(err), "unable to ensure pod container exists");
+    pod_worker_event(worker, TIMELINE_WARNING, "FailedCreatePodContainer", NULL, err->message);
+    worker->setup_retry_at_ns = retry_at(worker);
+    pod_worker_wake(worker);
+}
+
+/* --- volumes --------------------------------------------------------------------------------------------------------- */
+
+static void on_volumes(void *ctx, struct volume_set *set_owned, struct error *err_owned)
+{
+    struct pod_op *op = ctx;
+    struct pod_worker *worker = op->worker;
+    AUTO(error) struct error *err = err_owned;
+    op->volume = NULL;
+    if (err) {
+        bool mount = text_eq(err->reason, "FailedMount");
+        const char *text = mount ? arena_printf(op->arena, "Unable to attach or mount volumes: %s",
+                                                err->message)
+                                 : err->message;
+        pod_worker_event(worker, TIMELINE_WARNING, mount ? "FailedMount" : "Failed", NULL, text);
+        worker->setup_retry_at_ns = retry_at(worker);
+    } else {
+        volume_set_free(worker->volumes);
+        worker->volumes = set_owned;
+        worker->volumes_ready = true;
+        worker->setup_retry_at_ns = 0;
+    }
+    pod_op_end(op);
+}
+
+void op_ensure_volumes_start(struct pod_worker *worker)
+{
+    struct pod_op *op = pod_op_new(worker, POD_ACTION_ENSURE_VOLUMES, NULL);
+    worker->disk_clean = false;
+    op->volume =
+        volume_mount_start(worker->pods->env.volumes, worker->object->pod, on_volumes, op);
+}
+
+/* --- clean-up ----------------------------------------------------------------------------------------------------------- */
+
+enum { CLEAN_VOLUMES, CLEAN_REST };
+
+/* The cgroup of the pod and, when it is removed, its log folder. */
+struct clean_job {
+    struct cgroup_tree *cgroups; /* process lifetime; its functions touch the file system only */
+    char *uid;
+    char *log_dir; /* NULL: stays */
+    struct error *err;
+};
+
+static void clean_release(void *ctx)
+{
+    struct clean_job *job = ctx;
+    free(job->uid);
+    free(job->log_dir);
+    error_free(job->err);
+    free(job);
+}
+
+static void clean_run(void *ctx)
+{
+    struct clean_job *job = ctx;
+    job->err = cgroup_pod_destroy_blocking(job->cgroups, job->uid);
+    if (!job->err && job->log_dir)
+        job->err = fd_remove_tree_blocking(job->log_dir);
+}
+
+static const struct pod_job clean_kind = {
+    .name = "pod clean-up", .run_blocking = clean_run, .release = clean_release};
+
+static void clean_failed(struct pod_op *op, struct error *err_owned)
+{
+    AUTO(error) struct error *err = err_owned;
+    log_error("Could not clean up after the pod, will try again",
+              LOG_POD(op->worker->namespace, op->worker->name), LOG_STR("podUID", op->worker->uid),
+              LOG_ERR(err));
+    op->worker->cleanup_retry_at_ns = retry_at(op->worker);
+    pod_op_end(op);
+}
+
+static void clean_advance(struct pod_op *op)
+{
+    struct clean_job *job = op->job;
+    if (job->err) {
+        clean_failed(op, TAKE(job->err));
+        return;
+    }
+    op->worker->disk_clean = true;
+    op->worker->volumes_ready = false;
+    op->worker->cgroup_ready = false;
+    pod_op_end(op);
+}
+
+static void on_torn_down(void *ctx, struct error *err_owned)
+{
+    struct pod_op *op = ctx;
+    struct pod_worker *worker = op->worker;
+    op->volume = NULL;
+    if (err_owned) {
+        clean_failed(op, err_owned);
+        return;
+    }
+    volume_set_free(TAKE(worker->volumes));
+    const struct pods_environment *env = &worker->pods->env;
+    struct clean_job *job = xcalloc(1, sizeof(*job));
+    job->cgroups = env->cgroups;
+    job->uid = xstrdup(worker->uid);
+    if (worker->want.removed && worker->name[0] != '\0')
+        job->log_dir = xasprintf("%s/%s_%s_%s", env->node->pod_logs_dir, worker->namespace,
+                                 worker->name, worker->uid);
+    op->step = CLEAN_REST;
+    pod_op_job(op, &clean_kind, job);
+}
+
+void op_clean_disk_start(struct pod_worker *worker)
+{
+    struct pod_op *op = pod_op_new(worker, POD_ACTION_CLEAN_DISK, NULL);
+    op->advance = clean_advance;
+    op->step = CLEAN_VOLUMES;
+    op->volume = volume_teardown_start(worker->pods->env.volumes, worker->uid,
+                                       worker->want.removed ? VOLUME_TEARDOWN_REMOVE_DIR
+                                                            : VOLUME_TEARDOWN_KEEP_DIR,
+                                       on_torn_down, op);
+}

@@ -1,0 +1,210 @@
+/*
+ * Ending containers: preStop hook within the grace period, StopContainer with what is left of it, then a look at the
+ * result. Removing dead ones: logs and link first, then RemoveContainer. NotFound is success in both.
+ */
+#include "pod/cri_request.h"
+#include "pod/hook.h"
+#include "pod/start_files.h"
+#include "pod/termination.h"
+
+/* --- kill -------------------------------------------------------------------------------------------------------- */
+
+enum { KILL_HOOK, KILL_STOP, KILL_STATUS, KILL_MESSAGE };
+
+#define KILL_GRACE_FLOOR_S 2 /* kuberuntime_manager.go minimumGracePeriodInSeconds */
+
+struct kill {
+    int64_t grace_s;
+    int64_t began_ns; /* monotonic */
+};
+
+static const Core__Container *container_named(const Core__Pod *pod, const char *name)
+{
+    for (size_t i = 0; i < pod->spec->n_containers; i++) {
+        if (text_eq(pod->spec->containers[i]->name, name))
+            return pod->spec->containers[i];
+    }
+    for (size_t i = 0; i < pod->spec->n_init_containers; i++) {
+        if (text_eq(pod->spec->init_containers[i]->name, name))
+            return pod->spec->init_containers[i];
+    }
+    return NULL;
+}
+
+static void stop_container(struct pod_op *op)
+{
+    const struct kill *kill = op->state;
+    int64_t used_ns = loop_now_mono_ns(op->worker->pods->env.loop) - kill->began_ns;
+    int64_t grace_s = max_i64(kill->grace_s - used_ns / NS_PER_SEC, KILL_GRACE_FLOOR_S);
+    Cri__StopContainerRequest request = CRI__STOP_CONTAINER_REQUEST__INIT;
+    request.container_id = cri_borrow(op->target);
+    request.timeout = grace_s;
+    op->step = KILL_STOP;
+    pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, sat_mul_i64(grace_s, NS_PER_SEC));
+}
+
+static void kill_failed(struct pod_op *op)
+{
+    struct pod_worker *worker = op->worker;
+    AUTO(error) struct error *err = TAKE(op->err);
+    pod_worker_event(worker, TIMELINE_WARNING, "FailedKillPod", NULL,
+                     arena_printf(op->arena, "error killing pod: %s", err->message));
+    worker->kill_failed = true;
+    worker->inspect_again = true;
+    pod_worker_cool_down(worker, op->target, pods_jitter(POD_RETRY_NS));
+    pod_op_end(op);
+}
+
+/* Exited, or gone. A runtime that stopped a container which still runs is asked again later. */
+static void killed(struct pod_op *op)
+{
+    struct pod_worker *worker = op->worker;
+    const Cri__ContainerStatusResponse *reply = (const Cri__ContainerStatusResponse *)op->reply;
+    if (!reply) {
+        pod_observed_drop_container(&worker->have, op->target);
+        pod_op_end(op);
+        return;
+    }
+    struct container_observed *instance =
+        pod_observed_put_container(&worker->have, "", reply->status);
+    if (instance->state == CONTAINER_RUNNING) {
+        op->err = error_new(ERROR_INTERNAL,
+                            "detected running containers after a successful KillPod, CRI violation: [%s]",
+                            instance->id);
+        kill_failed(op);
+        return;
+    }
+    op->step = KILL_MESSAGE;
+    if (!termination_start(op, instance))
+        pod_op_end(op);
+}
+
+static void kill_advance(struct pod_op *op)
+{
+    bool gone = op->err && op->err->code == ERROR_NOT_FOUND;
+    switch (op->step) {
+    case KILL_HOOK: {
+        AUTO(error) struct error *err = hook_result(op);
+        if (err)
+            pod_worker_event(op->worker, TIMELINE_WARNING, "FailedPreStopHook",
+                             op->container ? op->container->name : NULL, "PreStopHook failed");
+        stop_container(op);
+        return;
+    }
+    case KILL_STOP:
+        if (op->err && !gone) {
+            kill_failed(op);
+            return;
+        }
+        {
+            Cri__ContainerStatusRequest request = CRI__CONTAINER_STATUS_REQUEST__INIT;
+            request.container_id = cri_borrow(op->target);
+            op->step = KILL_STATUS;
+            pod_op_call(op, RUNTIME_CONTAINER_STATUS, &request.base, 0);
+        }
+        return;
+    case KILL_STATUS:
+        if (op->err && !gone)
+            kill_failed(op);
+        else
+            killed(op);
+        return;
+    case KILL_MESSAGE:
+        termination_finish(op, op->target);
+        pod_op_end(op);
+        return;
+    }
+}
+
+void op_kill_container_start(struct pod_worker *worker, const struct pod_action *action)
+{
+    struct pod_op *op = pod_op_new(worker, POD_ACTION_KILL_CONTAINER, action->id);
+    const struct container_observed *instance = pod_observed_container(&worker->have, action->id);
+    struct kill *kill = arena_alloc(op->arena, sizeof(*kill));
+    kill->grace_s = action->grace_s;
+    kill->began_ns = loop_now_mono_ns(worker->pods->env.loop);
+    op->state = kill;
+    op->advance = kill_advance;
+    const char *name = instance ? instance->name : "";
+    op->container = op->object ? container_named(op->object->pod, name) : NULL;
+    struct container_note *note = pod_worker_note(worker, name);
+    if (note && action->restart)
+        note->restart_wanted = true;
+    pod_worker_event(worker, TIMELINE_NORMAL, "Killing", arena_strdup(op->arena, name),
+                     action->message ? action->message
+                                     : arena_printf(op->arena, "Stopping container %s", name));
+
+    const Core__LifecycleHandler *hook =
+        op->container && op->container->lifecycle ? op->container->lifecycle->pre_stop : NULL;
+    if (hook && instance && instance->state == CONTAINER_RUNNING) {
+        op->step = KILL_HOOK;
+        hook_start(op, hook, op->target, sat_mul_i64(kill->grace_s, NS_PER_SEC));
+    } else {
+        stop_container(op);
+    }
+}
+
+/* --- remove ----------------------------------------------------------------------------------------------------------- */
+
+enum { REMOVE_STOP, REMOVE_LOGS, REMOVE_CALL };
+
+static void remove_call(struct pod_op *op)
+{
+    Cri__RemoveContainerRequest request = CRI__REMOVE_CONTAINER_REQUEST__INIT;
+    request.container_id = cri_borrow(op->target);
+    op->step = REMOVE_CALL;
+    pod_op_call(op, RUNTIME_REMOVE_CONTAINER, &request.base, 0);
+}
+
+static void remove_logs(struct pod_op *op)
+{
+    const struct container_observed *instance =
+        pod_observed_container(&op->worker->have, op->target);
+    if (!instance || instance->log_path[0] == '\0') {
+        remove_call(op);
+        return;
+    }
+    op->step = REMOVE_LOGS;
+    start_delete_logs(op, instance->log_path, op->target);
+}
+
+static void remove_advance(struct pod_op *op)
+{
+    if (op->err && op->err->code != ERROR_NOT_FOUND) {
+        AUTO(error) struct error *err = TAKE(op->err);
+        log_warning("Could not remove a container, will try again",
+                    LOG_POD(op->worker->namespace, op->worker->name),
+                    LOG_STR("containerID", op->target), LOG_ERR(err));
+        pod_worker_cool_down(op->worker, op->target, pods_jitter(POD_RETRY_NS));
+        pod_op_end(op);
+        return;
+    }
+    switch (op->step) {
+    case REMOVE_STOP:
+        remove_logs(op);
+        return;
+    case REMOVE_LOGS:
+        remove_call(op);
+        return;
+    case REMOVE_CALL:
+        pod_observed_drop_container(&op->worker->have, op->target);
+        pod_op_end(op);
+        return;
+    }
+}
+
+void op_remove_container_start(struct pod_worker *worker, const struct pod_action *action)
+{
+    struct pod_op *op = pod_op_new(worker, POD_ACTION_REMOVE_CONTAINER, action->id);
+    op->advance = remove_advance;
+    const struct container_observed *instance = pod_observed_container(&worker->have, action->id);
+    if (instance && instance->state == CONTAINER_UNKNOWN) {
+        Cri__StopContainerRequest request = CRI__STOP_CONTAINER_REQUEST__INIT;
+        request.container_id = cri_borrow(op->target);
+        request.timeout = KILL_GRACE_FLOOR_S;
+        op->step = REMOVE_STOP;
+        pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, KILL_GRACE_FLOOR_S * NS_PER_SEC);
+        return;
+    }
+    remove_logs(op);
+}

@@ -1,0 +1,261 @@
+#include "pod/start_files.h"
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/path.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HOSTS_MODE 0644            /* kubelet_pods.go ensureHostsFile, explicit chmod */
+#define HOSTS_MAX_BYTES (1 * MiB)  /* of the node's own /etc/hosts */
+#define TERMINATION_DIR_MODE 0750
+#define TERMINATION_LOG_MODE 0666
+#define LOG_DIR_MODE 0755
+#define LINK_NAME_MAX_BYTES 251 /* legacy.go: 255 less ".log" */
+
+/* --- subPath binds ---------------------------------------------------------------------------------------------- */
+
+struct subpath_job {
+    char *root_dir;
+    size_t count;
+    struct volume_subpath *requests; /* texts are owned */
+    char **targets;
+    struct error *err;
+};
+
+static void free_text(const char *text)
+{
+    free((char *)(uintptr_t)text);
+}
+
+static void subpath_release(void *ctx)
+{
+    struct subpath_job *job = ctx;
+    for (size_t i = 0; i < job->count; i++) {
+        free_text(job->requests[i].pod_uid);
+        free_text(job->requests[i].volume_path);
+        free_text(job->requests[i].inner_name);
+        free_text(job->requests[i].container);
+        free_text(job->requests[i].sub_path);
+        free(job->targets[i]);
+    }
+    free(job->requests);
+    free(job->targets);
+    free(job->root_dir);
+    error_free(job->err);
+    free(job);
+}
+
+static void subpath_run(void *ctx)
+{
+    struct subpath_job *job = ctx;
+    for (size_t i = 0; i < job->count && !job->err; i++)
+        job->err = volume_subpath_prepare_blocking(job->root_dir, &job->requests[i],
+                                                   &job->targets[i]);
+}
+
+static const struct pod_job subpath_kind = {
+    .name = "subPath binds", .run_blocking = subpath_run, .release = subpath_release};
+
+void start_subpaths(struct pod_op *op, const struct subpath_request *requests, size_t count,
+                    const char *container)
+{
+    struct subpath_job *job = xcalloc(1, sizeof(*job));
+    job->root_dir = xstrdup(op->worker->pods->env.node->root_dir);
+    job->count = count;
+    job->requests = xcalloc(count, sizeof(*job->requests));
+    job->targets = xcalloc(count, sizeof(*job->targets));
+    for (size_t i = 0; i < count; i++) {
+        job->requests[i] = (struct volume_subpath){.pod_uid = xstrdup(op->worker->uid),
+                                                   .volume_path = xstrdup(requests[i].volume_path),
+                                                   .inner_name = xstrdup(requests[i].inner_name),
+                                                   .container = xstrdup(container),
+                                                   .mount_index = requests[i].mount_index,
+                                                   .sub_path = xstrdup(requests[i].sub_path)};
+    }
+    pod_op_job(op, &subpath_kind, job);
+}
+
+struct error *start_subpath_targets(struct pod_op *op, size_t n_mounts,
+                                    const char *const **ret_targets)
+{
+    struct subpath_job *job = op->job;
+    if (job->err)
+        return TAKE(job->err);
+    const char **targets = arena_calloc(op->arena, n_mounts + 1, sizeof(*targets));
+    for (size_t i = 0; i < job->count; i++)
+        targets[job->requests[i].mount_index] = arena_strdup(op->arena, job->targets[i]);
+    *ret_targets = targets;
+    return NULL;
+}
+
+/* --- files of one start --------------------------------------------------------------------------------------------- */
+
+struct files_job {
+    char *log_dir, *hosts_path, *hosts_content;
+    bool hosts_from_node;
+    char *node_hosts, *hosts_prefix, *hosts_suffix;
+    char *termination_dir, *termination_log;
+    struct error *err;
+};
+
+static void files_release(void *ctx)
+{
+    struct files_job *job = ctx;
+    free(job->log_dir);
+    free(job->hosts_path);
+    free(job->hosts_content);
+    free(job->node_hosts);
+    free(job->hosts_prefix);
+    free(job->hosts_suffix);
+    free(job->termination_dir);
+    free(job->termination_log);
+    error_free(job->err);
+    free(job);
+}
+
+static struct error *write_hosts(const struct files_job *job)
+{
+    if (!job->hosts_from_node)
+        return fd_write_file_blocking(job->hosts_path, str_from(job->hosts_content), HOSTS_MODE);
+    struct buf node, text;
+    buf_init(&node, HOSTS_MAX_BYTES);
+    buf_init(&text, 2 * HOSTS_MAX_BYTES);
+    struct error *err = fd_read_file_blocking(job->node_hosts, &node);
+    buf_add_text(&text, job->hosts_prefix);
+    buf_add_str(&text, buf_str(&node));
+    buf_add_text(&text, job->hosts_suffix);
+    if (!err)
+        err = buf_error(&text, "the hosts file");
+    if (!err)
+        err = fd_write_file_blocking(job->hosts_path, buf_str(&text), HOSTS_MODE);
+    buf_done(&node);
+    buf_done(&text);
+    return err;
+}
+
+static struct error *make_termination_log(const struct files_job *job)
+{
+    struct error *err = fd_mkdir_all(job->termination_dir, TERMINATION_DIR_MODE);
+    return err ? err
+               : fd_write_file_blocking(job->termination_log, STR_LITERAL(""), TERMINATION_LOG_MODE);
+}
+
+static void files_run(void *ctx)
+{
+    struct files_job *job = ctx;
+    job->err = fd_mkdir_all(job->log_dir, LOG_DIR_MODE);
+    if (!job->err && job->hosts_path)
+        job->err = write_hosts(job);
+    if (!job->err && job->termination_dir)
+        job->err = make_termination_log(job);
+}
+
+static const struct pod_job files_kind = {
+    .name = "container files", .run_blocking = files_run, .release = files_release};
+
+void start_files(struct pod_op *op, const struct container_files *files)
+{
+    struct files_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct files_job){.log_dir = xstrdup(files->log_dir),
+                              .hosts_path = xstrdup(files->hosts_path),
+                              .hosts_content = xstrdup(files->hosts_content),
+                              .hosts_from_node = files->hosts_from_node,
+                              .node_hosts = xstrdup(op->worker->pods->env.etc_hosts),
+                              .hosts_prefix = xstrdup(files->hosts_prefix),
+                              .hosts_suffix = xstrdup(files->hosts_suffix),
+                              .termination_dir = xstrdup(files->termination_dir),
+                              .termination_log = xstrdup(files->termination_log)};
+    pod_op_job(op, &files_kind, job);
+}
+
+struct error *start_files_result(struct pod_op *op)
+{
+    struct files_job *job = op->job;
+    return TAKE(job->err);
+}
+
+/* --- links and logs ----------------------------------------------------------------------------------------------------- */
+
+struct log_job {
+    char *log_path, *link;
+    bool remove;
+};
+
+static void log_release(void *ctx)
+{
+    struct log_job *job = ctx;
+    free(job->log_path);
+    free(job->link);
+    free(job);
+}
+
+static void make_link(const struct log_job *job)
+{
+    struct stat info;
+    if (stat(job->log_path, &info) < 0 && errno == ENOENT)
+        return;
+    /* A link that is left over from an earlier instance of the same id is the same link. */
+    if (symlink(job->log_path, job->link) < 0)
+        return;
+}
+
+/* "<log>" and "<log>.2026…": everything in the folder that begins with the log's name. */
+static void delete_logs(const struct log_job *job)
+{
+    AUTO(free) char *dir = path_dir(job->log_path);
+    const char *base = path_base(job->log_path);
+    DIR *entries = opendir(dir);
+    if (entries) {
+        const struct dirent *entry;
+        while ((entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
+            if (text_has_prefix(entry->d_name, base))
+                unlinkat(dirfd(entries), entry->d_name, 0);
+        }
+        closedir(entries);
+    }
+    unlink(job->link);
+}
+
+static void log_run(void *ctx)
+{
+    const struct log_job *job = ctx;
+    if (job->remove)
+        delete_logs(job);
+    else
+        make_link(job);
+}
+
+static const struct pod_job log_kind = {
+    .name = "container log files", .run_blocking = log_run, .release = log_release};
+
+void start_link(struct pod_op *op, const char *log_path, const char *link)
+{
+    struct log_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct log_job){.log_path = xstrdup(log_path), .link = xstrdup(link)};
+    pod_op_job(op, &log_kind, job);
+}
+
+void start_delete_logs(struct pod_op *op, const char *log_path, const char *id)
+{
+    const struct pod_worker *worker = op->worker;
+    const struct container_observed *instance = pod_observed_container(&worker->have, id);
+    struct log_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct log_job){
+        .log_path = xstrdup(log_path),
+        .link = xstrdup(container_link_path(worker->pods->env.container_links, worker,
+                                            instance ? instance->name : "", id, op->arena)),
+        .remove = true};
+    pod_op_job(op, &log_kind, job);
+}
+
+const char *container_link_path(const char *dir, const struct pod_worker *worker,
+                                const char *container, const char *id, struct arena *arena)
+{
+    const char *name = arena_printf(arena, "%s_%s_%s-%s", worker->name, worker->namespace, container, id);
+    return arena_printf(arena, "%s/%.*s.log", dir, LINK_NAME_MAX_BYTES, name);
+}

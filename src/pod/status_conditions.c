@@ -1,0 +1,196 @@
+/* Conditions from phase and container entries (spec pods.md §8.4). A transition time moves only with the status. */
+#include "pod/status_internal.h"
+
+#include "base/buf.h"
+#include "kube/resources.h"
+
+#define CONDITION_TEXT_MAX_BYTES (16 * KiB)
+#define MAX_OWN_CONDITIONS 8
+
+struct verdict {
+    bool is_true;
+    const char *reason;  /* NULL: none */
+    const char *message; /* NULL: none */
+};
+
+static const Core__PodCondition *old_condition(const struct status_input *input, const char *type)
+{
+    for (size_t i = 0; input->old && i < input->old->n_conditions; i++) {
+        if (text_eq(input->old->conditions[i]->type, type))
+            return input->old->conditions[i];
+    }
+    return NULL;
+}
+
+static void add(const struct status_input *input, Core__PodStatus *status, const char *type,
+                struct verdict verdict, struct arena *arena)
+{
+    Core__PodCondition *condition =
+        STATUS_NEW(arena, Core__PodCondition, core__pod_condition__descriptor);
+    const Core__PodCondition *old = old_condition(input, type);
+    condition->type = arena_strdup(arena, type);
+    condition->status = arena_strdup(arena, verdict.is_true ? "True" : "False");
+    condition->reason = arena_strdup(arena, verdict.reason);
+    condition->message = arena_strdup(arena, verdict.message);
+    if (old && text_eq(old->status, condition->status) && old->last_transition_time)
+        condition->last_transition_time =
+            status_time(old->last_transition_time->seconds * NS_PER_SEC, arena);
+    else
+        condition->last_transition_time = status_time(input->now_ns, arena);
+    if (input->pod->metadata->has_generation) {
+        condition->has_observed_generation = true;
+        condition->observed_generation = input->pod->metadata->generation;
+    }
+    status->conditions[status->n_conditions++] = condition;
+}
+
+/* --- lists of names in messages -------------------------------------------------------------------------------- */
+
+struct names {
+    struct buf text;
+    size_t count;
+};
+
+static void name_add(struct names *names, const char *name)
+{
+    if (names->count++ > 0)
+        buf_add_char(&names->text, ' ');
+    buf_add_text(&names->text, name);
+}
+
+/* "containers with unknown status: [a b], containers with unready status: [c]"; NULL when both are empty. */
+static const char *names_message(const struct names *unknown, const struct names *other,
+                                 const char *what, struct arena *arena)
+{
+    const char *first = unknown->count > 0
+                            ? arena_printf(arena, "containers with unknown status: [%s]",
+                                           buf_text(&unknown->text))
+                            : NULL;
+    const char *second = other->count > 0 ? arena_printf(arena, "containers with %s status: [%s]",
+                                                         what, buf_text(&other->text))
+                                          : NULL;
+    if (first && second)
+        return arena_printf(arena, "%s, %s", first, second);
+    return first ? first : second;
+}
+
+/* --- the verdicts ----------------------------------------------------------------------------------------------- */
+
+static bool any_regular_ran(const Core__PodStatus *status)
+{
+    for (size_t i = 0; i < status->n_container_statuses; i++) {
+        if (status_is_running(status->container_statuses[i]) ||
+            status_is_terminated(status->container_statuses[i]))
+            return true;
+    }
+    return false;
+}
+
+static struct verdict initialised(const struct status_input *input, const Core__PodStatus *status,
+                                  struct arena *arena)
+{
+    const Core__PodSpec *spec = input->pod->spec;
+    struct names unknown = {0}, incomplete = {0};
+    buf_init(&unknown.text, CONDITION_TEXT_MAX_BYTES);
+    buf_init(&incomplete.text, CONDITION_TEXT_MAX_BYTES);
+    for (size_t i = 0; i < spec->n_init_containers; i++) {
+        const Core__Container *container = spec->init_containers[i];
+        const Core__ContainerStatus *entry = status_find(
+            status->init_container_statuses, status->n_init_container_statuses, container->name);
+        if (!entry)
+            name_add(&unknown, container->name);
+        else if (container_is_sidecar(container) ? !entry->started : !entry->ready)
+            name_add(&incomplete, container->name);
+    }
+    struct verdict verdict = {.is_true = true};
+    const Core__PodCondition *old = old_condition(input, "Initialized");
+    if (text_eq(status->phase, "Succeeded") && unknown.count == 0)
+        verdict.reason = "PodCompleted";
+    else if (!any_regular_ran(status) && (unknown.count > 0 || incomplete.count > 0) &&
+             !(old && text_eq(old->status, "True")))
+        verdict = (struct verdict){.reason = "ContainersNotInitialized",
+                                   .message = names_message(&unknown, &incomplete, "incomplete", arena)};
+    buf_done(&unknown.text);
+    buf_done(&incomplete.text);
+    return verdict;
+}
+
+static struct verdict containers_ready(const struct status_input *input,
+                                       const Core__PodStatus *status, struct arena *arena)
+{
+    const Core__PodSpec *spec = input->pod->spec;
+    struct names unknown = {0}, unready = {0};
+    buf_init(&unknown.text, CONDITION_TEXT_MAX_BYTES);
+    buf_init(&unready.text, CONDITION_TEXT_MAX_BYTES);
+    for (size_t i = 0; i < spec->n_init_containers; i++) {
+        const Core__Container *container = spec->init_containers[i];
+        if (!container_is_sidecar(container))
+            continue;
+        const Core__ContainerStatus *entry = status_find(
+            status->init_container_statuses, status->n_init_container_statuses, container->name);
+        if (!entry || !entry->ready)
+            name_add(entry ? &unready : &unknown, container->name);
+    }
+    for (size_t i = 0; i < spec->n_containers; i++) {
+        const char *name = spec->containers[i]->name;
+        const Core__ContainerStatus *entry =
+            status_find(status->container_statuses, status->n_container_statuses, name);
+        if (!entry || !entry->ready)
+            name_add(entry ? &unready : &unknown, name);
+    }
+    struct verdict verdict = {.is_true = true};
+    if (text_eq(status->phase, "Succeeded") && unknown.count == 0)
+        verdict = (struct verdict){.reason = "PodCompleted"};
+    else if (text_eq(status->phase, "Failed"))
+        verdict = (struct verdict){.reason = "PodFailed"};
+    else if (unknown.count > 0 || unready.count > 0)
+        verdict = (struct verdict){.reason = "ContainersNotReady",
+                                   .message = names_message(&unknown, &unready, "unready", arena)};
+    buf_done(&unknown.text);
+    buf_done(&unready.text);
+    return verdict;
+}
+
+/* Readiness gates name conditions that others set; a static pod has nobody who could. */
+static struct verdict ready(const struct status_input *input, struct verdict containers,
+                            struct arena *arena)
+{
+    if (!containers.is_true)
+        return containers;
+    const Core__PodSpec *spec = input->pod->spec;
+    struct buf text;
+    buf_init(&text, CONDITION_TEXT_MAX_BYTES);
+    for (size_t i = 0; i < spec->n_readiness_gates; i++) {
+        const char *type = spec->readiness_gates[i]->condition_type;
+        const Core__PodCondition *gate = old_condition(input, type);
+        if (gate && text_eq(gate->status, "True"))
+            continue;
+        if (text.len > 0)
+            buf_add_text(&text, ", ");
+        if (gate)
+            buf_printf(&text, "the status of pod readiness gate \"%s\" is not \"True\", but %s", type,
+                       gate->status);
+        else
+            buf_printf(&text, "corresponding condition of pod readiness gate \"%s\" does not exist.",
+                       type);
+    }
+    struct verdict verdict = {.is_true = true};
+    if (text.len > 0)
+        verdict = (struct verdict){.reason = "ReadinessGatesNotReady",
+                                   .message = arena_strdup(arena, buf_text(&text))};
+    buf_done(&text);
+    return verdict;
+}
+
+void status_fill_conditions(const struct status_input *input, Core__PodStatus *status,
+                            struct arena *arena)
+{
+    status->conditions = arena_calloc(arena, MAX_OWN_CONDITIONS, sizeof(*status->conditions));
+    struct verdict sandbox = {.is_true = !pod_sandbox_decide(input->pod, input->have).create};
+    struct verdict containers = containers_ready(input, status, arena);
+    add(input, status, "PodReadyToStartContainers", sandbox, arena);
+    add(input, status, "Initialized", initialised(input, status, arena), arena);
+    add(input, status, "Ready", ready(input, containers, arena), arena);
+    add(input, status, "ContainersReady", containers, arena);
+    add(input, status, "PodScheduled", (struct verdict){.is_true = true}, arena);
+}

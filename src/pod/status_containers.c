@@ -1,0 +1,521 @@
+/*
+ * Container entries of the status (spec pods.md §8.5). Each entry starts as "waiting", or as what it was; the newest
+ * two instances of the runtime overwrite it; what is due to start but could not becomes waiting with the reason.
+ */
+#include "pod/status_internal.h"
+
+#include "kube/quantity.h"
+#include "kube/resources.h"
+
+/* kubelet_pods.go: exit code of what was lost from sight. */
+#define EXIT_CODE_UNKNOWN 137
+/* prober_manager.go: containers this much older than the agent keep their readiness. */
+#define AGENT_START_SLACK_NS (10 * NS_PER_SEC)
+#define MESSAGE_TOTAL_MAX_BYTES 12288 /* container/runtime.go MaxPodTerminationMessageLogLength */
+
+#define REASON_UNKNOWN "ContainerStatusUnknown"
+
+struct build {
+    const struct status_input *input;
+    struct arena *arena;
+    size_t message_max; /* bytes of a termination message */
+    bool is_init;
+};
+
+Meta__Time *status_time(int64_t wall_ns, struct arena *arena)
+{
+    Meta__Time *time = STATUS_NEW(arena, Meta__Time, meta__time__descriptor);
+    time->has_seconds = true;
+    time->seconds = wall_ns / NS_PER_SEC; /* whole seconds: finer parts are not shown anywhere */
+    return time;
+}
+
+bool status_is_terminated(const Core__ContainerStatus *entry)
+{
+    return entry && entry->state && entry->state->terminated;
+}
+
+bool status_is_running(const Core__ContainerStatus *entry)
+{
+    return entry && entry->state && entry->state->running;
+}
+
+Core__ContainerStatus *status_find(Core__ContainerStatus *const *list, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (text_eq(list[i]->name, name))
+            return list[i];
+    }
+    return NULL;
+}
+
+static const Core__ContainerStatus *old_entry(const struct build *build, const char *name)
+{
+    const Core__PodStatus *old = build->input->old;
+    if (!old)
+        return NULL;
+    return build->is_init ? status_find(old->init_container_statuses,
+                                        old->n_init_container_statuses, name)
+                          : status_find(old->container_statuses, old->n_container_statuses, name);
+}
+
+/* --- states ---------------------------------------------------------------------------------------------------- */
+
+static Core__ContainerState *waiting(struct arena *arena, const char *reason, const char *message)
+{
+    Core__ContainerState *state =
+        STATUS_NEW(arena, Core__ContainerState, core__container_state__descriptor);
+    state->waiting =
+        STATUS_NEW(arena, Core__ContainerStateWaiting, core__container_state_waiting__descriptor);
+    if (reason && reason[0] != '\0')
+        state->waiting->reason = arena_strdup(arena, reason);
+    if (message && message[0] != '\0')
+        state->waiting->message = arena_strdup(arena, message);
+    return state;
+}
+
+static Core__ContainerState *lost(struct arena *arena, const char *message)
+{
+    Core__ContainerState *state =
+        STATUS_NEW(arena, Core__ContainerState, core__container_state__descriptor);
+    Core__ContainerStateTerminated *end = STATUS_NEW(arena, Core__ContainerStateTerminated,
+                                                     core__container_state_terminated__descriptor);
+    end->has_exit_code = true;
+    end->exit_code = EXIT_CODE_UNKNOWN;
+    end->reason = arena_strdup(arena, REASON_UNKNOWN);
+    end->message = arena_strdup(arena, message);
+    state->terminated = end;
+    return state;
+}
+
+static const char *scheme_id(const struct build *build, const struct container_observed *instance)
+{
+    return arena_printf(build->arena, "%s://%s", build->input->runtime_name, instance->id);
+}
+
+/* A cut inside a UTF-8 character moves back to its first byte. */
+static char *cut_message(const struct build *build, const char *message)
+{
+    size_t len = strlen(message);
+    if (len > build->message_max) {
+        len = build->message_max;
+        while (len > 0 && ((unsigned char)message[len] & 0xc0) == 0x80)
+            len--;
+    }
+    return len > 0 ? arena_strndup(build->arena, message, len) : NULL;
+}
+
+static Core__ContainerState *exited(const struct build *build,
+                                    const struct container_observed *instance)
+{
+    struct arena *arena = build->arena;
+    Core__ContainerState *state =
+        STATUS_NEW(arena, Core__ContainerState, core__container_state__descriptor);
+    Core__ContainerStateTerminated *end = STATUS_NEW(arena, Core__ContainerStateTerminated,
+                                                     core__container_state_terminated__descriptor);
+    end->has_exit_code = true;
+    end->exit_code = instance->exit_code;
+    if (instance->reason[0] != '\0')
+        end->reason = arena_strdup(arena, instance->reason);
+    end->message = cut_message(build, instance->message);
+    end->started_at = status_time(instance->started_ns, arena);
+    end->finished_at = status_time(instance->finished_ns, arena);
+    end->container_id = arena_strdup(arena, scheme_id(build, instance));
+    state->terminated = end;
+    return state;
+}
+
+static Core__ContainerState *instance_state(const struct build *build,
+                                            const struct container_observed *instance,
+                                            const Core__ContainerStatus *old)
+{
+    struct arena *arena = build->arena;
+    switch (instance->state) {
+    case CONTAINER_RUNNING: {
+        Core__ContainerState *state =
+            STATUS_NEW(arena, Core__ContainerState, core__container_state__descriptor);
+        state->running = STATUS_NEW(arena, Core__ContainerStateRunning,
+                                    core__container_state_running__descriptor);
+        state->running->started_at = status_time(instance->started_ns, arena);
+        return state;
+    }
+    case CONTAINER_EXITED:
+        return exited(build, instance);
+    case CONTAINER_UNKNOWN:
+        if (status_is_running(old))
+            return lost(arena, "The container could not be located when the pod was terminated");
+        return waiting(arena, NULL, NULL);
+    case CONTAINER_CREATED:
+        return waiting(arena, NULL, NULL);
+    }
+    return waiting(arena, NULL, NULL);
+}
+
+/* --- resources, user, mounts --------------------------------------------------------------------------------------- */
+
+static Meta__Quantity *quantity(struct arena *arena, const char *text)
+{
+    Meta__Quantity *value = STATUS_NEW(arena, Meta__Quantity, meta__quantity__descriptor);
+    value->string = arena_strdup(arena, text);
+    return value;
+}
+
+static void overlay_limit(Core__ResourceRequirements *resources, const char *name,
+                          const char *text, struct arena *arena)
+{
+    for (size_t i = 0; i < resources->n_limits; i++) {
+        if (text_eq(resources->limits[i]->key, name))
+            resources->limits[i]->value = quantity(arena, text);
+    }
+}
+
+static void overlay_request(Core__ResourceRequirements *resources, const char *name,
+                            const char *text, struct arena *arena)
+{
+    for (size_t i = 0; i < resources->n_requests; i++) {
+        if (text_eq(resources->requests[i]->key, name))
+            resources->requests[i]->value = quantity(arena, text);
+    }
+}
+
+/*
+ * What the runtime reports counts over the spec for a running container, except for values below what cgroups can
+ * express (spec runtime.md §4.5: requests up to 2m, limits up to 10m).
+ */
+static void overlay_actual(Core__ResourceRequirements *resources,
+                           const struct container_observed *instance, struct arena *arena)
+{
+    if (!instance->has_resources || instance->state != CONTAINER_RUNNING)
+        return;
+    if (instance->cpu_shares >= 2) {
+        int64_t actual = (instance->cpu_shares * 1000 + 1023) / 1024;
+        const Meta__Quantity *wanted = resource_get_request(resources, "cpu");
+        if (wanted && !(actual <= 2 && quantity_milli_value(wanted) <= 2))
+            overlay_request(resources, "cpu", quantity_from_milli(actual, arena), arena);
+    }
+    if (instance->cpu_period > 0 && instance->cpu_quota > 0) {
+        int64_t actual = instance->cpu_quota * 1000 / instance->cpu_period;
+        const Meta__Quantity *wanted = resource_get_limit(resources, "cpu");
+        if (wanted && !(actual <= 10 && quantity_milli_value(wanted) <= 10))
+            overlay_limit(resources, "cpu", quantity_from_milli(actual, arena), arena);
+    }
+    if (instance->memory_limit_bytes > 0)
+        overlay_limit(resources, "memory",
+                      quantity_from_value(instance->memory_limit_bytes, true, arena), arena);
+}
+
+static void fill_resources(Core__ContainerStatus *entry, const Core__Container *container,
+                           const struct container_observed *instance, struct arena *arena)
+{
+    Core__ResourceRequirements *resources =
+        STATUS_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
+    if (container->resources) {
+        resources = (Core__ResourceRequirements *)(void *)kube_message_dup(
+            &container->resources->base, arena);
+        resources->n_claims = 0;
+        entry->n_allocated_resources = resources->n_requests;
+        if (resources->n_requests > 0)
+            entry->allocated_resources =
+                arena_calloc(arena, resources->n_requests, sizeof(*entry->allocated_resources));
+        for (size_t i = 0; i < resources->n_requests; i++) {
+            Core__ContainerStatus__AllocatedResourcesEntry *item =
+                STATUS_NEW(arena, Core__ContainerStatus__AllocatedResourcesEntry,
+                           core__container_status__allocated_resources_entry__descriptor);
+            item->key = resources->requests[i]->key;
+            item->value = resources->requests[i]->value;
+            entry->allocated_resources[i] = item;
+        }
+    }
+    overlay_actual(resources, instance, arena);
+    entry->resources = resources;
+}
+
+static void fill_user(Core__ContainerStatus *entry, const struct container_observed *instance,
+                      struct arena *arena)
+{
+    if (!instance->has_user)
+        return;
+    Core__LinuxContainerUser *user =
+        STATUS_NEW(arena, Core__LinuxContainerUser, core__linux_container_user__descriptor);
+    user->has_uid = user->has_gid = true;
+    user->uid = instance->uid;
+    user->gid = instance->gid;
+    user->n_supplemental_groups = instance->n_groups;
+    if (instance->n_groups > 0)
+        user->supplemental_groups =
+            arena_memdup(arena, instance->groups, instance->n_groups * sizeof(int64_t));
+    entry->user = STATUS_NEW(arena, Core__ContainerUser, core__container_user__descriptor);
+    entry->user->linux = user;
+}
+
+static void fill_mounts(Core__ContainerStatus *entry, const Core__Container *container,
+                        struct arena *arena)
+{
+    entry->n_volume_mounts = container->n_volume_mounts;
+    if (container->n_volume_mounts == 0)
+        return;
+    entry->volume_mounts =
+        arena_calloc(arena, container->n_volume_mounts, sizeof(*entry->volume_mounts));
+    for (size_t i = 0; i < container->n_volume_mounts; i++) {
+        const Core__VolumeMount *mount = container->volume_mounts[i];
+        Core__VolumeMountStatus *shown =
+            STATUS_NEW(arena, Core__VolumeMountStatus, core__volume_mount_status__descriptor);
+        shown->name = arena_strdup(arena, mount->name);
+        shown->mount_path = arena_strdup(arena, mount->mount_path);
+        if (mount->has_read_only && mount->read_only) {
+            bool recursive = text_eq(mount->recursive_read_only, "Enabled") ||
+                             text_eq(mount->recursive_read_only, "IfPossible");
+            shown->has_read_only = shown->read_only = true;
+            shown->recursive_read_only = arena_strdup(arena, recursive ? "Enabled" : "Disabled");
+        }
+        entry->volume_mounts[i] = shown;
+    }
+}
+
+/* --- one entry ------------------------------------------------------------------------------------------------------ */
+
+static Core__ContainerState *empty_state(struct arena *arena)
+{
+    return STATUS_NEW(arena, Core__ContainerState, core__container_state__descriptor);
+}
+
+static Core__ContainerState *copy_state(const Core__ContainerState *state, struct arena *arena)
+{
+    return state ? (Core__ContainerState *)(void *)kube_message_dup(&state->base, arena)
+                 : empty_state(arena);
+}
+
+static void set_restarts(Core__ContainerStatus *entry, int32_t count)
+{
+    entry->has_restart_count = true;
+    entry->restart_count = count;
+}
+
+static Core__ContainerStatus *new_entry(const struct build *build, const Core__Container *container,
+                                        const Core__ContainerStatus *old)
+{
+    struct arena *arena = build->arena;
+    if (status_is_terminated(old))
+        return (Core__ContainerStatus *)(void *)kube_message_dup(&old->base, arena);
+    Core__ContainerStatus *entry =
+        STATUS_NEW(arena, Core__ContainerStatus, core__container_status__descriptor);
+    bool has_init = build->input->pod->spec->n_init_containers > 0;
+    entry->name = arena_strdup(arena, container->name);
+    entry->image = arena_strdup(arena, container->image);
+    entry->image_id = arena_strdup(arena, "");
+    entry->state = waiting(arena, has_init ? "PodInitializing" : "ContainerCreating", NULL);
+    fill_mounts(entry, container, arena);
+    set_restarts(entry, old && old->has_restart_count ? old->restart_count : 0);
+    entry->last_state = copy_state(old ? old->last_state : NULL, arena);
+    return entry;
+}
+
+/* It ran when last seen and now the runtime does not know it. */
+static void note_vanished(const struct build *build, Core__ContainerStatus *entry,
+                          const Core__ContainerStatus *old)
+{
+    if (!status_is_running(old) || entry->last_state->terminated)
+        return;
+    entry->last_state = lost(build->arena, "The container could not be located when the pod was "
+                                           "deleted.  The container used to be Running");
+    const Meta__ObjectMeta *meta = build->input->pod->metadata;
+    if (!meta->deletion_timestamp && !build->input->terminated)
+        set_restarts(entry, entry->restart_count + 1);
+}
+
+static void apply_newest(const struct build *build, Core__ContainerStatus *entry,
+                         const struct container_observed *instance, const Core__Container *container,
+                         const Core__ContainerStatus *old)
+{
+    struct arena *arena = build->arena;
+    const char *id = scheme_id(build, instance);
+    bool is_new = !old || !text_eq(old->container_id, id);
+    int32_t old_restarts = old && old->has_restart_count ? old->restart_count : 0;
+    int32_t restarts = instance->restart_count > old_restarts ? instance->restart_count : old_restarts;
+    if (instance->state == CONTAINER_UNKNOWN && status_is_running(old))
+        restarts = old_restarts + 1;
+    else if (is_new && instance->state == CONTAINER_RUNNING && status_is_terminated(old) &&
+             old_restarts >= instance->restart_count)
+        restarts = old_restarts + 1;
+
+    entry->last_state = copy_state(is_new && status_is_terminated(old) ? old->state
+                                   : old                               ? old->last_state
+                                                                       : NULL,
+                                   arena);
+    entry->state = instance_state(build, instance, old);
+    entry->container_id = arena_strdup(arena, id);
+    entry->image = arena_strdup(arena, instance->image);
+    entry->image_id = arena_strdup(arena, instance->image_ref);
+    set_restarts(entry, restarts);
+    fill_resources(entry, container, instance, arena);
+    fill_user(entry, instance, arena);
+}
+
+static const struct start_result *failed_start(const struct status_input *input, const char *name)
+{
+    for (size_t i = 0; i < input->n_results; i++) {
+        if (input->results[i].reason && text_eq(input->results[i].container, name))
+            return &input->results[i];
+    }
+    return NULL;
+}
+
+/* What should run but could not be started shows why; the end of its last run moves to lastState. */
+static void show_failed_start(const struct build *build, Core__ContainerStatus *entry,
+                              const Core__Container *container,
+                              const struct container_observed *newest)
+{
+    const struct status_input *input = build->input;
+    bool done = build->is_init && newest && newest->state == CONTAINER_EXITED &&
+                newest->exit_code == 0 && !container_is_sidecar(container);
+    const struct start_result *result = failed_start(input, container->name);
+    if (done || !result || input->final || !container_should_start(input->pod, container, newest))
+        return;
+    if (entry->state->terminated)
+        entry->last_state = entry->state;
+    entry->state = waiting(build->arena, result->reason, result->message);
+}
+
+static bool some_regular_was_created(const struct status_input *input)
+{
+    for (size_t i = 0; i < input->pod->spec->n_containers; i++) {
+        if (pod_observed_newest(input->have, input->pod->spec->containers[i]->name))
+            return true;
+    }
+    return false;
+}
+
+/* A plain init container that was removed from the runtime after its work was done. */
+static void infer_completed(const struct build *build, Core__ContainerStatus *entry,
+                            const Core__Container *container)
+{
+    if (!build->is_init || container_is_sidecar(container) || !entry->state->waiting ||
+        !some_regular_was_created(build->input))
+        return;
+    Core__ContainerStateTerminated *end =
+        STATUS_NEW(build->arena, Core__ContainerStateTerminated,
+                   core__container_state_terminated__descriptor);
+    end->has_exit_code = true;
+    end->reason = arena_strdup(build->arena, "Completed");
+    end->message = arena_strdup(build->arena,
+                                "Unable to get init container status from container runtime and "
+                                "pod has been initialized, treat it as exited normally");
+    entry->state = empty_state(build->arena);
+    entry->state->terminated = end;
+}
+
+/* --- started and ready (spec pods.md §7.4) --------------------------------------------------------------------------- */
+
+static const struct container_note *note_of(const struct status_input *input, const char *name)
+{
+    static const struct container_note none = {.name = ""};
+    for (size_t i = 0; i < input->n_notes; i++) {
+        if (text_eq(input->notes[i].name, name))
+            return &input->notes[i];
+    }
+    return &none;
+}
+
+static void set_started_ready(const struct build *build, Core__ContainerStatus *entry,
+                              const Core__Container *container,
+                              const struct container_observed *newest,
+                              const Core__ContainerStatus *old)
+{
+    const struct container_note *note = note_of(build->input, container->name);
+    bool running = status_is_running(entry);
+    bool survived = newest && build->input->agent_started_ns - newest->started_ns > AGENT_START_SLACK_NS;
+    bool was_started = old && old->has_started && old->started && text_eq(old->container_id, entry->container_id);
+    bool started = running && (!note->has_startup || note->startup == PROBE_SUCCESS || was_started);
+    bool ready = started;
+    if (ready && note->has_readiness)
+        ready = note->readiness == PROBE_SUCCESS ||
+                (note->readiness == PROBE_UNKNOWN && survived && old && old->ready);
+    if (build->is_init && !container_is_sidecar(container))
+        ready = status_is_terminated(entry) && entry->state->terminated->exit_code == 0;
+    entry->has_started = entry->has_ready = true;
+    entry->started = started;
+    entry->ready = ready;
+}
+
+static Core__ContainerStatus *build_entry(const struct build *build, const Core__Container *container)
+{
+    const struct pod_observed *have = build->input->have;
+    const Core__ContainerStatus *old = old_entry(build, container->name);
+    const struct container_observed *newest = pod_observed_newest(have, container->name);
+    const struct container_observed *previous = pod_observed_previous(have, container->name);
+    Core__ContainerStatus *entry = new_entry(build, container, old);
+    if (newest)
+        apply_newest(build, entry, newest, container, old);
+    else
+        note_vanished(build, entry, old);
+    if (previous)
+        entry->last_state = instance_state(build, previous, NULL);
+    if (!newest)
+        infer_completed(build, entry, container);
+    show_failed_start(build, entry, container, newest);
+    set_started_ready(build, entry, container, newest, old);
+    return entry;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const Core__ContainerStatus *const *left = a, *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+void status_fill_containers(const struct status_input *input, Core__PodStatus *status,
+                            struct arena *arena)
+{
+    const Core__PodSpec *spec = input->pod->spec;
+    size_t total = spec->n_containers + spec->n_init_containers + spec->n_ephemeral_containers;
+    struct build build = {.input = input,
+                          .arena = arena,
+                          .message_max = MESSAGE_TOTAL_MAX_BYTES / (total > 0 ? total : 1)};
+    status->n_container_statuses = spec->n_containers;
+    status->container_statuses =
+        arena_calloc(arena, spec->n_containers + 1, sizeof(*status->container_statuses));
+    for (size_t i = 0; i < spec->n_containers; i++)
+        status->container_statuses[i] = build_entry(&build, spec->containers[i]);
+    qsort(status->container_statuses, status->n_container_statuses,
+          sizeof(*status->container_statuses), by_name);
+
+    build.is_init = true;
+    status->n_init_container_statuses = spec->n_init_containers;
+    status->init_container_statuses =
+        arena_calloc(arena, spec->n_init_containers + 1, sizeof(*status->init_container_statuses));
+    for (size_t i = 0; i < spec->n_init_containers; i++)
+        status->init_container_statuses[i] = build_entry(&build, spec->init_containers[i]);
+}
+
+static void end_entry(Core__ContainerStatus *entry, struct arena *arena)
+{
+    if (status_is_terminated(entry))
+        return;
+    entry->state = lost(arena, "The container could not be located when the pod was terminated");
+    entry->ready = entry->started = false;
+}
+
+static bool was_started(const Core__ContainerStatus *entry)
+{
+    return entry->state->running || entry->state->terminated || entry->last_state->terminated;
+}
+
+void status_end_containers(const struct status_input *input, Core__PodStatus *status,
+                           struct arena *arena)
+{
+    if (!input->terminated)
+        return;
+    size_t last_started = 0; /* at least the first init container counts as tried */
+    bool initialised = true;
+    for (size_t i = 0; i < status->n_init_container_statuses; i++) {
+        if (was_started(status->init_container_statuses[i]))
+            last_started = i;
+        if (!status->init_container_statuses[i]->ready &&
+            !container_is_sidecar(input->pod->spec->init_containers[i]))
+            initialised = false;
+    }
+    for (size_t i = 0; i < status->n_init_container_statuses && i <= last_started; i++)
+        end_entry(status->init_container_statuses[i], arena);
+    for (size_t i = 0; initialised && i < status->n_container_statuses; i++)
+        end_entry(status->container_statuses[i], arena);
+}

@@ -1,0 +1,527 @@
+/*
+ * One pod. A pass reads what is known, writes the status, moves the life on, plans, and starts what the plan says:
+ * the first chained action when nothing chained is under way (and, for actions that load the node, a start slot is
+ * free), and every parallel action whose target is not being worked on already. What is left of the plan is dropped;
+ * the end of each operation wakes the worker and the pod is planned anew.
+ *
+ *   SYNC ──(removed, phase terminal)──► TERMINATING ──(nothing runs)──► TERMINATED ──(removed, all gone)──► freed
+ */
+#include "pod/pods_internal.h"
+
+#include "base/time.h"
+
+#define STATUS_ARENA_BYTES 2048
+
+/* --- life and death of a worker ------------------------------------------------------------------------------ */
+
+static void on_timer(void *ctx)
+{
+    pod_worker_wake(ctx);
+}
+
+struct pod_worker *pod_worker_new(struct pods *pods, const char *uid, const char *namespace,
+                                  const char *name)
+{
+    struct pod_worker *worker = xcalloc(1, sizeof(*worker));
+    worker->pods = pods;
+    worker->uid = xstrdup(uid);
+    worker->namespace = xstrdup(namespace);
+    worker->name = xstrdup(name);
+    worker->want.uid = worker->uid;
+    worker->timer = loop_timer_new(pods->env.loop, "pod next look", on_timer, worker);
+    HASH_ADD_KEYPTR(hh, pods->workers, worker->uid, strlen(worker->uid), worker);
+    return worker;
+}
+
+static void free_notes(struct pod_worker *worker)
+{
+    for (size_t i = 0; i < worker->n_notes; i++) {
+        free((char *)(uintptr_t)worker->results[i].reason);
+        free((char *)(uintptr_t)worker->results[i].message);
+    }
+    free(worker->notes);
+    free(worker->results);
+    worker->notes = NULL;
+    worker->results = NULL;
+    worker->n_notes = 0;
+}
+
+static void release_slot(struct pod_worker *worker)
+{
+    if (!worker->holds_slot)
+        return;
+    worker->holds_slot = false;
+    worker->pods->slots_used--;
+    pods_slot_released(worker->pods);
+}
+
+void pod_worker_free(struct pod_worker *worker)
+{
+    struct pods *pods = worker->pods;
+    while (worker->ops)
+        pod_op_cancel(worker->ops);
+    for (const struct container_observed *c = worker->have.containers; c; c = c->next)
+        pods->env.runtime->vtable->unwatch_exit(pods->env.runtime, c->id);
+    if (worker->queued)
+        DL_DELETE2(pods->woken, worker, wake_prev, wake_next);
+    release_slot(worker);
+    HASH_DEL(pods->workers, worker);
+    pods_wake_name(pods, worker->namespace, worker->name);
+    loop_timer_free(worker->timer);
+    pod_observed_clear(&worker->have);
+    free_notes(worker);
+    volume_set_free(worker->volumes);
+    arena_free(worker->status_arena);
+    timeline_done(&worker->timeline);
+    for (size_t i = 0; i < worker->n_cooldowns; i++)
+        free(worker->cooldowns[i].id);
+    free(worker->cooldowns);
+    pod_object_unref(worker->object);
+    free(worker->uid);
+    free(worker->name);
+    free(worker->namespace);
+    free(worker);
+}
+
+static const Core__Container *spec_container(const Core__PodSpec *spec, size_t index)
+{
+    return index < spec->n_init_containers ? spec->init_containers[index]
+                                           : spec->containers[index - spec->n_init_containers];
+}
+
+/* Notes follow the spec: init containers, then regular ones. What is known of a name that stays is kept. */
+static void renew_notes(struct pod_worker *worker)
+{
+    const Core__PodSpec *spec = worker->object->pod->spec;
+    size_t count = spec->n_init_containers + spec->n_containers;
+    struct container_note *notes = xcalloc(count, sizeof(*notes));
+    struct start_result *results = xcalloc(count, sizeof(*results));
+    for (size_t i = 0; i < count; i++) {
+        const char *name = spec_container(spec, i)->name;
+        for (size_t old = 0; old < worker->n_notes; old++) {
+            if (!text_eq(worker->notes[old].name, name))
+                continue;
+            notes[i] = worker->notes[old];
+            results[i].reason = TAKE(worker->results[old].reason);
+            results[i].message = TAKE(worker->results[old].message);
+        }
+        notes[i].name = results[i].container = name;
+    }
+    free_notes(worker);
+    worker->notes = notes;
+    worker->results = results;
+    worker->n_notes = count;
+}
+
+void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
+{
+    struct pod_object *old = worker->object;
+    worker->object = pod_object_ref(object);
+    worker->want.pod = object->pod;
+    renew_notes(worker); /* while the old names are still there */
+    if (old)
+        worker->volumes_ready = false; /* the spec may name others now */
+    pod_object_unref(old);
+    pod_worker_wake(worker);
+}
+
+void pod_worker_terminate(struct pod_worker *worker, bool removed)
+{
+    struct pod_desired *want = &worker->want;
+    if (removed && !want->removed)
+        worker->disk_clean = false; /* what was kept for a pod that is wanted goes, too */
+    want->removed = want->removed || removed;
+    pod_worker_wake(worker);
+    if (want->life != POD_LIFE_SYNC)
+        return;
+    want->life = POD_LIFE_TERMINATING;
+    want->terminating_since_ns = loop_now_wall_ns(worker->pods->env.loop);
+    log_info("Terminating pod", LOG_POD(worker->namespace, worker->name),
+             LOG_STR("podUID", worker->uid), LOG_BOOL("removed", want->removed));
+}
+
+void pod_worker_wake(struct pod_worker *worker)
+{
+    struct pods *pods = worker->pods;
+    if (worker->queued)
+        return;
+    worker->queued = true;
+    DL_APPEND2(pods->woken, worker, wake_prev, wake_next);
+    loop_timer_start(pods->turn, 0);
+}
+
+/* --- memory of what went wrong --------------------------------------------------------------------------------- */
+
+struct container_note *pod_worker_note(struct pod_worker *worker, const char *name)
+{
+    for (size_t i = 0; i < worker->n_notes; i++) {
+        if (text_eq(worker->notes[i].name, name))
+            return &worker->notes[i];
+    }
+    return NULL;
+}
+
+void pod_worker_set_result(struct pod_worker *worker, const char *name, const char *reason,
+                           const char *message)
+{
+    for (size_t i = 0; i < worker->n_notes; i++) {
+        struct start_result *result = &worker->results[i];
+        if (!text_eq(result->container, name))
+            continue;
+        char *new_reason = xstrdup(reason), *new_message = xstrdup(message);
+        free((char *)(uintptr_t)result->reason);
+        free((char *)(uintptr_t)result->message);
+        result->reason = new_reason;
+        result->message = new_message;
+    }
+}
+
+void pod_worker_cool_down(struct pod_worker *worker, const char *id, int64_t delay_ns)
+{
+    worker->cooldowns = xrealloc(worker->cooldowns,
+                                 (worker->n_cooldowns + 1) * sizeof(*worker->cooldowns));
+    worker->cooldowns[worker->n_cooldowns++] = (struct pod_cooldown){
+        .id = xstrdup(id),
+        .until_ns = sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), delay_ns)};
+}
+
+static void forget_past_cooldowns(struct pod_worker *worker, int64_t now_ns)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < worker->n_cooldowns; i++) {
+        if (worker->cooldowns[i].until_ns > now_ns)
+            worker->cooldowns[kept++] = worker->cooldowns[i];
+        else
+            free(worker->cooldowns[i].id);
+    }
+    worker->n_cooldowns = kept;
+    if (kept == 0)
+        worker->kill_failed = false;
+}
+
+/* When @id may be touched again; 0: now. */
+static int64_t cooling_until(const struct pod_worker *worker, const char *id)
+{
+    for (size_t i = 0; i < worker->n_cooldowns; i++) {
+        if (strcmp(worker->cooldowns[i].id, id) == 0)
+            return worker->cooldowns[i].until_ns;
+    }
+    return 0;
+}
+
+void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const char *reason,
+                      const char *container, const char *message)
+{
+    const char *name = container && container[0] != '\0' ? container : NULL;
+    timeline_add(&worker->timeline, loop_now_wall_ns(worker->pods->env.loop), type, reason, name,
+                 message);
+    log_info("Event occurred", LOG_POD(worker->namespace, worker->name),
+             LOG_STR("containerName", name), LOG_STR("type", type == TIMELINE_WARNING ? "Warning" : "Normal"),
+             LOG_STR("reason", reason), LOG_STR("message", message));
+}
+
+void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret)
+{
+    *ret = (struct pod_view){.pod = worker->object ? worker->object->pod : NULL,
+                             .uid = worker->uid,
+                             .name = worker->name,
+                             .namespace = worker->namespace,
+                             .status = worker->status,
+                             .doing = "",
+                             .timeline = &worker->timeline,
+                             .terminating = worker->want.life != POD_LIFE_SYNC};
+    if (worker->ops) {
+        ret->doing = worker->ops->kind < POD_ACTION_KIND_COUNT
+                         ? pod_action_name((enum pod_action_kind)worker->ops->kind)
+                         : "Inspect";
+        ret->doing_since_ns = worker->ops->since_ns;
+    }
+}
+
+/* --- status ------------------------------------------------------------------------------------------------------- */
+
+static void renew_status(struct pod_worker *worker, int64_t now_ns)
+{
+    if (!worker->object || !worker->observed)
+        return;
+    const struct pods_environment *env = &worker->pods->env;
+    struct status_input input = {.pod = worker->object->pod,
+                                 .have = &worker->have,
+                                 .old = worker->status,
+                                 .results = worker->results,
+                                 .n_results = worker->n_notes,
+                                 .notes = worker->notes,
+                                 .n_notes = worker->n_notes,
+                                 .runtime_name = env->runtime_name,
+                                 .host_ips = env->host_ips,
+                                 .primary_ipv6 = env->host_ips[0] && strchr(env->host_ips[0], ':'),
+                                 .now_ns = now_ns,
+                                 .agent_started_ns = worker->pods->started_ns,
+                                 .is_static = true,
+                                 .final = worker->want.life == POD_LIFE_TERMINATED,
+                                 .terminated = worker->want.life == POD_LIFE_TERMINATED};
+    int64_t due_ns = 0;
+    if (status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns)) {
+        input.forced_reason = "DeadlineExceeded";
+        input.forced_message = "Pod was active on the node longer than the specified deadline";
+    }
+    struct arena *arena = arena_new(STATUS_ARENA_BYTES);
+    Core__PodStatus *status = status_generate(&input, arena);
+    if (worker->status && status_eq(worker->status, status)) {
+        arena_free(arena);
+        return;
+    }
+    arena_free(worker->status_arena);
+    worker->status_arena = arena;
+    worker->status = status;
+    struct pod_view view;
+    pod_worker_view(worker, &view);
+    if (worker->pods->on_change)
+        worker->pods->on_change(worker->pods->on_change_ctx, &view);
+}
+
+/* --- the pass ------------------------------------------------------------------------------------------------------ */
+
+static bool is_under_way(const struct pod_worker *worker, const struct pod_action *action)
+{
+    const struct pod_op *op;
+    DL_FOREACH(worker->ops, op) {
+        if (op->kind < POD_ACTION_KIND_COUNT && action->id && strcmp(op->target, action->id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_chained(const struct pod_worker *worker)
+{
+    const struct pod_op *op;
+    DL_FOREACH(worker->ops, op) {
+        if (op->kind < POD_ACTION_KIND_COUNT &&
+            pod_action_is_chained((enum pod_action_kind)op->kind))
+            return true;
+    }
+    return false;
+}
+
+static bool is_inspecting(const struct pod_worker *worker)
+{
+    const struct pod_op *op;
+    DL_FOREACH(worker->ops, op) {
+        if (op->kind == POD_OP_INSPECT)
+            return true;
+    }
+    return false;
+}
+
+/* Sandboxes and starts load the node: only so many pods may be at it at once. */
+static bool take_slot(struct pod_worker *worker)
+{
+    struct pods *pods = worker->pods;
+    if (worker->holds_slot)
+        return true;
+    if (pods->slots_used >= pods->env.max_parallel_starts) {
+        worker->waits_for_slot = true;
+        return false;
+    }
+    pods->slots_used++;
+    worker->holds_slot = true;
+    worker->waits_for_slot = false;
+    return true;
+}
+
+/* A static pod waits until an older one of the same full name has left the runtime (spec pods.md §3.4). */
+static bool name_is_free(const struct pod_worker *worker)
+{
+    const struct pod_worker *other, *next;
+    HASH_ITER(hh, worker->pods->workers, other, next) {
+        if (other != worker && pod_worker_has_name(other, worker->namespace, worker->name) &&
+            (other->want.life == POD_LIFE_TERMINATING ||
+             (other->want.life == POD_LIFE_SYNC && pod_observed_is_running(&other->have))))
+            return false;
+    }
+    return true;
+}
+
+bool pod_worker_has_name(const struct pod_worker *worker, const char *namespace, const char *name)
+{
+    return strcmp(worker->namespace, namespace) == 0 && strcmp(worker->name, name) == 0;
+}
+
+/* True when the action was FINISH: the worker is gone. */
+static bool start_chained(struct pod_worker *worker, const struct pod_action *action)
+{
+    if (has_chained(worker))
+        return false;
+    bool heavy = action->kind == POD_ACTION_CREATE_SANDBOX ||
+                 action->kind == POD_ACTION_START_CONTAINER;
+    if (heavy && !take_slot(worker))
+        return false;
+    if (action->kind == POD_ACTION_CREATE_SANDBOX)
+        op_create_sandbox_start(worker, action);
+    else if (action->kind == POD_ACTION_START_CONTAINER)
+        op_start_container_start(worker, action);
+    else if (action->kind == POD_ACTION_ENSURE_CGROUP)
+        op_ensure_cgroup_start(worker);
+    else if (action->kind == POD_ACTION_ENSURE_VOLUMES)
+        op_ensure_volumes_start(worker);
+    else if (action->kind == POD_ACTION_CLEAN_DISK)
+        op_clean_disk_start(worker);
+    else
+        return !worker->ops;
+    return false;
+}
+
+static void start_parallel(struct pod_worker *worker, const struct pod_action *action)
+{
+    if (is_under_way(worker, action))
+        return;
+    if (action->kind == POD_ACTION_KILL_CONTAINER)
+        op_kill_container_start(worker, action);
+    else if (action->kind == POD_ACTION_STOP_SANDBOX)
+        op_stop_sandbox_start(worker, action);
+    else if (action->kind == POD_ACTION_REMOVE_CONTAINER)
+        op_remove_container_start(worker, action);
+    else
+        op_remove_sandbox_start(worker, action);
+}
+
+/* A container in back-off says so in its status and once in the timeline. */
+static void show_waiting(struct pod_worker *worker, const struct pod_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_waiting; i++) {
+        const struct pod_waiting *waiting = &plan->waiting[i];
+        const char *name = waiting->container->name;
+        const char *pod = pod_text(worker->object->pod, plan->arena);
+        char wait[TIME_TEXT_SIZE];
+        time_format_duration(waiting->backoff_ns, wait);
+        const char *text = arena_printf(plan->arena, "back-off %s restarting failed container=%s pod=%s",
+                                        wait, name, pod);
+        for (size_t n = 0; n < worker->n_notes; n++) {
+            const struct start_result *result = &worker->results[n];
+            if (!text_eq(result->container, name) || text_eq(result->message, text))
+                continue;
+            pod_worker_event(worker, TIMELINE_WARNING, "BackOff", name,
+                             arena_printf(plan->arena,
+                                          "Back-off restarting failed container %s in pod %s", name,
+                                          pod));
+            pod_worker_set_result(worker, name, "CrashLoopBackOff", text);
+        }
+    }
+}
+
+static void make_plan(struct pod_worker *worker, int64_t now_ns, struct arena *arena,
+                      struct pod_plan *plan)
+{
+    const struct pods *pods = worker->pods;
+    struct pod_plan_env env = {.now_ns = now_ns,
+                               .backoff = pods->backoff,
+                               .notes = worker->notes,
+                               .n_notes = worker->n_notes,
+                               .volumes_ready = worker->volumes_ready,
+                               .cgroup_ready = worker->cgroup_ready,
+                               .network_ready = pods->network_ready,
+                               .setup_retry_at_ns = worker->setup_retry_at_ns,
+                               .kill_failed = worker->kill_failed,
+                               .disk_clean = worker->disk_clean,
+                               .cleanup_retry_at_ns = worker->cleanup_retry_at_ns,
+                               .max_dead_per_container = pods->env.max_dead_per_container};
+    pod_plan(&worker->want, &worker->have, &env, arena, plan);
+}
+
+/* Starts what may start. True when the worker is gone. */
+static bool dispatch(struct pod_worker *worker, const struct pod_plan *plan, int64_t *next_ns)
+{
+    bool wants_slot = false;
+    for (size_t i = 0; i < plan->n_actions; i++) {
+        const struct pod_action *action = &plan->actions[i];
+        int64_t cooling_ns = action->id ? cooling_until(worker, action->id) : 0;
+        if (cooling_ns > 0) {
+            *next_ns = min_i64(*next_ns, cooling_ns);
+            continue;
+        }
+        if (!pod_action_is_chained(action->kind)) {
+            start_parallel(worker, action);
+            continue;
+        }
+        wants_slot = true;
+        if (start_chained(worker, action)) {
+            pod_worker_free(worker);
+            return true;
+        }
+    }
+    if (!wants_slot && !has_chained(worker))
+        release_slot(worker);
+    return false;
+}
+
+/* The life moves on when the phase is terminal, and when nothing runs any more. */
+static void move_life(struct pod_worker *worker, const struct pod_plan *plan)
+{
+    if (worker->want.life == POD_LIFE_SYNC && worker->status && status_is_terminal(worker->status))
+        pod_worker_terminate(worker, false);
+    if (worker->want.life == POD_LIFE_TERMINATING && plan->stopped && !worker->ops) {
+        worker->want.life = POD_LIFE_TERMINATED;
+        log_info("Pod has stopped", LOG_POD(worker->namespace, worker->name),
+                 LOG_STR("podUID", worker->uid));
+        pods_wake_name(worker->pods, worker->namespace, worker->name);
+    }
+}
+
+/* Reads the runtime first when that was asked for; true when the plan has to wait for it. */
+static bool inspect_first(struct pod_worker *worker, int64_t *next_ns)
+{
+    if (is_inspecting(worker))
+        return true;
+    if (!worker->inspect_again)
+        return !worker->observed;
+    int64_t cooling_ns = cooling_until(worker, "");
+    if (cooling_ns > 0) {
+        *next_ns = min_i64(*next_ns, cooling_ns);
+        return !worker->observed;
+    }
+    worker->inspect_again = false;
+    op_inspect_start(worker, NULL);
+    return true;
+}
+
+void pod_worker_run(struct pod_worker *worker)
+{
+    struct pods *pods = worker->pods;
+    int64_t now_ns = loop_now_wall_ns(pods->env.loop);
+    int64_t next_ns = INT64_MAX;
+    forget_past_cooldowns(worker, now_ns);
+    if (inspect_first(worker, &next_ns)) {
+        if (next_ns != INT64_MAX)
+            loop_timer_start(worker->timer, sat_sub_i64(next_ns, now_ns));
+        return;
+    }
+
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct pod_plan plan = {0};
+    bool may_plan = pods->listed && (worker->object || pods->sources_ready);
+    bool blocked = worker->want.life == POD_LIFE_SYNC && worker->object && !name_is_free(worker);
+    if (may_plan && !blocked) {
+        make_plan(worker, now_ns, arena, &plan);
+        if (worker->object)
+            show_waiting(worker, &plan);
+        if (plan.sandbox_changed && !worker->sandbox_event_sent) {
+            worker->sandbox_event_sent = true;
+            pod_worker_event(worker, TIMELINE_NORMAL, "SandboxChanged", NULL,
+                             "Pod sandbox changed, it will be killed and re-created.");
+        }
+    }
+    renew_status(worker, now_ns);
+    move_life(worker, &plan);
+    if (plan.has_next_look)
+        next_ns = min_i64(next_ns, plan.next_look_ns);
+    int64_t due_ns = 0;
+    if (worker->object && worker->want.life == POD_LIFE_SYNC &&
+        !status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns) && due_ns > 0)
+        next_ns = min_i64(next_ns, due_ns);
+    if (dispatch(worker, &plan, &next_ns))
+        return;
+    if (next_ns == INT64_MAX)
+        loop_timer_cancel(worker->timer);
+    else
+        loop_timer_start(worker->timer, sat_sub_i64(next_ns, now_ns));
+}

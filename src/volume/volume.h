@@ -1,0 +1,126 @@
+/*
+ * Volumes of a pod on this node: mounting what its containers refer to and taking it down again.
+ * One file per plugin (empty_dir.c, host_path.c, …) behind volume_plugin.h; a type without a plugin
+ * is refused by name. Everything that touches the disk runs as a job on the worker pool. Loop
+ * thread, but for the functions that end in _blocking, which belong on a worker or at start-up.
+ *
+ * Callers run one operation per pod at a time: a mount and a teardown of the same pod must not
+ * overlap.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "loop/work.h"
+
+#include "core.pb-c.h"
+
+struct volume_manager; /* opaque: one per node */
+struct volume_op;      /* opaque: a mount, teardown or listing under way */
+
+struct volume_options {
+    const char *root_dir; /* copied; e.g. /var/lib/kubelet */
+    bool tmpfs_noswap;    /* the kernel takes -o noswap: volume_detect_tmpfs_noswap_blocking() */
+    bool selinux_enabled; /* the host enforces labels; else selinux_relabel is never set */
+    int64_t allocatable_memory_bytes; /* the ceiling of a tmpfs; 0: unknown, no ceiling */
+};
+
+/** Makes a manager; @loop and @pool must outlive it. The caller owns it. Never fails. */
+struct volume_manager *volume_manager_new(struct loop *loop, struct work_pool *pool,
+                                          const struct volume_options *options);
+void volume_manager_free(
+    struct volume_manager *manager); /* cancels what is under way; NULL is fine */
+DEFINE_AUTO(volume_manager, struct volume_manager *, volume_manager_free)
+
+/**
+ * Makes @root_dir, pods, plugins and plugins_registry (0750) and puts @root_dir on a shared mount,
+ * so that mounts below it propagate (spec runtime.md §9.1): a bind mount of it onto itself, unless
+ * its mount is shared already. Idempotent. INVALID_ARGUMENT `rootDirectory not in canonical form:
+ * …` when @root_dir is not clean.
+ */
+MUST_CHECK struct error *volume_root_prepare_blocking(const char *root_dir);
+/**
+ * Whether a tmpfs can be told not to swap: never in a user namespace, always since Linux 6.4, else
+ * found out by mounting one below @root_dir/plugins. What cannot be found out is a no.
+ */
+bool volume_detect_tmpfs_noswap_blocking(const char *root_dir);
+
+/** One volume ready for use. */
+struct volume_mounted {
+    char *name; /* the pod's volume name */
+    char *host_path;
+    char *inner_name; /* names its directories: the PV's name, or @name */
+    bool read_only;
+    bool selinux_relabel;
+};
+struct volume_set {
+    size_t count;
+    struct volume_mounted *volumes; /* owned by the set */
+};
+void volume_set_free(struct volume_set *set); /* NULL is fine */
+DEFINE_AUTO(volume_set, struct volume_set *, volume_set_free)
+
+/**
+ * Makes <root>/pods/<uid>, volumes and plugins (0750), then every volume that some container of
+ * @pod mounts (unreferenced ones are left out, spec volumes.md §1.4). Idempotent: mounting what is
+ * mounted is cheap and changes nothing. fsGroup ownership is applied as spec volumes.md §5 says.
+ * @pod is borrowed for the call.
+ * @on_done gets the set (owned by the receiver) or an error:
+ *   reason FailedMount, a message that is the cause part of the FailedMount event:
+ *     unmounted volumes=[a b], unattached volumes=[], failed to process volumes=[]: <causes, joined
+ * by "; "> reason Failed: `error making pod data directories: …` A volume whose type has no plugin
+ * counts as failed to process.
+ */
+struct volume_op *volume_mount_start(struct volume_manager *manager, const Core__Pod *pod,
+                                     void (*on_done)(void *ctx, struct volume_set *set_owned,
+                                                     struct error *err_owned),
+                                     void *ctx);
+
+enum volume_teardown {
+    VOLUME_TEARDOWN_KEEP_DIR,  /* the pod ended but is still wanted: its hosts file and messages stay */
+    VOLUME_TEARDOWN_REMOVE_DIR /* nothing wants the pod any more */
+};
+
+/**
+ * Unmounts subPath binds and volumes of pod @uid, removes their content as each plugin says, then
+ * (@what) the pod's directory (spec runtime.md §9.3 removal rules). Works from the disk and the mount table
+ * alone, so also for a pod that nobody remembers. A pod without a directory is fine. On an error
+ * everything that could still be in use is left where it is; call again later.
+ */
+struct volume_op *volume_teardown_start(struct volume_manager *manager, const char *uid,
+                                        enum volume_teardown what,
+                                        void (*on_done)(void *ctx, struct error *err_owned),
+                                        void *ctx);
+
+/**
+ * Lists the uids that have a directory below <root>/pods. The array and the texts are borrowed
+ * until @on_done returns; no pods directory means no uids.
+ */
+struct volume_op *volume_list_pods_start(struct volume_manager *manager,
+                                         void (*on_done)(void *ctx, const char *const *uids,
+                                                         size_t count, struct error *err_owned),
+                                         void *ctx);
+
+/** Silence: on_done will not run. What the worker has begun it finishes unheard. NULL is fine. */
+void volume_op_cancel(struct volume_op *op);
+
+/** Input of one subPath bind (spec runtime.md §3.8). Borrowed for the call. */
+struct volume_subpath {
+    const char *pod_uid;
+    const char *volume_path;
+    const char *inner_name;
+    const char *container;
+    size_t mount_index;
+    const char *sub_path;
+};
+/**
+ * Prepares subPath @request safely (openat2, no symlink escapes) and binds it; *ret_target is the
+ * host path to hand to the runtime (owned). A bind that is there already is reused, unless its
+ * source was replaced. Blocking: call it from a worker. Errors carry upstream's deliberately vague
+ * text, since a pod's author sees it; the details are logged: failed to create subPath directory
+ * for volumeMount "<inner name>" of container "<container>" failed to prepare subPath for
+ * volumeMount "<inner name>" of container "<container>" INVALID_ARGUMENT: @sub_path is absolute or
+ * has "..", or a name cannot be a file name.
+ */
+MUST_CHECK struct error *volume_subpath_prepare_blocking(const char *root_dir,
+                                                         const struct volume_subpath *request,
+                                                         char **ret_target);

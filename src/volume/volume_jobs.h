@@ -1,0 +1,64 @@
+/*
+ * The jobs behind the door's operations. Each is a struct of its own: made on the loop with
+ * everything it needs copied in, run on a worker, read and freed on the loop. Inside the volume
+ * room only.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "volume/dir_names.h"
+#include "volume/volume.h"
+
+struct volume_plugin;
+
+/** One volume to set up. Everything in the job's arena, but the error. */
+struct volume_mount_item {
+    const char *name;
+    const struct volume_plugin *plugin; /* NULL: no plugin serves it */
+    const void *input;
+    struct error *failure; /* from planning, or from setting up; owned by the job */
+    const char *host_path; /* when there is no failure */
+};
+
+struct volume_mount_job {
+    struct arena *arena; /* owned */
+    const char *root_dir;
+    const char *pod_uid;
+    bool tmpfs_noswap, selinux_enabled;
+    bool has_fs_group;
+    int64_t fs_group;
+    bool may_hang; /* some plugin's set-up can wait for a network */
+    size_t count;
+    struct volume_mount_item *items;
+
+    struct volume_set *set; /* the result, owned until taken; NULL with @err */
+    struct error *err;
+};
+
+/** Plans what @pod's containers mount. Loop thread; never fails: what is wrong shows when the job
+ * has run. */
+struct volume_mount_job *volume_mount_job_new(const struct volume_options *options,
+                                              const Core__Pod *pod);
+void volume_mount_job_run_blocking(struct volume_mount_job *job);
+void volume_mount_job_free(struct volume_mount_job *job);
+
+struct volume_teardown_job {
+    char *root_dir;    /* owned */
+    char *pod_uid;     /* owned */
+    enum volume_teardown what;
+    struct error *err; /* the result */
+};
+struct volume_teardown_job *volume_teardown_job_new(const char *root_dir, const char *pod_uid,
+                                                    enum volume_teardown what);
+void volume_teardown_job_run_blocking(struct volume_teardown_job *job);
+void volume_teardown_job_free(struct volume_teardown_job *job);
+
+struct volume_list_job {
+    struct arena *arena; /* owned */
+    const char *root_dir;
+    struct dir_names uids; /* the result */
+    struct error *err;
+};
+struct volume_list_job *volume_list_job_new(const char *root_dir);
+void volume_list_job_run_blocking(struct volume_list_job *job);
+void volume_list_job_free(struct volume_list_job *job);

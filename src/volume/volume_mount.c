@@ -1,0 +1,274 @@
+/*
+ * The mount job. On the loop it copies out of the pod which volumes count and lets each one's
+ * plugin plan; on a worker it makes the pod's directories and sets every volume up. One that fails
+ * does not keep the others from being set up, so that the next attempt has less to do and the error
+ * names all causes at once.
+ */
+#include "volume/volume_jobs.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "kube/codec.h"
+#include "volume/volume_plugin.h"
+
+#define POD_DIR_MODE 0750
+#define MESSAGE_MAX_BYTES (16 * KiB)
+
+/* --- planning, on the loop
+ * -------------------------------------------------------------------------------- */
+
+struct uses {
+    size_t n_mounts, n_devices;
+    Core__VolumeMount **mounts;
+    Core__VolumeDevice **devices;
+};
+
+static bool names_volume(const struct uses *uses, const char *name)
+{
+    for (size_t i = 0; i < uses->n_mounts; i++) {
+        if (text_eq(uses->mounts[i]->name, name))
+            return true;
+    }
+    for (size_t i = 0; i < uses->n_devices; i++) {
+        if (text_eq(uses->devices[i]->name, name))
+            return true;
+    }
+    return false;
+}
+
+static bool container_uses(const Core__Container *container, const char *name)
+{
+    const struct uses uses = {container->n_volume_mounts, container->n_volume_devices,
+                              container->volume_mounts, container->volume_devices};
+    return names_volume(&uses, name);
+}
+
+static bool ephemeral_uses(const Core__EphemeralContainer *container, const char *name)
+{
+    const Core__EphemeralContainerCommon *common = container->ephemeral_container_common;
+    if (!common)
+        return false;
+    const struct uses uses = {common->n_volume_mounts, common->n_volume_devices,
+                              common->volume_mounts, common->volume_devices};
+    return names_volume(&uses, name);
+}
+
+/* Only volumes that some container mounts count (spec §1.4). */
+static bool is_used(const Core__PodSpec *spec, const char *name)
+{
+    for (size_t i = 0; i < spec->n_init_containers; i++) {
+        if (container_uses(spec->init_containers[i], name))
+            return true;
+    }
+    for (size_t i = 0; i < spec->n_containers; i++) {
+        if (container_uses(spec->containers[i], name))
+            return true;
+    }
+    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
+        if (ephemeral_uses(spec->ephemeral_containers[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* The JSON name of the source that is set, such as "persistentVolumeClaim"; NULL when none is. */
+static const char *source_type(const Core__VolumeSource *source, struct arena *arena)
+{
+    const ProtobufCMessageDescriptor *type = &core__volume_source__descriptor;
+    for (unsigned i = 0; source && i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->fields[i];
+        const void *member;
+        if (field->type != PROTOBUF_C_TYPE_MESSAGE || field->label == PROTOBUF_C_LABEL_REPEATED)
+            continue;
+        memcpy(&member, (const char *)source + field->offset, sizeof(member));
+        if (member)
+            return kube_json_name(field->name, arena);
+    }
+    return NULL;
+}
+
+static struct error *plan_item(struct volume_mount_job *job, const struct volume_plan_env *env,
+                               const Core__Pod *pod, const Core__Volume *volume,
+                               struct volume_mount_item *item)
+{
+    if (!volume_name_is_safe(item->name))
+        return error_new(ERROR_INVALID_ARGUMENT, "volume name \"%s\" cannot name a directory",
+                         item->name);
+    item->plugin = volume_plugin_for(volume->volume_source);
+    if (item->plugin) {
+        job->may_hang = job->may_hang || item->plugin->may_hang;
+        return item->plugin->plan(env, pod, volume, job->arena, &item->input);
+    }
+    const char *type = source_type(volume->volume_source, job->arena);
+    if (!type)
+        return error_new(ERROR_INVALID_ARGUMENT, "volume \"%s\" has no type", item->name);
+    return error_new(ERROR_UNIMPLEMENTED,
+                     "volume type \"%s\" of volume \"%s\" is not supported by cubelet yet", type,
+                     item->name);
+}
+
+static void plan_items(struct volume_mount_job *job, const struct volume_plan_env *env,
+                       const Core__Pod *pod)
+{
+    const Core__PodSpec *spec = pod->spec;
+    job->items = arena_calloc(job->arena, spec->n_volumes, sizeof(*job->items));
+    for (size_t i = 0; i < spec->n_volumes; i++) {
+        const char *name = spec->volumes[i]->name ? spec->volumes[i]->name : "";
+        if (!is_used(spec, name))
+            continue;
+        struct volume_mount_item *item = &job->items[job->count++];
+        item->name = arena_strdup(job->arena, name);
+        item->failure = plan_item(job, env, pod, spec->volumes[i], item);
+    }
+}
+
+struct volume_mount_job *volume_mount_job_new(const struct volume_options *options,
+                                              const Core__Pod *pod)
+{
+    struct volume_mount_job *job = xcalloc(1, sizeof(*job));
+    job->arena = arena_new(0);
+    job->root_dir = arena_strdup(job->arena, options->root_dir);
+    const char *uid = pod->metadata ? pod->metadata->uid : NULL;
+    job->pod_uid = arena_strdup(job->arena, uid ? uid : "");
+    job->tmpfs_noswap = options->tmpfs_noswap;
+    job->selinux_enabled = options->selinux_enabled;
+    if (!pod->spec)
+        return job;
+    const Core__PodSecurityContext *security = pod->spec->security_context;
+    if (security && security->has_fs_group) {
+        job->has_fs_group = true;
+        job->fs_group = security->fs_group;
+    }
+    const struct volume_plan_env env = {.allocatable_memory_bytes =
+                                            options->allocatable_memory_bytes};
+    plan_items(job, &env, pod);
+    return job;
+}
+
+/* --- setting up, on a worker
+ * ------------------------------------------------------------------------------ */
+
+static struct error *make_pod_dirs(const struct volume_mount_job *job)
+{
+    static const char *const below[] = {"", "volumes", "plugins"};
+    struct error *err = NULL;
+    if (!volume_name_is_safe(job->pod_uid))
+        err = error_new(ERROR_INVALID_ARGUMENT, "pod uid \"%s\" cannot name a directory",
+                        job->pod_uid);
+    for (size_t i = 0; !err && i < ARRAY_SIZE(below); i++) {
+        AUTO(free) char *path = path_join_all(job->root_dir, "pods", job->pod_uid, below[i], NULL);
+        err = fd_mkdir_all(path, POD_DIR_MODE);
+    }
+    return error_with_reason(error_wrap(err, "error making pod data directories"), "Failed");
+}
+
+static void set_up_item(const struct volume_mount_job *job, struct volume_mount_item *item)
+{
+    const struct volume_set_up set_up = {
+        .place = {.root_dir = job->root_dir,
+                  .pod_uid = job->pod_uid,
+                  .name = item->name,
+                  .arena = job->arena},
+        .input = item->input,
+        .tmpfs_noswap = job->tmpfs_noswap,
+        .has_fs_group = job->has_fs_group,
+        .fs_group = job->fs_group,
+    };
+    item->failure = item->plugin->set_up_blocking(&set_up, &item->host_path);
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const struct volume_mount_item *left = a, *right = b;
+    return strcmp(left->name, right->name);
+}
+
+static void add_name(struct buf *list, const char *name)
+{
+    buf_printf(list, "%s%s", list->len > 0 ? " " : "", name);
+}
+
+static bool has_failed(const struct volume_mount_job *job)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        if (job->items[i].failure)
+            return true;
+    }
+    return false;
+}
+
+/* Upstream's text (spec §1.14). What no plugin serves was never "processed" in its sense. */
+static struct error *describe_failures(struct volume_mount_job *job)
+{
+    AUTO(buf) struct buf unmounted = {0}, unprocessed = {0}, causes = {0};
+    buf_init(&unmounted, MESSAGE_MAX_BYTES);
+    buf_init(&unprocessed, MESSAGE_MAX_BYTES);
+    buf_init(&causes, MESSAGE_MAX_BYTES);
+    enum error_code code = ERROR_UNKNOWN;
+    qsort(job->items, job->count, sizeof(*job->items), compare_items);
+    for (size_t i = 0; i < job->count; i++) {
+        const struct volume_mount_item *item = &job->items[i];
+        if (!item->failure)
+            continue;
+        if (causes.len == 0)
+            code = item->failure->code;
+        add_name(&unmounted, item->name);
+        buf_add_text(&causes, causes.len > 0 ? "; " : "");
+        if (item->plugin) {
+            buf_printf(&causes, "MountVolume.SetUp failed for volume \"%s\" : %s", item->name,
+                       item->failure->message);
+        } else {
+            add_name(&unprocessed, item->name);
+            buf_add_text(&causes, item->failure->message);
+        }
+    }
+    return error_with_reason(
+        error_new(
+            code,
+            "unmounted volumes=[%s], unattached volumes=[], failed to process volumes=[%s]: %s",
+            buf_text(&unmounted), buf_text(&unprocessed), buf_text(&causes)),
+        "FailedMount");
+}
+
+static struct volume_set *collect(const struct volume_mount_job *job)
+{
+    struct volume_set *set = xcalloc(1, sizeof(*set));
+    set->volumes = xcalloc(job->count, sizeof(*set->volumes));
+    for (size_t i = 0; i < job->count; i++) {
+        const struct volume_mount_item *item = &job->items[i];
+        set->volumes[set->count++] = (struct volume_mounted){
+            .name = xstrdup(item->name),
+            .host_path = xstrdup(item->host_path),
+            .inner_name = xstrdup(item->name),
+            .selinux_relabel = job->selinux_enabled && item->plugin->selinux_relabel,
+        };
+    }
+    return set;
+}
+
+void volume_mount_job_run_blocking(struct volume_mount_job *job)
+{
+    job->err = make_pod_dirs(job);
+    if (job->err)
+        return;
+    for (size_t i = 0; i < job->count; i++) {
+        if (!job->items[i].failure)
+            set_up_item(job, &job->items[i]);
+    }
+    if (has_failed(job))
+        job->err = describe_failures(job);
+    else
+        job->set = collect(job);
+}
+
+void volume_mount_job_free(struct volume_mount_job *job)
+{
+    if (!job)
+        return;
+    for (size_t i = 0; i < job->count; i++)
+        error_free(job->items[i].failure);
+    volume_set_free(job->set);
+    error_free(job->err);
+    arena_free(job->arena);
+    free(job);
+}

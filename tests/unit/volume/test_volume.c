@@ -1,0 +1,232 @@
+#include "volume/volume.h"
+
+#include "volume_test.h"
+
+/* The pool runs its jobs inline at the next turn of the loop. */
+struct world {
+    struct scratch *scratch;
+    struct loop *loop;
+    struct work_pool *pool;
+    struct volume_manager *manager;
+    size_t n_done;
+    struct volume_set *set;
+    struct error *err;
+    char *uids; /* joined by blanks */
+};
+
+static struct world *world_new(void)
+{
+    struct world *world = xcalloc(1, sizeof(*world));
+    world->scratch = scratch_new();
+    assert_no_error(loop_new(&world->loop));
+    world->pool = work_pool_new(world->loop, 0);
+    const struct volume_options options = {.root_dir = world->scratch->dir,
+                                           .selinux_enabled = true};
+    world->manager = volume_manager_new(world->loop, world->pool, &options);
+    return world;
+}
+
+static void world_free(struct world *world)
+{
+    volume_manager_free(world->manager);
+    work_pool_free(world->pool, NS_PER_SEC);
+    loop_free(world->loop);
+    volume_set_free(world->set);
+    error_free(world->err);
+    free(world->uids);
+    scratch_free(world->scratch);
+    free(world);
+}
+DEFINE_AUTO(world, struct world *, world_free)
+
+static void turn(struct world *world)
+{
+    for (size_t i = 0; i < 5; i++)
+        loop_turn(world->loop, 0);
+}
+
+static void on_mounted(void *ctx, struct volume_set *set_owned, struct error *err_owned)
+{
+    struct world *world = ctx;
+    world->n_done++;
+    volume_set_free(world->set);
+    error_free(world->err);
+    world->set = set_owned;
+    world->err = err_owned;
+}
+
+static void on_torn_down(void *ctx, struct error *err_owned)
+{
+    on_mounted(ctx, NULL, err_owned);
+}
+
+static void on_listed(void *ctx, const char *const *uids, size_t count, struct error *err_owned)
+{
+    struct world *world = ctx;
+    struct buf text;
+    buf_init(&text, 4 * KiB);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", uids[i]);
+    free(world->uids);
+    world->uids = buf_take(&text);
+    on_mounted(ctx, NULL, err_owned);
+}
+
+static void mount_pod(struct world *world, const Core__Pod *pod)
+{
+    size_t before = world->n_done;
+    assert_non_null(volume_mount_start(world->manager, pod, on_mounted, world));
+    assert_int_equal(world->n_done, before);
+    turn(world);
+    assert_int_equal(world->n_done, before + 1);
+}
+
+TEST_CASE(what_containers_mount_is_set_up_and_the_rest_is_left_out)
+{
+    AUTO(world) struct world *world = world_new();
+    struct arena *arena = world->scratch->arena;
+    Core__Pod *pod = pod_new(arena, "uid");
+    Core__Container *first = pod_add_container(arena, pod);
+    Core__Container *init = container_new(arena, "init");
+    pod->spec->init_containers[pod->spec->n_init_containers++] = init;
+    (void)pod_add_empty_dir(arena, pod, "work", "");
+    pod_add_host_path(arena, pod, "host", "/proc", "Directory");
+    (void)pod_add_empty_dir(arena, pod, "unused", "");
+    (void)pod_add_volume(arena, pod, "unused-and-odd");
+    container_mount(arena, first, "work");
+    container_mount(arena, first, "work");
+    container_mount(arena, init, "host");
+    for (size_t i = 0; i < 2; i++) {
+        mount_pod(world, pod);
+        assert_null(world->err);
+        assert_int_equal(world->set->count, 2);
+        const struct volume_mounted *work = &world->set->volumes[0],
+                                    *host = &world->set->volumes[1];
+        assert_string_equal(work->name, "work");
+        assert_string_equal(work->inner_name, "work");
+        assert_string_equal(work->host_path,
+                            at(world->scratch, "pods/uid/volumes/kubernetes.io~empty-dir/work"));
+        assert_true(work->selinux_relabel);
+        assert_false(work->read_only);
+        assert_string_equal(host->name, "host");
+        assert_string_equal(host->host_path, "/proc");
+        assert_false(host->selinux_relabel);
+    }
+    assert_int_equal(mode_of(at(world->scratch, "pods/uid")), 0750);
+    assert_int_equal(mode_of(at(world->scratch, "pods/uid/plugins")), 0750);
+    assert_false(is_there(at(world->scratch, "pods/uid/volumes/kubernetes.io~empty-dir/unused")));
+}
+
+TEST_CASE(all_causes_of_failure_are_told_in_upstreams_form)
+{
+    AUTO(world) struct world *world = world_new();
+    struct arena *arena = world->scratch->arena;
+    Core__Pod *pod = pod_new(arena, "uid");
+    Core__Container *container = pod_add_container(arena, pod);
+    Core__VolumeSource *nfs = pod_add_volume(arena, pod, "share");
+    nfs->nfs = arena_alloc(arena, sizeof(*nfs->nfs));
+    core__nfsvolume_source__init(nfs->nfs);
+    pod_add_host_path(arena, pod, "a-file", "/proc", "File");
+    (void)pod_add_empty_dir(arena, pod, "work", "");
+    (void)pod_add_empty_dir(arena, pod, "odd", "Tape");
+    container_mount(arena, container, "share");
+    container_mount(arena, container, "a-file");
+    container_mount(arena, container, "work");
+    container_mount(arena, container, "odd");
+    mount_pod(world, pod);
+    assert_null(world->set);
+    assert_non_null(world->err);
+    assert_string_equal(world->err->reason, "FailedMount");
+    assert_string_equal(
+        world->err->message,
+        "unmounted volumes=[a-file odd share], unattached volumes=[], failed to process "
+        "volumes=[share]: MountVolume.SetUp failed for volume \"a-file\" : hostPath type check "
+        "failed: /proc is not a file; MountVolume.SetUp failed for volume \"odd\" : unknown "
+        "storage medium \"Tape\"; volume type \"nfs\" of volume \"share\" is not supported by "
+        "cubelet yet");
+    assert_true(is_there(at(world->scratch, "pods/uid/volumes/kubernetes.io~empty-dir/work")));
+}
+
+TEST_CASE(a_pods_directory_that_cannot_be_made_is_told_apart)
+{
+    AUTO(world) struct world *world = world_new();
+    (void)make_dir_at(world->scratch, "pods");
+    (void)make_file_at(world->scratch, "pods/uid", "");
+    mount_pod(world, pod_new(world->scratch->arena, "uid"));
+    assert_non_null(world->err);
+    assert_string_equal(world->err->reason, "Failed");
+    assert_true(text_has_prefix(world->err->message, "error making pod data directories: "));
+    mount_pod(world, pod_new(world->scratch->arena, "../../etc"));
+    assert_non_null(world->err);
+    assert_int_equal(world->err->code, ERROR_INVALID_ARGUMENT);
+}
+
+TEST_CASE(names_that_cannot_be_directories_are_refused)
+{
+    AUTO(world) struct world *world = world_new();
+    struct arena *arena = world->scratch->arena;
+    Core__Pod *pod = pod_new(arena, "uid");
+    (void)pod_add_empty_dir(arena, pod, "../../../escaped", "");
+    container_mount(arena, pod_add_container(arena, pod), "../../../escaped");
+    mount_pod(world, pod);
+    assert_non_null(world->err);
+    assert_false(is_there(at(world->scratch, "escaped")));
+}
+
+TEST_CASE(pods_are_listed_and_torn_down)
+{
+    AUTO(world) struct world *world = world_new();
+    assert_non_null(volume_list_pods_start(world->manager, on_listed, world));
+    turn(world);
+    assert_string_equal(world->uids, "");
+
+    (void)make_dir_at(world->scratch, "pods/b/volumes");
+    (void)make_dir_at(world->scratch, "pods/a/volumes");
+    (void)make_file_at(world->scratch, "pods/stray", "");
+    assert_non_null(volume_list_pods_start(world->manager, on_listed, world));
+    turn(world);
+    assert_string_equal(world->uids, "a b");
+
+    assert_non_null(volume_teardown_start(world->manager, "a", VOLUME_TEARDOWN_REMOVE_DIR, on_torn_down, world));
+    turn(world);
+    assert_null(world->err);
+    assert_int_equal(world->n_done, 3);
+    assert_false(is_there(at(world->scratch, "pods/a")));
+}
+
+TEST_CASE(a_cancelled_operation_is_silent)
+{
+    AUTO(world) struct world *world = world_new();
+    Core__Pod *pod = pod_new(world->scratch->arena, "uid");
+    volume_op_cancel(volume_mount_start(world->manager, pod, on_mounted, world));
+    volume_op_cancel(volume_teardown_start(world->manager, "uid", VOLUME_TEARDOWN_REMOVE_DIR, on_torn_down, world));
+    volume_op_cancel(NULL);
+    assert_non_null(volume_mount_start(world->manager, pod, on_mounted, world));
+    volume_manager_free(TAKE(world->manager));
+    turn(world);
+    assert_int_equal(world->n_done, 0);
+}
+
+static void on_mounted_free_manager(void *ctx, struct volume_set *set_owned,
+                                    struct error *err_owned)
+{
+    struct world *world = ctx;
+    on_mounted(ctx, set_owned, err_owned);
+    volume_manager_free(TAKE(world->manager));
+}
+
+TEST_CASE(a_callback_may_free_the_manager)
+{
+    AUTO(world) struct world *world = world_new();
+    Core__Pod *pod = pod_new(world->scratch->arena, "uid");
+    assert_non_null(volume_mount_start(world->manager, pod, on_mounted_free_manager, world));
+    assert_non_null(volume_mount_start(world->manager, pod, on_mounted, world));
+    turn(world);
+    assert_int_equal(world->n_done, 1);
+}
+
+TEST_MAIN(TEST(what_containers_mount_is_set_up_and_the_rest_is_left_out),
+          TEST(all_causes_of_failure_are_told_in_upstreams_form),
+          TEST(a_pods_directory_that_cannot_be_made_is_told_apart),
+          TEST(names_that_cannot_be_directories_are_refused), TEST(pods_are_listed_and_torn_down),
+          TEST(a_cancelled_operation_is_silent), TEST(a_callback_may_free_the_manager))
