@@ -5,6 +5,12 @@
  */
 #pragma once
 
+/* Before the macros: the fortified forms of some of these are inline functions in the headers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
 #define BANNED(name) base_banned_function_##name##_see_banned_h
 
 #undef strcpy

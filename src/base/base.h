@@ -30,7 +30,7 @@
 
 /** Declares a local that is released on every way out of its block: AUTO(arena) struct arena *a =
  * …; */
-#define AUTO(name) __attribute__((cleanup(auto_release_##name)))
+#define AUTO(name) __attribute__((cleanup(auto_release_##name), unused))
 
 /** Defines what AUTO(name) does: calls @release(value) unless the value is NULL. */
 #define DEFINE_AUTO(name, type, release)                                                           \

@@ -204,7 +204,8 @@ void field_set_duration(const struct field *field, int64_t duration_ns, struct a
 
 bool field_parse_duration(const struct field *field, int64_t *ret_ns)
 {
-    ProtobufCMessage *message = field_is_present(field) ? *(ProtobufCMessage **)member(field) : NULL;
+    ProtobufCMessage *message =
+        field_is_present(field) ? *(ProtobufCMessage **)member(field) : NULL;
     if (!message || message->descriptor == &meta__duration__descriptor) {
         *ret_ns = message ? ((const Meta__Duration *)message)->duration : 0;
         return true;

@@ -1,6 +1,6 @@
 /*
- * Validation as upstream does it: every rule is looked at, in a fixed order, and all findings are reported
- * together. pkg/kubelet/apis/config/validation.
+ * Validation as upstream does it: every rule is looked at, in a fixed order, and all findings are
+ * reported together. pkg/kubelet/apis/config/validation.
  */
 #include "config/rules.h"
 
@@ -61,7 +61,8 @@ void rules_add_invalid(struct rules_findings *findings, const char *format, ...)
 static const char *braced(const Meta__Duration *duration, struct arena *arena)
 {
     char text[TIME_TEXT_SIZE];
-    return arena_printf(arena, "{%s}", time_format_duration(duration ? duration->duration : 0, text));
+    return arena_printf(arena, "{%s}",
+                        time_format_duration(duration ? duration->duration : 0, text));
 }
 
 static int64_t ns_of(const Meta__Duration *duration)
@@ -69,13 +70,19 @@ static int64_t ns_of(const Meta__Duration *duration)
     return duration ? duration->duration : 0;
 }
 
-static bool is_one_of(const char *value, const char *const *allowed, size_t count)
+bool rules_is_one_of(const char *value, const char *const *allowed, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (text_eq(value, allowed[i]))
             return true;
     }
     return false;
+}
+
+/* A label value is empty or spelled like the name part of a label key. */
+bool rules_is_label_value(const char *text)
+{
+    return !text || !text[0] || (!strchr(text, '/') && !name_check_qualified(str_from(text)));
 }
 
 static bool is_on(const struct rules_subject *subject, enum feature_gate gate)
@@ -200,7 +207,8 @@ static void check_image_gc(const struct rules_subject *subject, struct rules_fin
         rules_add_invalid(findings, "imageMinimumGCAge %s must not be negative",
                           braced(config->image_minimum_gc_age, arena));
     if (maximum_ns > 0 && maximum_ns <= minimum_ns)
-        rules_add_invalid(findings, "imageMaximumGCAge %s must be greater than imageMinimumGCAge %s",
+        rules_add_invalid(findings,
+                          "imageMaximumGCAge %s must be greater than imageMinimumGCAge %s",
                           braced(config->image_maximum_gc_age, arena),
                           braced(config->image_minimum_gc_age, arena));
 }
@@ -210,8 +218,9 @@ static void check_pulls(const struct rules_subject *subject, struct rules_findin
     const Kubeletconfig__KubeletConfiguration *config = subject->options->config;
     if (config->serialize_image_pulls && config->has_max_parallel_image_pulls &&
         config->max_parallel_image_pulls > 1)
-        rules_add_invalid(findings, "maxParallelImagePulls cannot be larger than 1 unless "
-                                    "SerializeImagePulls (--serialize-image-pulls) is set to false");
+        rules_add_invalid(findings,
+                          "maxParallelImagePulls cannot be larger than 1 unless "
+                          "SerializeImagePulls (--serialize-image-pulls) is set to false");
     if (config->server_tls_bootstrap && !is_on(subject, GATE_RotateKubeletServerCertificate))
         rules_add_invalid(findings, "serverTLSBootstrap true requires feature gate "
                                     "RotateKubeletServerCertificate");
@@ -223,9 +232,9 @@ static const char *taint_problem(const Core__Taint *taint)
     const char *effect = taint->effect ? taint->effect : "";
     if (name_check_qualified(str_from(taint->key)))
         return "key";
-    if (taint->value && taint->value[0] && !name_is_label_value(taint->value))
+    if (!rules_is_label_value(taint->value))
         return "value";
-    return is_one_of(effect, effects, ARRAY_SIZE(effects)) ? NULL : "effect";
+    return rules_is_one_of(effect, effects, ARRAY_SIZE(effects)) ? NULL : "effect";
 }
 
 static void check_taints(const struct rules_subject *subject, struct rules_findings *findings)
@@ -243,16 +252,16 @@ static void check_taints(const struct rules_subject *subject, struct rules_findi
 
 static void check_topology(const struct rules_subject *subject, struct rules_findings *findings)
 {
-    static const char *const policies[] = {"none", "best-effort", "restricted",
-                                           "single-numa-node"};
+    static const char *const policies[] = {"none", "best-effort", "restricted", "single-numa-node"};
     static const char *const scopes[] = {"container", "pod"};
     const Kubeletconfig__KubeletConfiguration *config = subject->options->config;
-    if (!is_one_of(config->topology_manager_policy, policies, ARRAY_SIZE(policies)))
-        rules_add_invalid(findings,
-                          "topologyManagerPolicy (--topology-manager-policy) \"%s\" must be one of: "
-                          "[\"none\" \"best-effort\" \"restricted\" \"single-numa-node\"]",
-                          config->topology_manager_policy);
-    if (!is_one_of(config->topology_manager_scope, scopes, ARRAY_SIZE(scopes)))
+    if (!rules_is_one_of(config->topology_manager_policy, policies, ARRAY_SIZE(policies)))
+        rules_add_invalid(
+            findings,
+            "topologyManagerPolicy (--topology-manager-policy) \"%s\" must be one of: "
+            "[\"none\" \"best-effort\" \"restricted\" \"single-numa-node\"]",
+            config->topology_manager_policy);
+    if (!rules_is_one_of(config->topology_manager_scope, scopes, ARRAY_SIZE(scopes)))
         rules_add_invalid(findings,
                           "topologyManagerScope (--topology-manager-scope) \"%s\" must be one of: "
                           "[\"container\" \"pod\"]",
@@ -303,7 +312,7 @@ static void check_container_settings(const struct rules_subject *subject,
     const char *swap = config->memory_swap && config->memory_swap->swap_behavior
                            ? config->memory_swap->swap_behavior
                            : "";
-    if (!is_one_of(swap, swap_behaviors, ARRAY_SIZE(swap_behaviors)))
+    if (!rules_is_one_of(swap, swap_behaviors, ARRAY_SIZE(swap_behaviors)))
         rules_add_invalid(findings,
                           "memorySwap.swapBehavior \"%s\" must be one of: \"\", \"LimitedSwap\" or "
                           "\"NoSwap\"",
@@ -311,7 +320,7 @@ static void check_container_settings(const struct rules_subject *subject,
     if (config->run_once)
         rules_add_invalid(findings, "runOnce (--runonce) true, Runonce mode has been deprecated "
                                     "and should not be set");
-    if (!is_one_of(config->hairpin_mode, hairpin_modes, ARRAY_SIZE(hairpin_modes)))
+    if (!rules_is_one_of(config->hairpin_mode, hairpin_modes, ARRAY_SIZE(hairpin_modes)))
         rules_add_invalid(findings,
                           "option \"%s\" specified for hairpinMode (--hairpin-mode). Valid options "
                           "are \"none\", \"hairpin-veth\" or \"promiscuous-bridge\"",
@@ -319,8 +328,7 @@ static void check_container_settings(const struct rules_subject *subject,
     if (!config->container_runtime_endpoint || !config->container_runtime_endpoint[0])
         rules_add_invalid(findings, "the containerRuntimeEndpoint was not specified or empty");
     if (config->enable_system_log_query && !config->enable_system_log_handler)
-        rules_add_invalid(findings,
-                          "enableSystemLogHandler is required for enableSystemLogQuery");
+        rules_add_invalid(findings, "enableSystemLogHandler is required for enableSystemLogQuery");
     if (config->memory_throttling_factor <= 0 || config->memory_throttling_factor > 1.0)
         rules_add_invalid(findings,
                           "memoryThrottlingFactor %g must be greater than 0 and less than or equal "
@@ -372,9 +380,9 @@ static void check_restarts_and_users(const struct rules_subject *subject,
                                      struct rules_findings *findings)
 {
     const Kubeletconfig__KubeletConfiguration *config = subject->options->config;
-    const Meta__Duration *most =
-        config->crash_loop_back_off ? config->crash_loop_back_off->max_container_restart_period
-                                    : NULL;
+    const Meta__Duration *most = config->crash_loop_back_off
+                                     ? config->crash_loop_back_off->max_container_restart_period
+                                     : NULL;
     bool is_gated = is_on(subject, GATE_KubeletCrashLoopBackOffMax);
     if (is_gated && !most)
         rules_add_invalid(findings, "crashLoopBackOff.maxContainerRestartPeriod must be set when "

@@ -32,18 +32,15 @@ static struct error *normalise_quantity(Meta__Quantity *quantity, struct arena *
     return NULL;
 }
 
+/* Go writes all three fields, the one that does not count as zero. */
 static void normalise_int_or_string(Meta__IntOrString *value, struct arena *arena)
 {
     bool is_string = value->has_type && value->type == 1;
-    value->has_type = true;
     value->type = is_string ? 1 : 0;
-    value->has_int_val = !is_string;
-    if (is_string) {
-        value->int_val = 0;
-        value->str_val = value->str_val ? value->str_val : arena_alloc(arena, 1);
-    } else {
-        value->str_val = NULL;
-    }
+    value->int_val = !is_string && value->has_int_val ? value->int_val : 0;
+    value->has_type = value->has_int_val = true;
+    if (!is_string || !value->str_val)
+        value->str_val = arena_alloc(arena, 1);
 }
 
 /* Go marshals its zero time as nothing; an API time has whole seconds. False when the time is

@@ -38,7 +38,7 @@ static const struct {
     {GONE_MASK, INOTIFY_GONE},
     {IN_CREATE | IN_MOVED_TO, INOTIFY_CREATED},
     {IN_DELETE | IN_MOVED_FROM, INOTIFY_DELETED},
-    {IN_CLOSE_WRITE | IN_ATTRIB, INOTIFY_MODIFIED},
+    {IN_CLOSE_WRITE | IN_ATTRIB | IN_MODIFY, INOTIFY_MODIFIED},
 };
 
 static void tell(struct inotify_watch *watch, const struct inotify_event *event)
@@ -90,6 +90,13 @@ struct error *inotify_watch_new(struct loop *loop, const char *path,
     loop_io_want(watch->io, LOOP_IO_READ);
     fd = -1; /* the watch owns it now */
     *ret = watch;
+    return NULL;
+}
+
+struct error *inotify_watch_writes(struct inotify_watch *watch, const char *path)
+{
+    if (inotify_add_watch(watch->fd, path, WATCHED_MASK | IN_MODIFY) < 0)
+        return error_from_errno(errno, "watching writes in %s", path);
     return NULL;
 }
 

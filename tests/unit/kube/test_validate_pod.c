@@ -1,3 +1,4 @@
+#include "base/fd.h"
 #include "tests/unit/kube/validate_rows.h"
 
 TEST_CASE(good_pods_pass)
@@ -336,8 +337,35 @@ TEST_CASE(a_pod_without_parts_is_refused)
     assert_string_equal(errors->errors[0].path, "metadata");
 }
 
+/* Every pod that a real API server accepted while the golden data was recorded is accepted here. */
+TEST_CASE(recorded_pods_pass)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const char *data = getenv("CUBELET_TEST_DATA");
+    assert_non_null(data);
+    AUTO(buf) struct buf text;
+    buf_init(&text, 1 * MiB);
+    assert_no_error(
+        fd_read_file_blocking(arena_printf(arena, "%s/recorded/input/pods.yaml", data), &text));
+    size_t pods = 0;
+    for (char *document = text.data; document;) {
+        char *end = strstr(document, "\n---\n");
+        if (end)
+            *end = '\0';
+        if (strstr(document, "kind: Pod\n")) {
+            const char *got = validate_text(pod_parse(document, arena), arena);
+            if (*got)
+                fail_msg("%s\nin: %s", got, document);
+            pods++;
+        }
+        document = end ? end + strlen("\n---\n") : NULL;
+    }
+    assert_in_range(pods, 15, 100);
+}
+
 TEST_MAIN(TEST(good_pods_pass), TEST(metadata_is_checked), TEST(annotations_have_a_total_size),
           TEST(fields_of_the_spec_are_checked), TEST(host_namespaces_are_checked),
           TEST(dns_configuration_is_checked), TEST(resource_claims_are_checked),
           TEST(errors_beyond_the_cap_are_counted), TEST(errors_become_one_text),
-          TEST(values_are_quoted_and_cut), TEST(a_pod_without_parts_is_refused))
+          TEST(values_are_quoted_and_cut), TEST(a_pod_without_parts_is_refused),
+          TEST(recorded_pods_pass))
