@@ -273,6 +273,7 @@ static struct error *set_up_pods(struct agent *agent)
         .etc_hosts = ETC_HOSTS,
         .container_links = CONTAINER_LINKS_DIR,
         .backoff_max_ns = config->crash_loop_max_ns,
+        .retry_ns = PODS_RETRY_NS,
         .max_dead_per_container = config->maximum_dead_containers_per_container,
         .audit_period_ns = AUDIT_PERIOD_NS,
         .max_parallel_starts = PARALLEL_STARTS,

@@ -23,6 +23,7 @@ def code_only(text):
 
 def report(findings):
     """Prints findings ("file:line: text"); returns the exit code."""
-    for finding in findings:
+    count = 0
+    for count, finding in enumerate(findings, 1):
         print(finding)
-    return 1 if findings else 0
+    return 1 if count else 0

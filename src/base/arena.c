@@ -132,17 +132,21 @@ void *arena_calloc(struct arena *arena, size_t count, size_t size)
     return arena_alloc(arena, total);
 }
 
+static char *copy_text(struct arena *arena, const char *text, size_t len)
+{
+    char *copy = alloc_bytes(arena, len + 1);
+    memcpy(copy, text, len); /* the block's zeroes terminate it */
+    return copy;
+}
+
 char *arena_strdup(struct arena *arena, const char *text)
 {
-    return text ? arena_strndup(arena, text, SIZE_MAX) : NULL;
+    return text ? copy_text(arena, text, strlen(text)) : NULL;
 }
 
 char *arena_strndup(struct arena *arena, const char *text, size_t len)
 {
-    size_t used = strnlen(text, len);
-    char *copy = alloc_bytes(arena, used + 1);
-    memcpy(copy, text, used); /* the block's zeroes terminate it */
-    return copy;
+    return copy_text(arena, text, strnlen(text, len));
 }
 
 char *arena_printf(struct arena *arena, const char *format, ...)

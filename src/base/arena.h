@@ -18,8 +18,7 @@ struct arena *arena_new(size_t first_block_bytes);
 void arena_free(struct arena *arena); /* NULL is fine */
 DEFINE_AUTO(arena, struct arena *, arena_free)
 
-/** Zeroed, 16-byte aligned memory; lives as long as the arena. Never fails; aborts when memory is
- * out. */
+/** Zeroed, 16-byte aligned memory that lives as long as the arena. Aborts when memory is out. */
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_calloc(struct arena *arena, size_t count, size_t size);
 char *arena_strdup(struct arena *arena, const char *text); /* NULL gives NULL */

@@ -52,18 +52,22 @@ void *xrealloc(void *memory, size_t size)
     return grown;
 }
 
-char *xstrdup(const char *text)
+static char *copy_text(const char *text, size_t len)
 {
-    return text ? xstrndup(text, SIZE_MAX) : NULL;
-}
-
-char *xstrndup(const char *text, size_t max_len)
-{
-    size_t len = strnlen(text, max_len);
     char *copy = xrealloc(NULL, len + 1);
     memcpy(copy, text, len);
     copy[len] = '\0';
     return copy;
+}
+
+char *xstrdup(const char *text)
+{
+    return text ? copy_text(text, strlen(text)) : NULL;
+}
+
+char *xstrndup(const char *text, size_t max_len)
+{
+    return copy_text(text, strnlen(text, max_len));
 }
 
 char *xasprintf(const char *format, ...)

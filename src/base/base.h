@@ -28,8 +28,7 @@
 #define UNUSED __attribute__((unused))
 #define NORETURN __attribute__((noreturn))
 
-/** Declares a local that is released on every way out of its block: AUTO(arena) struct arena *a =
- * …; */
+/** Declares a local that is released on every way out of its block: AUTO(fd) int fd = open(…); */
 #define AUTO(name) __attribute__((cleanup(auto_release_##name), unused))
 
 /** Defines what AUTO(name) does: calls @release(value) unless the value is NULL. */

@@ -16,8 +16,7 @@ struct buf {
     bool overflowed; /* an append did not fit and was dropped whole; sticky until buf_clear() */
 };
 
-/** An empty buffer in the caller's memory that will hold at most @max_len bytes. Takes no memory
- * yet. */
+/** An empty buffer in the caller's struct, for at most @max_len bytes. Takes no memory yet. */
 void buf_init(struct buf *buf, size_t max_len);
 /** Releases the memory; the buffer may be initialised again. A zeroed struct is fine. */
 void buf_done(struct buf *buf);

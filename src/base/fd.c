@@ -76,7 +76,7 @@ struct error *fd_read_file_blocking(const char *path, struct buf *buf)
 struct error *fd_read_file_at_blocking(int dir_fd, const char *name, struct buf *buf)
 {
     AUTO(fd) int fd = -1;
-    struct stat info;
+    struct stat info = {0};
     struct error *err = open_regular(dir_fd, name, &fd, &info);
     if (err)
         return err;
@@ -86,7 +86,7 @@ struct error *fd_read_file_at_blocking(int dir_fd, const char *name, struct buf 
 struct error *fd_read_tail_blocking(const char *path, size_t max_bytes, struct buf *buf)
 {
     AUTO(fd) int fd = -1;
-    struct stat info;
+    struct stat info = {0};
     struct error *err = open_regular(AT_FDCWD, path, &fd, &info);
     if (err)
         return err;

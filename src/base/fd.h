@@ -29,8 +29,7 @@ MUST_CHECK struct error *fd_read_file_at_blocking(int dir_fd, const char *name, 
 /** Reads at most the last @max_bytes of a file into @buf (appended). */
 MUST_CHECK struct error *fd_read_tail_blocking(const char *path, size_t max_bytes, struct buf *buf);
 
-/** Writes @data to an existing control file (cgroup, sysctl) with one write(); no creation, no
- * fsync. */
+/** Writes @data to an existing control file (cgroup, sysctl) with one write(); never creates. */
 MUST_CHECK struct error *fd_write_control_file(const char *path, struct str data);
 
 /**
@@ -52,8 +51,7 @@ MUST_CHECK struct error *fd_write_file_blocking(const char *path, struct str dat
 MUST_CHECK struct error *fd_open_beneath(int dir_fd, const char *relative, int flags, mode_t mode,
                                          bool no_symlinks, int *ret_fd);
 
-/** Makes @path and missing parents; existing directories keep their mode. New ones get @mode less
- * umask. */
+/** Makes @path and missing parents with @mode less umask; existing ones keep their mode. */
 MUST_CHECK struct error *fd_mkdir_all(const char *path, mode_t mode);
 
 /**

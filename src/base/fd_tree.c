@@ -176,6 +176,7 @@ static struct error *step(struct removal *removal)
 {
     struct level *level = &removal->levels[removal->depth - 1];
     errno = 0;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): this DIR is ours alone */
     const struct dirent *entry = readdir(level->dir);
     if (!entry && errno)
         return error_from_errno(errno, "listing %s", level->name);
@@ -195,8 +196,8 @@ static struct error *remove_below(struct removal *removal, const char *name)
     struct error *err = enter(removal, name);
     while (!err && removal->depth > 0)
         err = step(removal);
-    while (removal->depth > 0)
-        (void)closedir(TAKE(removal->levels[--removal->depth].dir));
+    for (; removal->depth > 0; removal->depth--)
+        (void)closedir(TAKE(removal->levels[removal->depth - 1].dir));
     return err;
 }
 

@@ -6,8 +6,7 @@
 
 #include "base/base.h"
 
-/* Each stores the sum/product in @ret and returns true, or returns false on overflow and stores
- * nothing. */
+/* Each stores its result in @ret and returns true; on overflow it is false and stores nothing. */
 MUST_CHECK bool add_size(size_t a, size_t b, size_t *ret);
 MUST_CHECK bool mul_size(size_t a, size_t b, size_t *ret);
 MUST_CHECK bool add_i64(int64_t a, int64_t b, int64_t *ret);

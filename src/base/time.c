@@ -178,7 +178,7 @@ static bool take_offset(struct str *rest, int64_t *ret_sec)
     if (!take_digits(rest, 2, 0, 23, &hours) || !take_char(rest, ':') ||
         !take_digits(rest, 2, 0, 59, &minutes))
         return false;
-    int64_t sec = hours * 3600 + minutes * 60;
+    int64_t sec = (int64_t)hours * 3600 + (int64_t)minutes * 60;
     *ret_sec = west ? -sec : sec;
     return true;
 }
@@ -199,7 +199,7 @@ static bool parse_parts(struct str text, int64_t *ret_sec, int32_t *ret_nanos)
     if (!take_fraction(&text, &nanos) || !take_offset(&text, &offset) || text.len > 0)
         return false;
     int64_t days = days_from_civil((struct civil){.year = year, .month = month, .day = day});
-    *ret_sec = days * SEC_PER_DAY + hour * 3600 + minute * 60 + second - offset;
+    *ret_sec = days * SEC_PER_DAY + INT64_C(3600) * hour + INT64_C(60) * minute + second - offset;
     *ret_nanos = nanos;
     return true;
 }
@@ -213,8 +213,8 @@ struct error *time_parse_parts(struct str text, int64_t *ret_wall_sec, int32_t *
 
 struct error *time_parse_rfc3339(struct str text, int64_t *ret_wall_ns)
 {
-    int64_t sec, ns;
-    int32_t nanos;
+    int64_t sec = 0, ns = 0;
+    int32_t nanos = 0;
     struct error *err = time_parse_parts(text, &sec, &nanos);
     if (err)
         return err;

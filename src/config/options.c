@@ -373,7 +373,7 @@ static const char *const type_names[] = {
     [OPTION_TAINTS] = "[]v1.Taint",
     [OPTION_MEMORY] = "reserved-memory",
     [OPTION_VMODULE] = "pattern=N,...",
-    [OPTION_VERSION] = "version[=true]",
+    [OPTION_VERSION] = "[=true]",
     [OPTION_FILE_ONLY] = "",
 };
 _Static_assert(ARRAY_SIZE(type_names) == OPTION_TYPE_COUNT, "name every type");

@@ -58,8 +58,7 @@ bool loop_timer_is_armed(const struct loop_timer *timer);
 
 enum loop_io_events { LOOP_IO_READ = 1, LOOP_IO_WRITE = 2 };
 
-/** Watches @fd (borrowed, must stay open until loop_io_free()); level-triggered. The caller owns
- * it. */
+/** Watches @fd (borrowed, open until loop_io_free()), level-triggered. The caller owns it. */
 struct loop_io *loop_io_new(struct loop *loop, const char *name, int fd,
                             void (*on_ready)(void *ctx, unsigned events), void *ctx);
 void loop_io_free(struct loop_io *io); /* NULL is fine; may be called from on_ready */

@@ -21,7 +21,6 @@ bool loop_is_own_thread(const struct loop *loop);
  */
 int loop_thread_start(size_t stack_bytes, void *(*run)(void *ctx), void *ctx,
                       pthread_t *ret_joinable);
-/** Makes a condition that waits on CLOCK_MONOTONIC, and the deadline @delay_ns from now for it. Any
- * thread. */
+/** Makes a condition that waits on CLOCK_MONOTONIC; a deadline @delay_ns from now. Any thread. */
 void loop_cond_init(pthread_cond_t *cond);
 struct timespec loop_cond_deadline(int64_t delay_ns);

@@ -9,7 +9,7 @@
 
 static int64_t retry_at(const struct pod_worker *worker)
 {
-    return sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), pods_jitter(POD_RETRY_NS));
+    return sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), pods_retry_delay(worker->pods, false));
 }
 
 /* --- cgroup -------------------------------------------------------------------------------------------------------- */

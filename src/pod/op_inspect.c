@@ -163,7 +163,7 @@ static void give_up(struct pod_op *op)
     log_warning("Could not read the pod from the runtime, will try again",
                 LOG_POD(worker->namespace, worker->name), LOG_ERR(err));
     worker->inspect_again = true;
-    pod_worker_cool_down(worker, "", pods_jitter(POD_RETRY_NETWORK_NS));
+    pod_worker_cool_down(worker, "", pods_retry_delay(worker->pods, true));
     pod_op_end(op);
 }
 

@@ -51,7 +51,7 @@ static void kill_failed(struct pod_op *op)
                      arena_printf(op->arena, "error killing pod: %s", err->message));
     worker->kill_failed = true;
     worker->inspect_again = true;
-    pod_worker_cool_down(worker, op->target, pods_jitter(POD_RETRY_NS));
+    pod_worker_cool_down(worker, op->target, pods_retry_delay(worker->pods, false));
     pod_op_end(op);
 }
 
@@ -175,7 +175,7 @@ static void remove_advance(struct pod_op *op)
         log_warning("Could not remove a container, will try again",
                     LOG_POD(op->worker->namespace, op->worker->name),
                     LOG_STR("containerID", op->target), LOG_ERR(err));
-        pod_worker_cool_down(op->worker, op->target, pods_jitter(POD_RETRY_NS));
+        pod_worker_cool_down(op->worker, op->target, pods_retry_delay(op->worker->pods, false));
         pod_op_end(op);
         return;
     }

@@ -20,7 +20,7 @@ static void creation_failed(struct pod_op *op, const char *reason, const char *w
     bool network = strstr(err->message, "network is not ready");
     worker->setup_retry_at_ns = sat_add_i64(
         loop_now_wall_ns(worker->pods->env.loop),
-        pods_jitter(network ? POD_RETRY_NETWORK_NS : POD_RETRY_NS));
+        pods_retry_delay(worker->pods, network));
     pod_op_end(op);
 }
 
@@ -96,7 +96,7 @@ static void stop_failed(struct pod_op *op)
     AUTO(error) struct error *err = TAKE(op->err);
     pod_worker_event(op->worker, TIMELINE_WARNING, "FailedKillPod", NULL,
                      arena_printf(op->arena, "error killing pod: %s", err->message));
-    pod_worker_cool_down(op->worker, op->target, pods_jitter(POD_RETRY_NS));
+    pod_worker_cool_down(op->worker, op->target, pods_retry_delay(op->worker->pods, false));
     pod_op_end(op);
 }
 
@@ -157,7 +157,7 @@ static void remove_advance(struct pod_op *op)
         log_warning("Could not remove a sandbox, will try again",
                     LOG_POD(op->worker->namespace, op->worker->name),
                     LOG_STR("podSandboxID", op->target), LOG_ERR(err));
-        pod_worker_cool_down(op->worker, op->target, pods_jitter(POD_RETRY_NS));
+        pod_worker_cool_down(op->worker, op->target, pods_retry_delay(op->worker->pods, false));
         pod_op_end(op);
         return;
     }

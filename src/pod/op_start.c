@@ -84,7 +84,7 @@ static void fail(struct pod_op *op, const char *reason, const char *event_text, 
 {
     pod_worker_event(op->worker, TIMELINE_WARNING, "Failed", op->container->name,
                      arena_printf(op->arena, "Error: %s", event_text));
-    fail_until(op, reason, message, sat_add_i64(now_wall(op), pods_jitter(POD_RETRY_NS)));
+    fail_until(op, reason, message, sat_add_i64(now_wall(op), pods_retry_delay(op->worker->pods, false)));
 }
 
 static void fail_with_error(struct pod_op *op, const char *reason)
@@ -167,7 +167,7 @@ static void pull_failed(struct pod_op *op)
     pod_worker_event(worker, TIMELINE_WARNING, "Failed", op->container->name,
                      arena_printf(op->arena, "Error: %s", reason));
     /* The next look is soon and shows the back-off; the pull itself is tried when that is over. */
-    fail_until(op, reason, message, sat_add_i64(now_ns, pods_jitter(NS_PER_SEC)));
+    fail_until(op, reason, message, sat_add_i64(now_ns, pods_retry_delay(worker->pods, true)));
 }
 
 /* True when the image is in back-off, and the operation has ended with that. */
@@ -459,7 +459,7 @@ static void started(struct pod_op *op)
         pod_worker_set_result(worker, name, "RunContainerError", err->message);
         struct container_note *failed = pod_worker_note(worker, name);
         if (failed)
-            failed->retry_at_ns = sat_add_i64(now_wall(op), pods_jitter(POD_RETRY_NS));
+            failed->retry_at_ns = sat_add_i64(now_wall(op), pods_retry_delay(op->worker->pods, false));
         ask_status(op);
         return;
     }

@@ -15,8 +15,9 @@
 /* pkg/kubelet/kubelet.go: runtime status is read every 5 s; here only while it is not ready, else with the audit. */
 #define STATUS_POLL_NS (5 * NS_PER_SEC)
 
-int64_t pods_jitter(int64_t base_ns)
+int64_t pods_retry_delay(const struct pods *pods, bool soon)
 {
+    int64_t base_ns = soon ? pods->env.retry_ns / 10 : pods->env.retry_ns;
     uint16_t random = 0;
     if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
         random = 0;

@@ -18,6 +18,8 @@
 
 struct pods; /* opaque: one per node */
 
+#define PODS_RETRY_NS (10 * NS_PER_SEC) /* pkg/kubelet/pod_workers.go: backOffPeriod */
+
 /** The rooms around it, all borrowed and outliving the pods. */
 struct pods_environment {
     struct loop *loop;
@@ -32,6 +34,7 @@ struct pods_environment {
     const char *etc_hosts;       /* "/etc/hosts" */
     const char *container_links; /* "/var/log/containers" */
     int64_t backoff_max_ns;
+    int64_t retry_ns; /* pause after a failed step; PODS_RETRY_NS but in tests */
     int32_t max_dead_per_container;
     int64_t audit_period_ns; /* relist of what events and pidfds may have missed */
     size_t max_parallel_starts; /* pods that make sandboxes or start containers at the same time */

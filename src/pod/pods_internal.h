@@ -16,10 +16,6 @@
 struct pod_worker;
 struct pod_op;
 
-/* Requeue after a failed step: 10 s and up to half as much again; 1 s when only the network is missing (§3.6). */
-#define POD_RETRY_NS (10 * NS_PER_SEC)
-#define POD_RETRY_NETWORK_NS NS_PER_SEC
-
 /* --- operations --------------------------------------------------------------------------------------------- */
 
 /** Kinds beside those of the plan. */
@@ -177,8 +173,8 @@ void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const 
 void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret);
 bool pod_worker_has_name(const struct pod_worker *worker, const char *namespace, const char *name);
 
-/** @base_ns times [1, 1.5), upstream's jitter. */
-int64_t pods_jitter(int64_t base_ns);
+/** The pause after a failed step, with upstream's jitter of up to half; @soon: a tenth of it (spec pods.md §3.6). */
+int64_t pods_retry_delay(const struct pods *pods, bool soon);
 struct pod_worker *pods_find(struct pods *pods, const char *uid);
 /**
  * Lists the runtime's sandboxes and containers, makes workers for pods nobody knew and has those inspected whose list

@@ -13,8 +13,6 @@
 #define LABEL_POD_NAME "io.kubernetes.pod.name"
 #define LABEL_POD_NAMESPACE "io.kubernetes.pod.namespace"
 
-#define RELIST_RETRY_NS NS_PER_SEC
-
 /* One pod as the lists show it. */
 struct listed {
     const char *uid, *namespace, *name;
@@ -60,7 +58,7 @@ static void try_again(struct pods_relist *relist, struct error *err_owned)
     log_v(2, "Listing the runtime failed, will try again", LOG_ERR(err));
     HASH_CLEAR(hh, relist->listed);
     relist->listed = NULL;
-    loop_timer_start(relist->retry, RELIST_RETRY_NS);
+    loop_timer_start(relist->retry, pods_retry_delay(relist->pods, true));
 }
 
 static struct listed *listed_pod(struct pods_relist *relist, const char *uid, const char *namespace,

@@ -37,7 +37,7 @@ bool route_match(const char *pattern, struct str path, struct arena *arena,
                  const char *ret_params[static ROUTE_MAX_PARAMS])
 {
     struct str want = str_from(pattern), want_part, part;
-    if (strchr(pattern, '*') == NULL && path.len > 1 && path.ptr[path.len - 1] == '/')
+    if (strchr(pattern, ':') == NULL && path.len > 1 && path.ptr[path.len - 1] == '/')
         path.len--;
     size_t n_params = 0;
     while (str_split_next(&want, '/', &want_part)) {
@@ -46,7 +46,7 @@ bool route_match(const char *pattern, struct str path, struct arena *arena,
         const char *decoded = route_decode(part, false, arena);
         if (!decoded)
             return false;
-        if (!str_eq_c(want_part, "*")) {
+        if (!str_has_prefix(want_part, ":")) {
             if (!str_eq_c(want_part, decoded))
                 return false;
             continue;

@@ -15,9 +15,9 @@
 const char *route_decode(struct str text, bool is_query, struct arena *arena);
 
 /**
- * Matches a request's raw @path with @pattern, such as "/logs/*/*/*": each "*" takes one segment, which is decoded into
- * the next of @ret_params (lives in @arena). A segment may be empty; a trailing slash is a segment of its own, but for
- * a pattern without "*", where it is ignored. False when the path does not match or does not decode.
+ * Matches a request's raw @path with @pattern, such as "/logs/:namespace/:pod": a segment that begins with a colon takes
+ * any one segment, which is decoded into the next of @ret_params (lives in @arena). A segment may be empty; a trailing
+ * slash ends in an empty one, but is ignored for a pattern without parameters. False when the path does not match or does not decode.
  */
 bool route_match(const char *pattern, struct str path, struct arena *arena,
                  const char *ret_params[static ROUTE_MAX_PARAMS]);

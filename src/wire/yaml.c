@@ -183,7 +183,7 @@ static struct error *resolve_scalar(const struct builder *builder, const yaml_ev
         if (node->kind != want && !(want == DOC_INTEGER && node->kind == DOC_REAL))
             return refuse(builder, node->line,
                           arena_printf(builder->arena, "cannot read \"%.*s\" as %s", STR_ARG(text),
-                                       tag + strlen(TAG_PREFIX) - 2));
+                                       tag + strlen(TAG_PREFIX)));
     } else if (!text_eq(tag, "!") && !text_eq(tag, TAG_PREFIX "str") &&
                !text_eq(tag, TAG_PREFIX "timestamp") && !text_eq(tag, TAG_PREFIX "merge")) {
         return refuse(builder, node->line,

@@ -178,8 +178,8 @@ static int remove_with_mount(const char *source, const char *target, const char 
 {
     if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
         return CHILD_CANNOT_MOUNT;
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount(source, target, NULL, MS_BIND, NULL) < 0)
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount(source, target, "none", MS_BIND, NULL) < 0)
         return CHILD_CANNOT_MOUNT;
     AUTO(error) struct error *err = fd_remove_tree_blocking(tree);
     return error_is(err, ERROR_FAILED_PRECONDITION) ? CHILD_OK : CHILD_WRONG;
