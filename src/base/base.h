@@ -33,6 +33,7 @@
 
 /** Defines what AUTO(name) does: calls @release(value) unless the value is NULL. */
 #define DEFINE_AUTO(name, type, release)                                                           \
+    /* NOLINTNEXTLINE(bugprone-macro-parentheses): a type */                                       \
     static inline UNUSED void auto_release_##name(type *value)                                     \
     {                                                                                              \
         if (*value)                                                                                \

@@ -204,6 +204,12 @@ static void note_warnings(const struct load *load, struct config *config)
                                        "removed in a future release.",
                                        setting.name, setting.value ? "true" : "false"));
     }
+    const char *version = load->options->flags->version;
+    if (version[0] == 'v')
+        text_list_add(&list, arena_printf(load->arena,
+                                          "--version=%s is without effect: the reported version "
+                                          "stays %s",
+                                          version, CONFIG_VERSION));
     const char *own = kubelet->kubelet_cgroups, *reserved = kubelet->kube_reserved_cgroup;
     if (own && own[0] && reserved && reserved[0] && !path_is_below(own, reserved))
         text_list_add(&list, "unsupported configuration:KubeletCgroups is not within "
@@ -225,6 +231,19 @@ static void note_flag_values(const struct load *load, ProtobufCMessage *flags_on
     config->flag_values = text_list_view(&list);
 }
 
+/* Flags may name paths below the working directory; those of files are absolute by now. */
+static struct error *make_paths_absolute(const struct load *load, struct config *config)
+{
+    const char **paths[] = {&config->static_pod_path, &config->resolv_conf, &config->cert_dir,
+                            &config->local_socket_path};
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        struct error *err = make_absolute(*paths[i], load->arena, paths[i]);
+        if (err)
+            return err;
+    }
+    return NULL;
+}
+
 static struct error *finish(struct load *load, struct config **ret)
 {
     struct rules_subject subject = {
@@ -243,6 +262,9 @@ static struct error *finish(struct load *load, struct config **ret)
     if (err)
         return err;
     convert_options(load->options, load->arena, config);
+    err = make_paths_absolute(load, config);
+    if (err)
+        return err;
     config->config_path = load->config_path;
     config->gates = load->gates;
     find_inert(load, config);
@@ -287,6 +309,7 @@ struct error *config_load(int argc, const char *const *argv, struct config_resul
     err = finish(&load, &config);
     if (err)
         return err;
+    ASSERT(config);
     config->arena = TAKE(arena);
     *ret = (struct config_result){.outcome = CONFIG_RUN, .config = config};
     return NULL;

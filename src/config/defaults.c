@@ -4,7 +4,8 @@
 #include "config/option_value.h"
 
 #define MEMORY_THROTTLING_FACTOR 0.9
-#define CRASH_LOOP_MAX "5m" /* maxContainerRestartPeriod, also its upper bound */
+#define CRASH_LOOP_MAX "5m"                    /* maxContainerRestartPeriod, also its upper bound */
+#define REPORT_FREQUENCY_NS (300 * NS_PER_SEC) /* of a status that did not change */
 #define TRACING_ENDPOINT "localhost:4317"
 
 /* pkg/kubelet/eviction/defaults_linux.go */
@@ -72,7 +73,7 @@ static void set_dependent(Kubeletconfig__Options *options, struct arena *arena)
 {
     Kubeletconfig__KubeletConfiguration *config = options->config;
     if (!is_given(options, "config.node_status_report_frequency")) {
-        int64_t report_ns = 5 * 60 * NS_PER_SEC;
+        int64_t report_ns = REPORT_FREQUENCY_NS;
         if (is_given(options, "config.node_status_update_frequency"))
             report_ns = config->node_status_update_frequency->duration;
         struct field field =

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/path.h"
+#include "config/convert.h"
 #include "config/defaults.h"
 #include "config/field.h"
 #include "kube/codec.h"
@@ -47,6 +48,8 @@ static void add_member(struct doc_node *object, struct str key, const struct doc
         (struct doc_member){.key = key, .value = value};
 }
 
+/* NOLINTBEGIN(misc-no-recursion): documents are at most DOC_MAX_DEPTH deep */
+
 /* RFC 7396 with @patch an object; @target is an object or NULL. Depth is bounded by the parsers'
  * DOC_MAX_DEPTH. */
 static const struct doc_node *merge_objects(const struct doc_node *target,
@@ -82,37 +85,34 @@ static const struct doc_node *merge_nodes(const struct doc_node *target,
     return merge_objects(target && target->kind == DOC_OBJECT ? target : NULL, patch, arena, depth);
 }
 
+/* NOLINTEND(misc-no-recursion) */
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* The names in @dir, sorted, without "." and "..". */
-static struct error *list_dir(const char *dir, struct arena *arena, char ***ret, size_t *ret_count)
+static struct error *list_dir(const char *dir, struct text_list *names)
 {
     DIR *stream = opendir(dir);
     if (!stream)
         return error_from_errno(errno, "open %s", dir);
-    char **names = arena_calloc(arena, DROPIN_MAX_ENTRIES, sizeof(char *));
-    size_t count = 0;
     struct error *err = NULL;
-    for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
+    const struct dirent *entry;
+    while (!err && (entry = readdir(stream))) { /* NOLINT(concurrency-mt-unsafe): own stream */
         if (text_eq(entry->d_name, ".") || text_eq(entry->d_name, ".."))
             continue;
-        if (count == DROPIN_MAX_ENTRIES) {
+        if (names->count == DROPIN_MAX_ENTRIES)
             err = error_new(ERROR_RESOURCE_EXHAUSTED, "%s holds more than %d entries", dir,
                             DROPIN_MAX_ENTRIES);
-            break;
-        }
-        names[count++] = arena_strdup(arena, entry->d_name);
+        else
+            text_list_add(names, arena_strdup(names->arena, entry->d_name));
     }
     closedir(stream);
-    if (err)
-        return err;
-    qsort(names, count, sizeof(char *), compare_names);
-    *ret = names;
-    *ret_count = count;
-    return NULL;
+    if (!err && names->count > 0)
+        qsort(names->items, names->count, sizeof(char *), compare_names);
+    return err;
 }
 
 static struct error *merge_file(struct merge *merge, const char *path)
@@ -127,22 +127,22 @@ static struct error *merge_file(struct merge *merge, const char *path)
 }
 
 /* A regular file, also behind a link, or a directory; whatever else is skipped. */
+/* NOLINTNEXTLINE(misc-no-recursion): at most DROPIN_MAX_DEPTH deep */
 static struct error *merge_dir(struct merge *merge, const char *dir, unsigned depth)
 {
     if (depth > DROPIN_MAX_DEPTH)
         return error_new(ERROR_INVALID_ARGUMENT, "%s is nested deeper than %d directories", dir,
                          DROPIN_MAX_DEPTH);
-    char **names;
-    size_t count;
-    struct error *err = list_dir(dir, merge->arena, &names, &count);
-    for (size_t i = 0; !err && i < count; i++) {
-        AUTO(free) char *path = path_join(dir, names[i]);
+    struct text_list names = {.arena = merge->arena};
+    struct error *err = list_dir(dir, &names);
+    for (size_t i = 0; !err && i < names.count; i++) {
+        AUTO(free) char *path = path_join(dir, names.items[i]);
         struct stat entry;
         if (lstat(path, &entry) < 0)
             err = error_from_errno(errno, "stat %s", path);
         else if (S_ISDIR(entry.st_mode))
             err = merge_dir(merge, path, depth + 1);
-        else if (text_has_suffix(names[i], DROPIN_SUFFIX) && stat(path, &entry) == 0 &&
+        else if (text_has_suffix(names.items[i], DROPIN_SUFFIX) && stat(path, &entry) == 0 &&
                  S_ISREG(entry.st_mode))
             err = merge_file(merge, path);
     }

@@ -88,12 +88,8 @@ bool field_is_present(const struct field *field)
     return *(protobuf_c_boolean *)quantifier(field) != 0;
 }
 
-bool field_is_zero(const struct field *field)
+static bool is_zero_scalar(const struct field *field)
 {
-    if (!field_is_present(field))
-        return true;
-    if (is_list(field))
-        return false;
     switch ((int)field->type->type) {
     case PROTOBUF_C_TYPE_STRING:
         return field_text(field)[0] == '\0';
@@ -104,20 +100,32 @@ bool field_is_zero(const struct field *field)
         return field_integer(field) == 0;
     case PROTOBUF_C_TYPE_DOUBLE:
         return !(*(double *)member(field) < 0 || *(double *)member(field) > 0);
-    case PROTOBUF_C_TYPE_MESSAGE: {
-        if (field->type->descriptor == &meta__fields_v1__descriptor)
-            return field_duration(field) == 0;
-        ProtobufCMessage *inner = *(ProtobufCMessage **)member(field);
-        for (unsigned i = 0; i < inner->descriptor->n_fields; i++) {
-            struct field part = {.message = inner, .type = &inner->descriptor->fields[i]};
-            if (!field_is_zero(&part))
-                return false;
-        }
-        return true;
     }
+    return false;
+}
+
+/* Of a message that is one value, such as a duration; a message inside it counts as something. */
+static bool is_zero_message(const struct field *field)
+{
+    ProtobufCMessage *inner = *(ProtobufCMessage **)member(field);
+    if (inner->descriptor == &meta__fields_v1__descriptor)
+        return field_duration(field) == 0;
+    for (unsigned i = 0; i < inner->descriptor->n_fields; i++) {
+        struct field part = {.message = inner, .type = &inner->descriptor->fields[i]};
+        if (field_is_present(&part) && !is_zero_scalar(&part))
+            return false;
     }
-    ASSERT(!"a type that no option has");
     return true;
+}
+
+bool field_is_zero(const struct field *field)
+{
+    if (!field_is_present(field))
+        return true;
+    if (is_list(field))
+        return false;
+    return field->type->type == PROTOBUF_C_TYPE_MESSAGE ? is_zero_message(field)
+                                                        : is_zero_scalar(field);
 }
 
 void field_clear(const struct field *field)

@@ -9,9 +9,8 @@ static const char long_text[] =
     "cubelet is a Kubernetes node agent. It runs the pods that its sources name with the "
     "container\n"
     "runtime of the node, keeps them running, and reports on them. It takes the flags and the\n"
-    "configuration file of the kubelet " CONFIG_KUBERNETES_VERSION
-    ". What it does not act on yet is\n"
-    "accepted, and named in one log line at start.\n";
+    "configuration file of the kubelet " CONFIG_KUBERNETES_VERSION ". What it does not act on yet\n"
+    "is accepted, and named in the log at start.\n";
 
 #define NAME_COLUMN_MAX 60 /* names are padded to the longest, up to here */
 

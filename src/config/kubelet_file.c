@@ -139,8 +139,8 @@ struct error *kubelet_file_load(const char *path, struct arena *arena,
                                 Kubeletconfig__KubeletConfiguration **ret,
                                 struct kubelet_files *files)
 {
-    Kubeletconfig__KubeletConfiguration *config;
-    const struct doc_node *doc;
+    Kubeletconfig__KubeletConfiguration *config = NULL;
+    const struct doc_node *doc = NULL;
     struct error *err = kubelet_file_read(path, arena, &config, &doc, files);
     if (err)
         return error_wrap(err,

@@ -26,15 +26,15 @@ bool option_value_is_given(ProtobufCMessage *root, const struct option *option)
 }
 
 /* What stands between key and value of a map-like type. */
-static char separator_of(enum option_type type)
+static const char *separator_of(enum option_type type)
 {
-    return type == OPTION_SIGNALS ? '<' : type == OPTION_HEADERS ? ':' : '=';
+    return type == OPTION_SIGNALS ? "<" : type == OPTION_HEADERS ? ":" : "=";
 }
 
 static void add_entry(struct buf *out, const struct option *option, ProtobufCMessage *entry)
 {
     struct field key = field_of(entry, "key"), value = field_of(entry, "value");
-    buf_printf(out, "%s%c", field_text(&key), separator_of(option->type));
+    buf_printf(out, "%s%s", field_text(&key), separator_of(option->type));
     if (option->type == OPTION_GATES)
         buf_add_text(out, field_bool(&value) ? "true" : "false");
     else if (option->type == OPTION_HEADERS)

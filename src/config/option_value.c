@@ -104,30 +104,45 @@ static struct error *set_quantity(const struct field *field, const char *text, s
     return NULL;
 }
 
-/* One record of comma-separated values as Go's encoding/csv reads it: fields may be "quoted, with
- * """. */
+/* A quoted field; *at is behind the opening quote and ends behind the closing one. False when it is
+ * not closed, or is followed by something else than a comma. */
+static bool read_quoted(const char **at, char *item)
+{
+    size_t len = 0;
+    for (; **at && !((*at)[0] == '"' && (*at)[1] != '"'); (*at)++) {
+        if (**at == '"')
+            (*at)++;
+        item[len++] = **at;
+    }
+    if (**at != '"')
+        return false;
+    (*at)++;
+    return !**at || **at == ',';
+}
+
+/* A plain field, up to the comma. False when it holds a quote. */
+static bool read_plain(const char **at, char *item)
+{
+    size_t len = strcspn(*at, ",");
+    memcpy(item, *at, len);
+    *at += len;
+    return !memchr(item, '"', len);
+}
+
+/* One record of comma-separated values as Go's encoding/csv reads it. */
 static struct error *add_list(const struct field *field, const char *text, struct arena *arena)
 {
     const char *at = text;
     while (*at) {
         char *item = arena_alloc(arena, strlen(at) + 1);
-        size_t len = 0;
         if (*at == '"') {
-            for (at++; *at && !(at[0] == '"' && at[1] != '"'); at++) {
-                if (*at == '"')
-                    at++;
-                item[len++] = *at;
-            }
-            if (*at != '"' || (at[1] && at[1] != ','))
+            at++;
+            if (!read_quoted(&at, item))
                 return error_new(ERROR_INVALID_ARGUMENT,
                                  "parse error on line 1: extraneous or missing \" in quoted-field");
-            at++;
-        } else {
-            while (*at && *at != ',')
-                item[len++] = *at++;
-            if (memchr(item, '"', len))
-                return error_new(ERROR_INVALID_ARGUMENT,
-                                 "parse error on line 1: bare \" in non-quoted-field");
+        } else if (!read_plain(&at, item)) {
+            return error_new(ERROR_INVALID_ARGUMENT,
+                             "parse error on line 1: bare \" in non-quoted-field");
         }
         field_add_text(field, item, arena);
         if (*at != ',')
@@ -390,6 +405,5 @@ struct error *option_value_set(ProtobufCMessage *root, const struct option *opti
     case OPTION_TYPE_COUNT:
         break;
     }
-    ASSERT(!"no flag has this type");
-    return NULL;
+    return error_new(ERROR_INTERNAL, "--%s has a type that no flag can have", option->flag);
 }

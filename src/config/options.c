@@ -383,8 +383,8 @@ static bool is_flag_named(const struct option *option, struct str name)
     if (!option->flag || strlen(option->flag) != name.len)
         return false;
     for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i] == '_' ? '-' : name.ptr[i];
-        if (c != option->flag[i])
+        bool is_same = name.ptr[i] == option->flag[i];
+        if (!is_same && !(name.ptr[i] == '_' && option->flag[i] == '-'))
             return false;
     }
     return true;

@@ -109,7 +109,7 @@ static struct error *check_signal_value(const char *signal, const char *value, b
         if (thousandths < 0)
             return error_new(ERROR_INVALID_ARGUMENT,
                              "eviction percentage threshold %s must be >= 0%%: %s", signal, value);
-        if (thousandths > 100 * 1000)
+        if (thousandths > INT64_C(100000))
             return error_new(ERROR_INVALID_ARGUMENT,
                              "eviction percentage threshold %s must be <= 100%%: %s", signal,
                              value);
@@ -178,8 +178,9 @@ static bool is_namespaced_sysctl(const char *pattern)
     if (strcspn(pattern, "*") < len - 1 ||
         strspn(pattern, "abcdefghijklmnopqrstuvwxyz0123456789-_./*") != len)
         return false;
-    for (size_t i = 0; i <= len; i++)
-        name[i] = pattern[i] == '/' ? '.' : pattern[i];
+    memcpy(name, pattern, len + 1);
+    for (char *slash = strchr(name, '/'); slash; slash = strchr(slash, '/'))
+        *slash = '.';
     if (text_eq(name, "kernel.sem"))
         return true;
     for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {

@@ -27,10 +27,10 @@ static const ProtobufCMessageDescriptor empty_descriptor = {
 #define IMAGE_SERVICE "/runtime.v1.ImageService/"
 
 #define RUNTIME(name, request_type, reply_type)                                                    \
-    .grpc = {.path = RUNTIME_SERVICE name, .request = request_type, .reply = reply_type},          \
+    .grpc = {.path = RUNTIME_SERVICE name, .request = (request_type), .reply = (reply_type)},      \
     .service = CRI_SERVICE_RUNTIME
 #define IMAGE(name, request_type, reply_type)                                                      \
-    .grpc = {.path = IMAGE_SERVICE name, .request = request_type, .reply = reply_type},            \
+    .grpc = {.path = IMAGE_SERVICE name, .request = (request_type), .reply = (reply_type)},        \
     .service = CRI_SERVICE_IMAGE
 #define MESSAGE(name) &cri__##name##__descriptor
 #define NO_FIELDS NULL

@@ -246,8 +246,9 @@ void cri_runtime_free(struct cri_runtime *runtime)
     runtime->watcher = NULL;
     cri_events_free(runtime->events);
     runtime->events = NULL;
-    while (runtime->calls)
-        call_free(runtime->calls);
+    struct runtime_call *call, *next;
+    DL_FOREACH_SAFE(runtime->calls, call, next)
+        call_free(call);
     for (size_t i = 0; i < ARRAY_SIZE(runtime->channels); i++) {
         grpc_channel_free(runtime->channels[i]);
         runtime->channels[i] = NULL;

@@ -61,8 +61,7 @@ struct work_pool {
     struct work *queued, *running, *done; /* owned lists */
 };
 
-/* --- both sides
- * ------------------------------------------------------------------------------------------ */
+/* --- both sides ------------------------------------------------------------------------------- */
 
 static void lock(const struct work_pool *pool)
 {
@@ -127,8 +126,7 @@ static struct work *take_runnable(struct work_pool *pool, int64_t now_ns)
     return NULL;
 }
 
-/* --- the workers' side
- * ----------------------------------------------------------------------------------- */
+/* --- the workers' side ------------------------------------------------------------------------ */
 
 /* Called and returns locked. */
 static void run_job(struct work_pool *pool, struct work *work)
@@ -138,7 +136,7 @@ static void run_job(struct work_pool *pool, struct work *work)
     lock(pool);
     if (work->vtable->class == WORK_SLOW)
         pool->running_slow--;
-    DL_DELETE(pool->running, work);
+    DL_DELETE(pool->running, work); /* NOLINT(clang-analyzer-core.NullDereference): it is in it */
     if (pool->abandoned) {
         unlock(pool);
         work_release(work);
@@ -179,8 +177,7 @@ static void *worker(void *ctx)
     return NULL;
 }
 
-/* --- the loop's side
- * ------------------------------------------------------------------------------------- */
+/* --- the loop's side -------------------------------------------------------------------------- */
 
 /* Called and returns locked. True when a job waits that nobody will come for. */
 static bool needs_thread(const struct work_pool *pool)

@@ -25,7 +25,7 @@ static void set_labels(const struct container_config_input *input, struct arena 
         {"io.kubernetes.pod.uid", meta->uid},
         {"io.kubernetes.container.name", input->container->name},
     };
-    config->labels = arena_calloc(arena, ARRAY_SIZE(labels), sizeof(*config->labels));
+    config->labels = cri_array(arena, ARRAY_SIZE(labels));
     for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
         config->labels[config->n_labels++] = cri_map_entry(
             arena, &cri__container_config__labels_entry__descriptor, labels[i][0], labels[i][1]);
@@ -75,7 +75,7 @@ static void set_annotations(const struct container_config_input *input, struct a
                             Cri__ContainerConfig *config)
 {
     const Core__Container *container = input->container;
-    config->annotations = arena_calloc(arena, ANNOTATIONS_MAX, sizeof(*config->annotations));
+    config->annotations = cri_array(arena, ANNOTATIONS_MAX);
     annotate(config, arena, "io.kubernetes.container.hash",
              arena_printf(arena, "%" PRIx32, container_hash(container->image, container->name)));
     annotate_int(config, arena, "io.kubernetes.container.restartCount", input->restart_count);
@@ -95,7 +95,7 @@ static struct error *expand_all(char *const *texts, size_t count,
     *ret = NULL;
     if (count == 0)
         return NULL;
-    char **expanded = arena_calloc(arena, count, sizeof(*expanded));
+    char **expanded = cri_array(arena, count);
     for (size_t i = 0; i < count; i++) {
         const char *text;
         struct error *err = expand(texts[i], environment_lookup, environment, arena, &text);
@@ -179,7 +179,7 @@ static struct error *set_mounts(const struct container_config_input *input,
     if (err)
         return err;
     bool relabel = input->node->selinux_enabled;
-    config->mounts = arena_calloc(arena, volumes->count + OWN_MOUNTS_MAX, sizeof(*config->mounts));
+    config->mounts = cri_array(arena, volumes->count + OWN_MOUNTS_MAX);
     for (size_t i = 0; i < volumes->count; i++)
         config->mounts[config->n_mounts++] = volumes->mounts[i];
     if (files->hosts_path)

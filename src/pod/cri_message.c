@@ -7,6 +7,11 @@ void *cri_new(struct arena *arena, const ProtobufCMessageDescriptor *type)
     return message;
 }
 
+void *cri_array(struct arena *arena, size_t count)
+{
+    return arena_calloc(arena, count, sizeof(void *));
+}
+
 char *cri_text(struct arena *arena, const char *text)
 {
     return arena_strdup(arena, text ? text : "");
@@ -16,7 +21,7 @@ char **cri_texts(struct arena *arena, char *const *texts, size_t count)
 {
     if (count == 0)
         return NULL;
-    char **copy = arena_calloc(arena, count, sizeof(*copy));
+    char **copy = cri_array(arena, count);
     for (size_t i = 0; i < count; i++)
         copy[i] = cri_text(arena, texts[i]);
     return copy;
@@ -30,7 +35,7 @@ char **cri_text_list(struct arena *arena, const char *const *texts, size_t *ret_
     *ret_count = count;
     if (count == 0)
         return NULL;
-    char **copy = arena_calloc(arena, count, sizeof(*copy));
+    char **copy = cri_array(arena, count);
     for (size_t i = 0; i < count; i++)
         copy[i] = cri_text(arena, texts[i]);
     return copy;

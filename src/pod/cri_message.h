@@ -11,6 +11,9 @@
 /** An empty message of @type in @arena; assign it to a pointer of the message's struct. */
 void *cri_new(struct arena *arena, const ProtobufCMessageDescriptor *type);
 
+/** Room for @count pointers, all NULL: a repeated field of messages or texts. */
+void *cri_array(struct arena *arena, size_t count);
+
 /** A copy of @text; NULL gives "". */
 char *cri_text(struct arena *arena, const char *text);
 

@@ -53,7 +53,7 @@ static size_t count_texts(const char *const *texts)
 
 static struct dns_list list_new(struct arena *arena, size_t capacity)
 {
-    return (struct dns_list){.items = arena_calloc(arena, capacity, sizeof(char *))};
+    return (struct dns_list){.items = cri_array(arena, capacity)};
 }
 
 static bool list_has(const struct dns_list *list, const char *text)

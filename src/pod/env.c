@@ -193,7 +193,7 @@ Cri__KeyValue **environment_to_cri(const struct environment *environment, struct
     *ret_count = HASH_COUNT(environment->variables);
     if (*ret_count == 0)
         return NULL;
-    Cri__KeyValue **list = arena_calloc(arena, *ret_count, sizeof(struct Cri__KeyValue *));
+    Cri__KeyValue **list = cri_array(arena, *ret_count);
     size_t i = 0;
     for (const struct variable *variable = environment->variables; variable;
          variable = variable->hh.next) {

@@ -96,7 +96,7 @@ struct error *env_file_get(struct str text, const char *key, struct arena *arena
         line = skip_blanks(line);
         if (line.len == 0 || line.ptr[0] == '#')
             continue;
-        struct str name;
+        struct str name = {0};
         buf_clear(&value);
         err = read_assignment(line, &text, &name, &value);
         if (err)

@@ -25,6 +25,12 @@
 #define DIGEST_HEX_MIN 32
 #define IDENTIFIER_LEN 64
 
+/* str_from() without its branch for NULL: nothing here is. */
+static struct str whole(const char *text)
+{
+    return (struct str){.ptr = text, .len = strlen(text)};
+}
+
 /* ---- characters, ASCII whatever the locale ---- */
 
 static bool is_digit(char c)
@@ -268,7 +274,7 @@ static bool looks_like_domain(struct str first)
 static void split_domain(const char *image, struct arena *arena, const char **ret_domain,
                          const char **ret_rest)
 {
-    struct str text = str_from(image);
+    struct str text = whole(image);
     size_t slash = str_find(text, '/');
     struct str first = head(text, slash);
     if (slash < text.len && looks_like_domain(first)) {
@@ -305,8 +311,10 @@ static const char *digest_problem(struct str digest)
 static const char *lower_case(const char *text, struct arena *arena)
 {
     char *lower = arena_strdup(arena, text);
-    for (char *c = lower; *c; c++)
-        *c = is_upper(*c) ? (char)(*c - 'A' + 'a') : *c;
+    for (char *c = lower; *c; c++) {
+        if (is_upper(*c))
+            *c = (char)(*c | 0x20);
+    }
     return lower;
 }
 
@@ -314,22 +322,22 @@ static const char *lower_case(const char *text, struct arena *arena)
  * is. */
 static const char *find_problem(const char *image, struct arena *arena, struct image_parts *ret)
 {
-    struct str text = str_from(image);
+    struct str text = whole(image);
     if (text.len == IDENTIFIER_LEN && all_are(text, is_lower_hex))
         return arena_printf(
             arena, "invalid repository name (%s), cannot specify 64-byte hexadecimal strings",
             image);
     const char *domain, *rest;
     split_domain(image, arena, &domain, &rest);
-    struct str remote = head(str_from(rest), str_find(str_from(rest), ':'));
+    struct str remote = head(whole(rest), str_find(whole(rest), ':'));
     if (has_upper(remote))
         return arena_printf(arena,
                             "invalid reference format: repository name (%.*s) must be lowercase",
                             STR_ARG(remote));
     const char *full = arena_printf(arena, "%s/%s", domain, rest);
-    if (!parse(str_from(full), ret))
-        return parse(str_from(lower_case(full, arena)), ret) ? "repository name must be lowercase"
-                                                             : "invalid reference format";
+    if (!parse(whole(full), ret))
+        return parse(whole(lower_case(full, arena)), ret) ? "repository name must be lowercase"
+                                                          : "invalid reference format";
     if (ret->path.len > PATH_MAX_BYTES)
         return arena_printf(arena, "repository name must not be more than %d characters",
                             PATH_MAX_BYTES);
@@ -338,7 +346,7 @@ static const char *find_problem(const char *image, struct arena *arena, struct i
 
 struct error *image_with_default_tag(const char *image, struct arena *arena, const char **ret)
 {
-    struct image_parts parts;
+    struct image_parts parts = {0};
     const char *problem = find_problem(image ? image : "", arena, &parts);
     if (problem) {
         struct error *err = error_new(ERROR_INVALID_ARGUMENT, "couldn't parse image name %s: %s",

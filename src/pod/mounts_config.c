@@ -173,7 +173,7 @@ static Cri__ImageSpec *image_spec(const struct container_config_input *input,
     spec->image = cri_text(arena, volume->image_ref);
     spec->user_specified_image = cri_text(arena, image_reference(input->pod->spec, volume->name));
     spec->runtime_handler = cri_text(arena, input->runtime_handler);
-    spec->annotations = arena_calloc(arena, meta->n_annotations, sizeof(*spec->annotations));
+    spec->annotations = cri_array(arena, meta->n_annotations);
     for (size_t i = 0; i < meta->n_annotations; i++)
         spec->annotations[i] =
             cri_map_entry(arena, &cri__image_spec__annotations_entry__descriptor,
@@ -203,7 +203,7 @@ static struct error *add_mount(const struct container_config_input *input,
     if (!volume)
         return error_new(ERROR_INVALID_ARGUMENT, "cannot find volume %s to mount into container %s",
                          go_quote(arena, from->name), go_quote(arena, input->container->name));
-    const char *sub_path;
+    const char *sub_path = "";
     struct error *err = sub_path_of(from, environment, arena, &sub_path);
     if (err)
         return err;
@@ -240,7 +240,7 @@ struct error *volume_mounts_build(const struct container_config_input *input,
 {
     const Core__Container *container = input->container;
     struct volume_mounts mounts = {
-        .mounts = arena_calloc(arena, container->n_volume_mounts + 1, sizeof(struct Cri__Mount *)),
+        .mounts = cri_array(arena, container->n_volume_mounts + 1),
         .subpaths =
             arena_calloc(arena, container->n_volume_mounts + 1, sizeof(struct subpath_request)),
     };

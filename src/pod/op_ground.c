@@ -5,7 +5,7 @@
 #include "pod/pods_internal.h"
 
 #include "base/fd.h"
-#include "base/path.h"
+#include "kube/resources.h"
 
 static int64_t retry_at(const struct pod_worker *worker)
 {
@@ -14,9 +14,31 @@ static int64_t retry_at(const struct pod_worker *worker)
 
 /* --- cgroup -------------------------------------------------------------------------------------------------------- */
 
+/* The burstable tier weighs as much as all of its pods ask for; a failure is made good at the next change (§2.14). */
+void pods_update_qos(struct pods *pods)
+{
+    static const struct pod_resource_options all = {0};
+    int64_t millis = 0;
+    const struct pod_worker *worker, *next;
+    HASH_ITER(hh, pods->workers, worker, next) {
+        bool present;
+        if (worker->object && worker->want.life != POD_LIFE_TERMINATED &&
+            pod_qos_of(worker->object->pod) == POD_QOS_BURSTABLE)
+            millis = sat_add_i64(millis, pod_request_milli_cpu(worker->object->pod, &all, &present));
+    }
+    if (pods->qos_known && millis == pods->burstable_millis)
+        return;
+    AUTO(error) struct error *err = cgroup_update_qos(pods->env.cgroups, millis);
+    if (err)
+        log_warning("Could not update the cgroups of the QoS tiers", LOG_ERR(err));
+    pods->qos_known = !err;
+    pods->burstable_millis = millis;
+}
+
 void op_ensure_cgroup_start(struct pod_worker *worker)
 {
     bool created;
+    pods_update_qos(worker->pods);
     AUTO(error)
     struct error *err =
         cgroup_pod_create(worker->pods->env.cgroups, worker->object->pod, &created);
@@ -115,6 +137,7 @@ static void clean_advance(struct pod_op *op)
     op->worker->disk_clean = true;
     op->worker->volumes_ready = false;
     op->worker->cgroup_ready = false;
+    pods_update_qos(op->worker->pods);
     pod_op_end(op);
 }
 

@@ -7,6 +7,7 @@
 #include "kube/codec.h"
 #include "kube/resources.h"
 #include "pod/cri_request.h"
+#include "pod/probing.h"
 
 #include <sys/random.h>
 
@@ -95,6 +96,7 @@ static void set_runtime_state(struct pods *pods, bool runtime_ready, bool networ
     if (!changed)
         return;
     free(pods->runtime_message);
+    pods->probe_exec = pods_exec_new(pods);
     pods->runtime_message = xstrdup(message);
     if (message[0] != '\0')
         log_warning("Container runtime is not ready", LOG_STR("reason", message));
@@ -317,6 +319,7 @@ void pods_free(struct pods *pods)
     loop_timer_free(pods->status_poll);
     backoff_free(pods->backoff);
     backoff_free(pods->image_backoff);
+    pods_exec_free(pods->probe_exec);
     free(pods->runtime_message);
     free(pods);
 }

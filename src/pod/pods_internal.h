@@ -104,6 +104,8 @@ struct pod_worker {
     struct container_note *notes; /* per container of the spec: init, then regular */
     struct start_result *results; /* same index; texts are owned */
     size_t n_notes;
+    struct pod_probe *probes; /* three per note; NULL: no container has a probe; probing.c */
+    char **probed;            /* per note: the instance its results are about, or NULL */
 
     bool cgroup_ready, volumes_ready, disk_clean, kill_failed;
     int64_t setup_retry_at_ns, cleanup_retry_at_ns;
@@ -139,11 +141,14 @@ struct pods {
     bool sources_ready;
     bool swept;       /* leftovers on disk were looked for */
     bool relist_again, relist_again_audit;
+    struct probe_exec *probe_exec; /* probing.c */
     struct pods_relist *relist; /* under way; relist.c */
     struct runtime_call *status_call;
     struct pods_sweep *sweep; /* under way; sweep.c */
     bool runtime_ready, network_ready;
     char *runtime_message;
+    bool qos_known; /* the tiers' shares were written for burstable_millis */
+    int64_t burstable_millis;
     uint64_t missed_changes;
     void (*on_change)(void *ctx, const struct pod_view *view);
     void *on_change_ctx;
@@ -190,5 +195,7 @@ void pods_sweep_start(struct pods *pods);
 void pods_sweep_cancel(struct pods *pods);
 /** Wakes the pods of this full name, e.g. because one of them made room for the next. */
 void pods_wake_name(struct pods *pods, const char *namespace, const char *name);
+/** Writes the QoS tiers' cpu shares when the sum of requests has changed. */
+void pods_update_qos(struct pods *pods);
 /** A worker gave its start slot back. */
 void pods_slot_released(struct pods *pods);

@@ -25,7 +25,7 @@ static void add_unified(Cri__LinuxContainerResources *resources, struct arena *a
                         const char *key, const char *value)
 {
     if (!resources->unified)
-        resources->unified = arena_calloc(arena, UNIFIED_MAX, sizeof(*resources->unified));
+        resources->unified = cri_array(arena, UNIFIED_MAX);
     ASSERT(resources->n_unified < UNIFIED_MAX);
     resources->unified[resources->n_unified++] = unified_entry(arena, key, value);
 }
@@ -152,7 +152,7 @@ static void set_hugepages(const Core__Pod *pod, const Core__Container *container
         count++;
     if (count == 0)
         return;
-    resources->hugepage_limits = arena_calloc(arena, count, sizeof(*resources->hugepage_limits));
+    resources->hugepage_limits = cri_array(arena, count);
     for (size_t i = 0; i < count; i++) {
         Cri__HugepageLimit *limit = cri_new(arena, &cri__hugepage_limit__descriptor);
         limit->page_size = cri_text(arena, node->hugepage_sizes[i]);

@@ -30,8 +30,10 @@ const char *pod_log_dir(const Core__Pod *pod, const struct node_facts *node, str
 static const char *slice_part(const char *part, struct arena *arena)
 {
     char *escaped = arena_strdup(arena, part);
-    for (char *c = escaped; *c; c++)
-        *c = *c == '-' ? '_' : *c;
+    for (char *c = escaped; *c; c++) {
+        if (*c == '-')
+            *c = '_';
+    }
     return escaped;
 }
 
@@ -136,7 +138,7 @@ static void set_port_mappings(const Core__PodSpec *spec, struct arena *arena,
         total += spec->containers[i]->n_ports;
     if (total == 0)
         return;
-    config->port_mappings = arena_calloc(arena, total, sizeof(*config->port_mappings));
+    config->port_mappings = cri_array(arena, total);
     for (size_t i = 0; i < spec->n_containers; i++)
         add_ports(spec->containers[i], arena, config);
 }
@@ -154,7 +156,7 @@ static void set_labels(const Meta__ObjectMeta *meta, struct arena *arena,
         {"io.kubernetes.pod.uid", meta->uid},
     };
     const ProtobufCMessageDescriptor *type = &cri__pod_sandbox_config__labels_entry__descriptor;
-    config->labels = arena_calloc(arena, meta->n_labels + IDENTITY_LABELS, sizeof(*config->labels));
+    config->labels = cri_array(arena, meta->n_labels + IDENTITY_LABELS);
     for (size_t i = 0; i < meta->n_labels; i++) {
         bool overridden = false;
         for (size_t k = 0; k < IDENTITY_LABELS; k++)
@@ -172,7 +174,7 @@ static void set_annotations(const Meta__ObjectMeta *meta, struct arena *arena,
                             Cri__PodSandboxConfig *config)
 {
     config->n_annotations = meta->n_annotations;
-    config->annotations = arena_calloc(arena, meta->n_annotations, sizeof(*config->annotations));
+    config->annotations = cri_array(arena, meta->n_annotations);
     for (size_t i = 0; i < meta->n_annotations; i++)
         config->annotations[i] =
             cri_map_entry(arena, &cri__pod_sandbox_config__annotations_entry__descriptor,
@@ -187,8 +189,12 @@ static const char *sysctl_name(const char *name, struct arena *arena)
     if (name[first] != '/')
         return name;
     char *swapped = arena_strdup(arena, name);
-    for (char *c = swapped; *c; c++)
-        *c = *c == '/' ? '.' : *c == '.' ? '/' : *c;
+    for (char *c = swapped; *c; c++) {
+        if (*c == '/')
+            *c = '.';
+        else if (*c == '.')
+            *c = '/';
+    }
     return swapped;
 }
 
@@ -208,7 +214,7 @@ static void set_sysctls(const Core__PodSecurityContext *context, struct arena *a
 {
     if (!context || context->n_sysctls == 0)
         return;
-    linux_config->sysctls = arena_calloc(arena, context->n_sysctls, sizeof(*linux_config->sysctls));
+    linux_config->sysctls = cri_array(arena, context->n_sysctls);
     for (size_t i = 0; i < context->n_sysctls; i++) {
         const char *name = sysctl_name(context->sysctls[i]->name, arena);
         if (is_later(context->sysctls, context->n_sysctls, i, name, arena))

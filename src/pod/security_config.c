@@ -240,13 +240,13 @@ static void set_paths(const struct container_config_input *input, struct arena *
     size_t fixed = ARRAY_SIZE(default_masked_paths), n_extra;
     char **extra = cri_text_list(arena, input->node->masked_paths_extra, &n_extra);
     security->n_masked_paths = fixed + n_extra;
-    security->masked_paths = arena_calloc(arena, security->n_masked_paths, sizeof(char *));
+    security->masked_paths = cri_array(arena, security->n_masked_paths);
     for (size_t i = 0; i < security->n_masked_paths; i++)
         security->masked_paths[i] =
             i < fixed ? cri_text(arena, default_masked_paths[i]) : extra[i - fixed];
 
     security->n_readonly_paths = ARRAY_SIZE(default_readonly_paths);
-    security->readonly_paths = arena_calloc(arena, security->n_readonly_paths, sizeof(char *));
+    security->readonly_paths = cri_array(arena, security->n_readonly_paths);
     for (size_t i = 0; i < security->n_readonly_paths; i++)
         security->readonly_paths[i] = cri_text(arena, default_readonly_paths[i]);
 }

@@ -7,6 +7,7 @@
  *   SYNC ──(removed, phase terminal)──► TERMINATING ──(nothing runs)──► TERMINATED ──(removed, all gone)──► freed
  */
 #include "pod/pods_internal.h"
+#include "pod/probing.h"
 
 #include "base/time.h"
 
@@ -68,6 +69,7 @@ void pod_worker_free(struct pod_worker *worker)
     HASH_DEL(pods->workers, worker);
     pods_wake_name(pods, worker->namespace, worker->name);
     loop_timer_free(worker->timer);
+    probing_stop(worker);
     pod_observed_clear(&worker->have);
     free_notes(worker);
     volume_set_free(worker->volumes);
@@ -118,6 +120,7 @@ void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
     struct pod_object *old = worker->object;
     worker->object = pod_object_ref(object);
     worker->want.pod = object->pod;
+    probing_stop(worker);
     renew_notes(worker); /* while the old names are still there */
     if (old)
         worker->volumes_ready = false; /* the spec may name others now */
@@ -385,12 +388,24 @@ static void start_parallel(struct pod_worker *worker, const struct pod_action *a
         op_remove_sandbox_start(worker, action);
 }
 
+static bool is_starting(const struct pod_worker *worker, const char *name)
+{
+    const struct pod_op *op;
+    DL_FOREACH(worker->ops, op) {
+        if (op->kind == POD_ACTION_START_CONTAINER && strcmp(op->target, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A container in back-off says so in its status and once in the timeline. */
 static void show_waiting(struct pod_worker *worker, const struct pod_plan *plan)
 {
     for (size_t i = 0; i < plan->n_waiting; i++) {
         const struct pod_waiting *waiting = &plan->waiting[i];
         const char *name = waiting->container->name;
+        if (is_starting(worker, name))
+            continue; /* the back-off is that of the start under way, for the one after it */
         const char *pod = pod_text(worker->object->pod, plan->arena);
         char wait[TIME_TEXT_SIZE];
         time_format_duration(waiting->backoff_ns, wait);
@@ -496,6 +511,7 @@ void pod_worker_run(struct pod_worker *worker)
         return;
     }
 
+    probing_sync(worker);
     AUTO(arena) struct arena *arena = arena_new(0);
     struct pod_plan plan = {0};
     bool may_plan = pods->listed && (worker->object || pods->sources_ready);

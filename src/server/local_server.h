@@ -1,6 +1,7 @@
 /*
- * The local API: HTTP/1.1 on a unix socket that only root may use. Read-only: it shows what the pod room knows and
- * streams container logs, and computes nothing of its own. Loop thread; log files are read on the worker pool.
+ * The local API: HTTP/1.1 on a unix socket that only root may use. Read-only: it shows what the pod
+ * room knows and streams container logs, and computes nothing of its own. Loop thread; log files
+ * are read on the worker pool.
  */
 #pragma once
 
@@ -21,13 +22,15 @@ struct local_server_options {
 };
 
 /**
- * Listens on the socket; its directory is made with mode 0700 if missing, and a socket file nobody listens on is
- * replaced. @loop, @pool, @pods and @source (may be NULL) are borrowed and must outlive the server.
- * ALREADY_EXISTS when another process answers on the socket, otherwise the code of the errno.
+ * Listens on the socket; its directory is made with mode 0700 if missing, and a socket file nobody
+ * listens on is replaced. @loop, @pool, @pods and @source (may be NULL) are borrowed and must
+ * outlive the server. ALREADY_EXISTS when another process answers on the socket, otherwise the code
+ * of the errno.
  */
-MUST_CHECK struct error *local_server_new(struct loop *loop, struct work_pool *pool, struct pods *pods,
-                                          const struct file_source *source,
-                                          const struct local_server_options *options, struct local_server **ret);
+MUST_CHECK struct error *local_server_new(struct loop *loop, struct work_pool *pool,
+                                          struct pods *pods, const struct file_source *source,
+                                          const struct local_server_options *options,
+                                          struct local_server **ret);
 /** Ends every connection and removes the socket file. NULL is fine; not from inside a request. */
 void local_server_free(struct local_server *server);
 DEFINE_AUTO(local_server, struct local_server *, local_server_free)

@@ -1,8 +1,10 @@
 /*
- * One pass over the bytes with three states. HEADER collects bytes up to the third blank, then judges them: a CRI line
- * continues in CONTENT, anything else in GARBAGE until its newline. CONTENT copies. A newline leads back to HEADER.
+ * One pass over the bytes with three states. HEADER collects bytes up to the third blank, then
+ * judges them: a CRI line continues in CONTENT, anything else in GARBAGE until its newline. CONTENT
+ * copies. A newline leads back to HEADER.
  *
- * A line that does not end yet (the runtime is still writing it, or the file was cut) is simply a state that lasts.
+ * A line that does not end yet (the runtime is still writing it, or the file was cut) is simply a
+ * state that lasts.
  */
 #include "server/log_decode.h"
 
@@ -42,7 +44,8 @@ static void emit(struct log_decoder *decoder, struct str text, struct buf *out)
     buf_add_str(out, text);
 }
 
-/* Go's "2006-01-02T15:04:05.000000000Z07:00" of @time, which is known to be RFC 3339; its zone is kept. */
+/* Go's "2006-01-02T15:04:05.000000000Z07:00" of @time, which is known to be RFC 3339; its zone is
+ * kept. */
 static void emit_time(struct log_decoder *decoder, struct str time, struct buf *out)
 {
     char text[PREFIX_MAX_LEN];
@@ -60,8 +63,7 @@ static void emit_time(struct log_decoder *decoder, struct str time, struct buf *
     for (; digits < FRACTION_DIGITS; digits++)
         text[len++] = '0';
     struct str zone = {.ptr = time.ptr + at, .len = time.len - at};
-    if (zone.len > 6 || str_eq_c(zone, "z") || str_eq_c(zone, "+00:00") ||
-        str_eq_c(zone, "-00:00"))
+    if (zone.len > 6 || str_eq_c(zone, "z") || str_eq_c(zone, "+00:00") || str_eq_c(zone, "-00:00"))
         zone = STR_LITERAL("Z");
     memcpy(text + len, zone.ptr, zone.len);
     len += zone.len;
@@ -130,8 +132,7 @@ static size_t take_content(struct log_decoder *decoder, struct str piece, struct
         return piece.len;
     decoder->state = LOG_IN_HEADER;
     decoder->after_partial = decoder->partial && decoder->has_content;
-    if (decoder->options.max_lines >= 0 &&
-        decoder->lines >= (uint64_t)decoder->options.max_lines)
+    if (decoder->options.max_lines >= 0 && decoder->lines >= (uint64_t)decoder->options.max_lines)
         decoder->done = true;
     return end + 1;
 }

@@ -1,14 +1,15 @@
 /*
- * The log lines a CRI runtime writes, turned into what a reader of `logs` sees (spec runtime.md §6.2, §6.4). A line is
- *     <RFC 3339 time> <stdout|stderr> <P|F>[:<tag>…] <content>\n
- * and content passes through as it comes, so memory does not grow with the length of a line. Pure: the same bytes give
- * the same output however they are cut. Any thread, one at a time.
+ * The log lines a CRI runtime writes, turned into what a reader of `logs` sees (spec runtime.md
+ * §6.2, §6.4). A line is <RFC 3339 time> <stdout|stderr> <P|F>[:<tag>…] <content>\n and content
+ * passes through as it comes, so memory does not grow with the length of a line. Pure: the same
+ * bytes give the same output however they are cut. Any thread, one at a time.
  */
 #pragma once
 
 #include "base/buf.h"
 
-#define LOG_HEADER_MAX_BYTES 256 /* time, stream and tags of one line; a longer header is no CRI line */
+#define LOG_HEADER_MAX_BYTES                                                                       \
+    256 /* time, stream and tags of one line; a longer header is no CRI line */
 
 struct log_decoder_options {
     int64_t since_wall_ns; /* lines before it are left out; INT64_MIN: none */
@@ -25,17 +26,18 @@ struct log_decoder {
     enum log_decoder_state state;
     char header[LOG_HEADER_MAX_BYTES];
     size_t header_len;
-    unsigned spaces;          /* in the header so far */
-    bool partial;             /* the current line is tagged P: its newline is dropped */
-    bool omitted;             /* the current line is older than since */
-    bool has_content;         /* of the current line */
-    bool after_partial;       /* the logical line goes on: no time before the next raw line */
-    bool done;                /* a limit was reached: nothing more comes out */
-    uint64_t lines, garbage;  /* raw lines understood; lines skipped because they are no CRI lines */
+    unsigned spaces;         /* in the header so far */
+    bool partial;            /* the current line is tagged P: its newline is dropped */
+    bool omitted;            /* the current line is older than since */
+    bool has_content;        /* of the current line */
+    bool after_partial;      /* the logical line goes on: no time before the next raw line */
+    bool done;               /* a limit was reached: nothing more comes out */
+    uint64_t lines, garbage; /* raw lines understood; lines skipped because they are no CRI lines */
 };
 
 void log_decoder_init(struct log_decoder *decoder, const struct log_decoder_options *options);
-/** Decodes the next piece of the file and appends what is to be shown to @out. Ignores the rest once done. */
+/** Decodes the next piece of the file and appends what is to be shown to @out. Ignores the rest
+ * once done. */
 void log_decoder_feed(struct log_decoder *decoder, struct str piece, struct buf *out);
 /** The file begins anew (it was rotated): an unfinished line stays unfinished. */
 void log_decoder_reopen(struct log_decoder *decoder);

@@ -25,12 +25,20 @@ void log_piece_free(struct log_piece *piece)
         return;
     error_free(TAKE(piece->err));
     fd_close(&piece->fd);
+    free(piece->data);
     free(piece->root);
     free(piece->path);
     free(piece);
 }
 
-/* Counts back over the newlines of @block, of @len bytes. True when the one before the wanted lines is in it. */
+void log_piece_drop_data(struct log_piece *piece)
+{
+    free(TAKE(piece->data));
+    piece->len = 0;
+}
+
+/* Counts back over the newlines of @block, of @len bytes. True when the one before the wanted lines
+ * is in it. */
 static bool find_before(const char *block, size_t len, int64_t *lines, size_t *ret_index)
 {
     for (size_t i = len; i-- > 0;) {
@@ -91,7 +99,9 @@ static struct error *open_log(const struct log_piece *piece, int *ret_fd)
 
 static struct error *read_piece(struct log_piece *piece)
 {
-    ssize_t got = pread(piece->fd, piece->data, sizeof(piece->data), piece->offset);
+    if (!piece->data)
+        piece->data = xrealloc(NULL, LOG_PIECE_BYTES);
+    ssize_t got = pread(piece->fd, piece->data, LOG_PIECE_BYTES, piece->offset);
     if (got < 0)
         return error_from_errno(errno, "reading %s/%s", piece->root, piece->path);
     piece->len = (size_t)got;
@@ -99,7 +109,8 @@ static struct error *read_piece(struct log_piece *piece)
     return NULL;
 }
 
-/* At the end of the file: was it cut, or is there another one by this name? Missing is a rotation under way. */
+/* At the end of the file: was it cut, or is there another one by this name? Missing is a rotation
+ * under way. */
 static struct error *look_for_new_file(struct log_piece *piece)
 {
     struct stat have, there;

@@ -10,7 +10,7 @@ static struct error *undecodable(void)
 
 static struct error *invalid(void)
 {
-    return error_new(ERROR_FAILED_PRECONDITION, "Invalid request.");
+    return error_new(ERROR_OUT_OF_RANGE, "Invalid request.");
 }
 
 static struct error *get_bool(const char *query, const char *key, struct arena *arena, bool *ret)
@@ -182,8 +182,9 @@ static struct error *nothing_yet(const Core__ContainerStateWaiting *waiting, con
 }
 
 /*
- * A container that waits for its restart has one instance less than its status suggests: lastState is then the
- * newest there is, so "before newest" holds only beside an instance that is itself in `state`.
+ * A container that waits for its restart has one instance less than its status suggests: lastState
+ * is then the newest there is, so "before newest" holds only beside an instance that is itself in
+ * `state`.
  */
 struct error *log_choose_instance(const Core__PodStatus *status, const char *pod_name,
                                   const char *container, bool previous, struct log_instance *ret)
@@ -196,8 +197,8 @@ struct error *log_choose_instance(const Core__PodStatus *status, const char *pod
     const Core__ContainerStateTerminated *last =
         entry->last_state ? entry->last_state->terminated : NULL;
     const char *last_id = last && last->container_id ? last->container_id : "";
-    bool has_current = state && (state->running || (state->terminated &&
-                                                    is_set(state->terminated->container_id)));
+    bool has_current =
+        state && (state->running || (state->terminated && is_set(state->terminated->container_id)));
 
     *ret = (struct log_instance){.before_newest = has_current, .container_id = last_id};
     if (previous) {

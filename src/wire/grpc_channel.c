@@ -287,9 +287,10 @@ void grpc_channel_free(struct grpc_channel *channel)
     channel->listener = (struct grpc_channel_listener){0};
     while (channel->calls)
         grpc_call_cancel(channel->calls);
-    while (channel->links) {
-        http2_conn_free(channel->links->conn);
-        link_forget(channel->links);
+    struct link *link, *next;
+    DL_FOREACH_SAFE(channel->links, link, next) {
+        http2_conn_free(link->conn);
+        link_forget(link);
     }
     loop_timer_free(channel->timer);
     channel->timer = NULL;

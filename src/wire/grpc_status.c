@@ -20,12 +20,16 @@ char *grpc_message_decode(const char *text)
 {
     char *decoded = xstrdup(text);
     char *out = decoded;
-    for (const char *at = text; *at;) {
+    const char *at = text;
+    while (*at) {
         int high = at[0] == '%' ? hex_digit(at[1]) : -1;
         int low = high >= 0 ? hex_digit(at[2]) : -1;
-        int byte = low >= 0 ? high * 16 + low : 0;
-        *out++ = byte > 0 ? (char)byte : *at;
-        at += byte > 0 ? 3 : 1;
+        if (low >= 0 && high + low > 0) {
+            *out++ = (char)(high * 16 + low);
+            at += 3;
+        } else {
+            *out++ = *at++;
+        }
     }
     *out = '\0';
     return decoded;

@@ -122,6 +122,7 @@ static int on_begin_headers(UNUSED nghttp2_session *ng, UNUSED const nghttp2_fra
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's */
 static int on_header(UNUSED nghttp2_session *ng, UNUSED const nghttp2_frame *frame,
                      const uint8_t *name, size_t name_len, const uint8_t *value, size_t value_len,
                      UNUSED uint8_t flags, void *user_data)
@@ -187,6 +188,7 @@ static int on_stream_close(UNUSED nghttp2_session *ng, int32_t stream_id, uint32
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's */
 static ssize_t read_body(UNUSED nghttp2_session *ng, int32_t stream_id, uint8_t *out, size_t size,
                          uint32_t *data_flags, UNUSED nghttp2_data_source *source, void *user_data)
 {

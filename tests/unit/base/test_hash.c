@@ -33,10 +33,10 @@ TEST_CASE(the_keyed_hash_is_stable_and_spreads)
     for (unsigned i = 0; i < 6400; i++) {
         key[0] = (char)(i & 0xff);
         key[1] = (char)(i >> 8);
-        buckets[hash_bytes(key, 1 + i % 16) % 64]++;
+        buckets[hash_bytes(key, 2 + i % 14) % 64]++;
     }
     for (size_t i = 0; i < 64; i++)
-        assert_in_range(buckets[i], 40, 180); /* mean 100; chance beyond this is below 1e-9 */
+        assert_in_range(buckets[i], 40, 180); /* 6400 different keys, mean 100: six deviations */
 }
 
 TEST_CASE(every_byte_and_the_length_count)

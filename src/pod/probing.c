@@ -1,0 +1,298 @@
+/*
+ * One slot per container and probe type, in the order of the notes. A slot's probe belongs to one instance; when
+ * another instance runs the results start over: liveness good, readiness bad (unknown for a container that is older
+ * than the agent), startup unknown. Liveness and readiness wait for startup (spec pods.md §7.1).
+ */
+#include "pod/probing.h"
+
+#include "base/buf.h"
+
+#include "pod/cri_request.h"
+#include "pod/expand.h"
+
+#define PROBE_TYPES 3
+#define SURVIVED_NS (10 * NS_PER_SEC) /* prober_manager.go: containers older than the agent by this */
+
+struct pod_probe {
+    struct probe *probe;
+    struct pod_worker *worker;
+    struct container_note *note;
+    struct arena *arena; /* the expanded command */
+};
+
+/* --- exec through the runtime --------------------------------------------------------------------------------------- */
+
+struct exec {
+    struct probe_exec base;
+    struct pods *pods;
+};
+
+struct probe_exec_run {
+    struct pods *pods;
+    struct runtime_call *call;
+    void (*on_done)(void *ctx, int32_t exit_code, struct str output, struct error *err_owned);
+    void *ctx;
+};
+
+static void on_exec_reply(void *ctx, const ProtobufCMessage *reply, struct error *err_owned)
+{
+    struct probe_exec_run *run = ctx;
+    struct probe_exec_run ended = *run;
+    free(run);
+    if (err_owned) {
+        ended.on_done(ended.ctx, 0, (struct str){0}, err_owned);
+        return;
+    }
+    const Cri__ExecSyncResponse *response = (const Cri__ExecSyncResponse *)reply;
+    struct buf output;
+    buf_init(&output, 64 * KiB);
+    buf_add(&output, response->stdout.data, min_size(response->stdout.len, 16 * KiB));
+    buf_add(&output, response->stderr.data, min_size(response->stderr.len, 16 * KiB));
+    ended.on_done(ended.ctx, response->exit_code, buf_str(&output), NULL);
+    buf_done(&output);
+}
+
+static struct probe_exec_run *exec_run(struct probe_exec *self, const char *container_id,
+                                       char *const *command, size_t count, int64_t timeout_s,
+                                       void (*on_done)(void *ctx, int32_t exit_code,
+                                                       struct str output, struct error *err_owned),
+                                       void *ctx)
+{
+    struct pods *pods = CONTAINER_OF(self, struct exec, base)->pods;
+    struct probe_exec_run *run = xcalloc(1, sizeof(*run));
+    *run = (struct probe_exec_run){.pods = pods, .on_done = on_done, .ctx = ctx};
+    char **words = xcalloc(count + 1, sizeof(*words));
+    for (size_t i = 0; i < count; i++)
+        words[i] = command[i];
+    Cri__ExecSyncRequest request = CRI__EXEC_SYNC_REQUEST__INIT;
+    request.container_id = cri_borrow(container_id);
+    request.n_cmd = count;
+    request.cmd = words;
+    request.timeout = timeout_s;
+    run->call = runtime_call_start(pods->env.runtime, RUNTIME_EXEC_SYNC, &request.base,
+                                   sat_mul_i64(timeout_s, NS_PER_SEC), on_exec_reply, run);
+    free(words);
+    return run;
+}
+
+static void exec_cancel(UNUSED struct probe_exec *self, struct probe_exec_run *run)
+{
+    if (!run)
+        return;
+    runtime_call_cancel(run->pods->env.runtime, run->call);
+    free(run);
+}
+
+static const struct probe_exec_vtable exec_vtable = {.run = exec_run, .cancel = exec_cancel};
+
+struct probe_exec *pods_exec_new(struct pods *pods)
+{
+    struct exec *exec = xcalloc(1, sizeof(*exec));
+    *exec = (struct exec){.base = {.vtable = &exec_vtable}, .pods = pods};
+    return &exec->base;
+}
+
+void pods_exec_free(struct probe_exec *exec)
+{
+    free(exec ? CONTAINER_OF(exec, struct exec, base) : NULL);
+}
+
+/* --- results -------------------------------------------------------------------------------------------------------------- */
+
+static void on_result(void *ctx, struct probe *probe, bool success)
+{
+    struct pod_probe *slot = ctx;
+    enum probe_result result = success ? PROBE_SUCCESS : PROBE_FAILURE;
+    switch (probe_type_of(probe)) {
+    case PROBE_LIVENESS:
+        slot->note->liveness = result;
+        break;
+    case PROBE_READINESS:
+        slot->note->readiness = result;
+        break;
+    case PROBE_STARTUP:
+        slot->note->startup = result;
+        break;
+    }
+    pod_worker_wake(slot->worker);
+}
+
+static void on_event(void *ctx, UNUSED struct probe *probe, const char *reason, const char *message)
+{
+    struct pod_probe *slot = ctx;
+    bool warning = strcmp(reason, "ProbeWarning") == 0;
+    pod_worker_event(slot->worker, TIMELINE_WARNING, warning ? "ProbeWarning" : "Unhealthy",
+                     slot->note->name, message);
+}
+
+/* --- slots ------------------------------------------------------------------------------------------------------------------ */
+
+static void slot_clear(struct pod_probe *slot)
+{
+    probe_free(TAKE(slot->probe));
+    arena_free(TAKE(slot->arena));
+}
+
+static const Core__Container *container_at(const struct pod_worker *worker, size_t index)
+{
+    const Core__PodSpec *spec = worker->object->pod->spec;
+    return index < spec->n_init_containers ? spec->init_containers[index]
+                                           : spec->containers[index - spec->n_init_containers];
+}
+
+static const Core__Probe *spec_of(const Core__Container *container, enum probe_type type)
+{
+    switch (type) {
+    case PROBE_LIVENESS:
+        return container->liveness_probe;
+    case PROBE_READINESS:
+        return container->readiness_probe;
+    case PROBE_STARTUP:
+        return container->startup_probe;
+    }
+    return NULL;
+}
+
+static const char *literal_env(const void *ctx, struct str name)
+{
+    const Core__Container *container = ctx;
+    for (size_t i = container->n_env; i-- > 0;) {
+        if (str_eq_c(name, container->env[i]->name) && container->env[i]->value)
+            return container->env[i]->value;
+    }
+    return NULL;
+}
+
+static char **expand_command(const Core__Container *container, const Core__ExecAction *exec,
+                             struct arena *arena)
+{
+    char **command = arena_calloc(arena, exec->n_command + 1, sizeof(*command));
+    for (size_t i = 0; i < exec->n_command; i++) {
+        const char *word = exec->command[i];
+        AUTO(error) struct error *err = expand(exec->command[i], literal_env, container, arena, &word);
+        command[i] = arena_strdup(arena, err ? exec->command[i] : word);
+    }
+    return command;
+}
+
+static void slot_start(struct pod_probe *slot, enum probe_type type, const Core__Container *container,
+                       const struct container_observed *instance)
+{
+    struct pod_worker *worker = slot->worker;
+    struct pods *pods = worker->pods;
+    const Core__Probe *spec = spec_of(container, type);
+    const struct sandbox_observed *sandbox = pod_observed_active_sandbox(&worker->have);
+    const char *ip = worker->status && worker->status->pod_ip ? worker->status->pod_ip
+                     : sandbox && sandbox->n_ips > 0          ? sandbox->ips[0]
+                                                              : "";
+    struct probe_options options = {.type = type,
+                                    .spec = spec,
+                                    .container = container,
+                                    .container_id = instance->id,
+                                    .pod_ip = ip,
+                                    .started_wall_ns = instance->started_ns,
+                                    .agent_started_wall_ns = pods->started_ns,
+                                    .exec = pods->probe_exec};
+    if (spec->handler && spec->handler->exec) {
+        slot->arena = arena_new(0);
+        options.command = expand_command(container, spec->handler->exec, slot->arena);
+        options.n_command = spec->handler->exec->n_command;
+    }
+    struct probe_listener listener = {.on_result = on_result, .on_event = on_event, .ctx = slot};
+    slot->probe = probe_new(pods->env.loop, &options, &listener);
+}
+
+/* A new instance starts with nothing proved, except that nothing has been seen to be wrong with it. */
+static void reset_results(struct pod_worker *worker, struct container_note *note,
+                          const struct container_observed *instance)
+{
+    bool survived = sat_sub_i64(worker->pods->started_ns, instance->started_ns) > SURVIVED_NS;
+    note->liveness = PROBE_SUCCESS;
+    note->readiness = survived ? PROBE_UNKNOWN : PROBE_FAILURE;
+    note->startup = PROBE_UNKNOWN;
+}
+
+static bool type_may_run(const struct pod_worker *worker, const struct container_note *note,
+                         enum probe_type type)
+{
+    if (type == PROBE_READINESS)
+        return !note->has_startup || note->startup == PROBE_SUCCESS;
+    if (worker->want.life != POD_LIFE_SYNC)
+        return false;
+    return type == PROBE_STARTUP || !note->has_startup || note->startup == PROBE_SUCCESS;
+}
+
+static void sync_container(struct pod_worker *worker, size_t index)
+{
+    const Core__Container *container = container_at(worker, index);
+    struct container_note *note = &worker->notes[index];
+    const struct container_observed *newest = pod_observed_newest(&worker->have, note->name);
+    bool running = newest && newest->state == CONTAINER_RUNNING;
+    struct pod_probe *slots = &worker->probes[index * PROBE_TYPES];
+    bool is_new = false;
+    for (size_t type = 0; type < PROBE_TYPES; type++) {
+        if (slots[type].probe &&
+            (!running || strcmp(probe_container_id(slots[type].probe), newest->id) != 0))
+            slot_clear(&slots[type]);
+    }
+    if (running && !text_eq(worker->probed[index], newest->id)) {
+        is_new = true;
+        free(worker->probed[index]);
+        worker->probed[index] = xstrdup(newest->id);
+    }
+    if (is_new)
+        reset_results(worker, note, newest);
+    for (size_t type = 0; running && type < PROBE_TYPES; type++) {
+        bool wanted = spec_of(container, (enum probe_type)type) &&
+                      type_may_run(worker, note, (enum probe_type)type);
+        if (wanted && !slots[type].probe)
+            slot_start(&slots[type], (enum probe_type)type, container, newest);
+        else if (!wanted)
+            slot_clear(&slots[type]);
+    }
+}
+
+static void make_slots(struct pod_worker *worker)
+{
+    worker->probes = xcalloc(worker->n_notes * PROBE_TYPES, sizeof(*worker->probes));
+    worker->probed = xcalloc(worker->n_notes, sizeof(*worker->probed));
+    for (size_t i = 0; i < worker->n_notes * PROBE_TYPES; i++) {
+        worker->probes[i].worker = worker;
+        worker->probes[i].note = &worker->notes[i / PROBE_TYPES];
+    }
+}
+
+static bool has_probes(const Core__Container *container)
+{
+    return container->liveness_probe || container->readiness_probe || container->startup_probe;
+}
+
+void probing_sync(struct pod_worker *worker)
+{
+    if (!worker->object)
+        return;
+    for (size_t i = 0; i < worker->n_notes; i++) {
+        const Core__Container *container = container_at(worker, i);
+        if (!has_probes(container))
+            continue;
+        struct container_note *note = &worker->notes[i];
+        note->has_liveness = container->liveness_probe;
+        note->has_readiness = container->readiness_probe;
+        note->has_startup = container->startup_probe;
+        if (!worker->probes)
+            make_slots(worker);
+        sync_container(worker, i);
+    }
+}
+
+void probing_stop(struct pod_worker *worker)
+{
+    for (size_t i = 0; worker->probes && i < worker->n_notes * PROBE_TYPES; i++)
+        slot_clear(&worker->probes[i]);
+    for (size_t i = 0; worker->probed && i < worker->n_notes; i++)
+        free(worker->probed[i]);
+    free(worker->probes);
+    free(worker->probed);
+    worker->probes = NULL;
+    worker->probed = NULL;
+}
