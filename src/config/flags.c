@@ -88,15 +88,15 @@ static void note_command(struct parser *parser, const char *word)
 struct error *flags_parse(int argc, const char *const *argv, struct arena *arena,
                           struct flag_uses *ret, const char **ret_command)
 {
-    size_t letters = 0; /* no more uses than arguments and joined letters */
+    size_t most = 0; /* uses: one an argument, or one a letter of joined shorthands */
     for (int i = 1; i < argc; i++)
-        letters += strlen(argv[i]) + 1;
+        most += text_has_prefix(argv[i], "-") && argv[i][1] != '-' ? strlen(argv[i]) : 1;
     struct parser parser = {
         .argc = argc,
         .argv = argv,
         .next = 1,
         .arena = arena,
-        .uses = arena_calloc(arena, letters + 1, sizeof(struct flag_use)),
+        .uses = arena_calloc(arena, most + 1, sizeof(struct flag_use)),
         .seen = arena_calloc(arena, option_count, sizeof(bool)),
     };
     while (parser.next < argc) {

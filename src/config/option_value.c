@@ -1,13 +1,12 @@
 #include "config/option_value.h"
 
-#include "base/buf.h"
 #include "base/time.h"
 #include "kube/quantity.h"
 #include "kube/validate.h"
 
 #include <arpa/inet.h>
 
-#include <stdio.h>
+#define VALUE_MAX_ELEMENTS 1024 /* of a list or map in one use of a flag */
 
 static struct error *bad_syntax(const char *function, const char *text)
 {
@@ -117,6 +116,7 @@ static bool read_quoted(const char **at, char *item)
     if (**at != '"')
         return false;
     (*at)++;
+    item[len] = '\0';
     return !**at || **at == ',';
 }
 
@@ -125,6 +125,7 @@ static bool read_plain(const char **at, char *item)
 {
     size_t len = strcspn(*at, ",");
     memcpy(item, *at, len);
+    item[len] = '\0';
     *at += len;
     return !memchr(item, '"', len);
 }
@@ -133,8 +134,8 @@ static bool read_plain(const char **at, char *item)
 static struct error *add_list(const struct field *field, const char *text, struct arena *arena)
 {
     const char *at = text;
+    AUTO(free) char *item = xcalloc(1, strlen(text) + 1);
     while (*at) {
-        char *item = arena_alloc(arena, strlen(at) + 1);
         if (*at == '"') {
             at++;
             if (!read_quoted(&at, item))
@@ -360,9 +361,23 @@ static struct error *set_version(const struct field *field, const char *text, st
     return NULL;
 }
 
+/* The caps of lists: they grow by copying, and nobody means more. */
+static struct error *check_size(const char *text)
+{
+    size_t separators = 0;
+    for (const char *at = strpbrk(text, ",;"); at; at = strpbrk(at + 1, ",;"))
+        separators++;
+    if (separators < VALUE_MAX_ELEMENTS)
+        return NULL;
+    return error_new(ERROR_INVALID_ARGUMENT, "more than %d elements", VALUE_MAX_ELEMENTS);
+}
+
 struct error *option_value_set(ProtobufCMessage *root, const struct option *option,
                                const char *text, bool first, struct arena *arena)
 {
+    struct error *err = check_size(text);
+    if (err)
+        return err;
     struct field field = field_make(root, option->path, arena);
     if (first && field.type->label == PROTOBUF_C_LABEL_REPEATED)
         field_clear(&field);

@@ -203,9 +203,8 @@ static void look_failed(struct watch *watch, const struct error *err)
     }
     if (watch->state != WATCH_WAITING)
         set_state(watch, WATCH_WAITING);
-    /* While there is no runtime, its return is what we wait for, not time. */
-    if (!error_is(err, ERROR_UNAVAILABLE))
-        pause_for(watch, WAIT_MAX_NS);
+    /* The return of a runtime that was away ends the pause, see exit_watcher_reconnected(). */
+    pause_for(watch, WAIT_MAX_NS);
 }
 
 static void on_look_reply(void *ctx, const ProtobufCMessage *reply, struct error *err_owned)

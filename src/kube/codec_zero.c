@@ -13,6 +13,14 @@ struct zero_row {
 };
 
 static const struct zero_row zero_rows[] = {
+    {"authentication.TokenRequestSpec", "expiration_seconds"},
+    {"authentication.TokenRequestStatus", "token"},
+    {"authorization.SubjectAccessReviewStatus", "allowed"},
+    {"authorization.SubjectRulesReviewStatus", "incomplete"},
+    {"certificates.CertificateSigningRequestCondition", "type status"},
+    {"certificates.CertificateSigningRequestSpec", "request signer_name expiration_seconds"},
+    {"coordination.LeaseSpec",
+     "holder_identity lease_duration_seconds lease_transitions strategy preferred_holder"},
     {"core.AWSElasticBlockStoreVolumeSource", "volume_id"},
     {"core.AppArmorProfile", "type localhost_profile"},
     {"core.AttachedVolume", "name device_path"},
@@ -159,6 +167,7 @@ static const struct zero_row zero_rows[] = {
     {"core.WeightedPodAffinityTerm", "weight"},
     {"core.WindowsSecurityContextOptions",
      "gmsa_credential_spec_name gmsa_credential_spec run_as_user_name host_process"},
+    {"events.EventSeries", "count"},
     {"meta.APIGroup", "name"},
     {"meta.APIResource", "name singular_name namespaced kind"},
     {"meta.APIResourceList", "group_version"},
@@ -177,10 +186,48 @@ static const struct zero_row zero_rows[] = {
     {"meta.Preconditions", "uid resource_version"},
     {"meta.ServerAddressByClientCIDR", "client_cidr server_address"},
     {"meta.ShardInfo", "selector"},
+    {"node.RuntimeClass", "handler"},
+    {"resource.AllocatedDeviceStatus", "driver pool device share_id"},
+    {"resource.CELDeviceSelector", "expression"},
+    {"resource.CounterSet", "name"},
+    {"resource.Device", "name node_name all_nodes binds_to_node allow_multiple_allocations"},
+    {"resource.DeviceAllocationConfiguration", "source"},
+    {"resource.DeviceAttribute", "int bool string version"},
+    {"resource.DeviceClassSpec", "extended_resource_name"},
+    {"resource.DeviceConstraint", "match_attribute distinct_attribute"},
+    {"resource.DeviceCounterConsumption", "counter_set"},
+    {"resource.DeviceRequest", "name"},
+    {"resource.DeviceRequestAllocationResult", "request driver pool device admin_access share_id"},
+    {"resource.DeviceSubRequest", "name device_class_name"},
+    {"resource.DeviceTaint", "key effect"},
+    {"resource.DeviceToleration", "toleration_seconds"},
+    {"resource.ExactDeviceRequest", "device_class_name admin_access"},
+    {"resource.NodeAllocatableResourceMapping", "capacity_key"},
+    {"resource.OpaqueDeviceConfiguration", "driver"},
+    {"resource.ResourceClaimConsumerReference", "resource name uid"},
+    {"resource.ResourcePool", "name generation resource_slice_count"},
+    {"resource.ResourceSliceSpec", "driver node_name all_nodes per_device_node_selection"},
+    {"storage.CSIDriverSpec",
+     "attach_required pod_info_on_mount storage_capacity fs_group_policy requires_republish "
+     "se_linux_mount node_allocatable_update_period_seconds service_account_token_in_secrets "
+     "prevent_pod_scheduling_if_missing"},
+    {"storage.CSINodeDriver", "name node_id"},
+    {"storage.CSIStorageCapacity", "storage_class_name"},
+    {"storage.StorageClass",
+     "provisioner reclaim_policy allow_volume_expansion volume_binding_mode"},
+    {"storage.TokenRequest", "audience expiration_seconds"},
+    {"storage.VolumeAttachmentSource", "persistent_volume_name"},
+    {"storage.VolumeAttachmentSpec", "attacher node_name"},
+    {"storage.VolumeAttachmentStatus", "attached"},
+    {"storage.VolumeAttributesClass", "driver_name"},
+    {"storage.VolumeError", "error_code"},
+    {"storage.VolumeNodeResources", "count"},
 };
 
 /* The packages that the rows above describe in full; in others every field keeps its zero. */
-static const char *const described_packages[] = {"core", "meta"};
+static const char *const described_packages[] = {
+    "authentication", "authorization", "certificates", "coordination", "core",
+    "events",         "meta",          "node",         "resource",     "storage"};
 
 static bool has_word(const char *words, const char *word)
 {

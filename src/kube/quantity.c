@@ -166,7 +166,6 @@ struct pieces {
     struct str whole;    /* without leading zeros */
     struct str fraction; /* after the point */
     struct str suffix;
-    bool has_digit; /* leading zeros count */
 };
 
 static struct str take_digits(struct str *rest)
@@ -186,25 +185,20 @@ static void drop_first(struct str *rest)
     rest->len--;
 }
 
+/* As lenient as upstream, to which a bare sign, point or suffix is a zero. */
 static const char *split(struct str text, struct pieces *ret)
 {
     struct str rest = text;
     *ret = (struct pieces){.is_negative = rest.len > 0 && rest.ptr[0] == '-'};
     if (rest.len > 0 && (rest.ptr[0] == '-' || rest.ptr[0] == '+'))
         drop_first(&rest);
-    while (rest.len > 0 && rest.ptr[0] == '0') {
-        ret->has_digit = true;
+    while (rest.len > 0 && rest.ptr[0] == '0')
         drop_first(&rest);
-    }
-    /* Upstream reads a bare sign as zero. */
-    if (rest.len == 0)
-        ret->has_digit = true;
     ret->whole = take_digits(&rest);
     if (rest.len > 0 && rest.ptr[0] == '.') {
         drop_first(&rest);
         ret->fraction = take_digits(&rest);
     }
-    ret->has_digit |= ret->whole.len > 0 || ret->fraction.len > 0;
 
     ret->suffix = rest;
     while (rest.len > 0 && memchr("eEinumkKMGTP", rest.ptr[0], 12))
@@ -314,6 +308,14 @@ static void round_and_cap(struct amount *amount)
     }
 }
 
+/* Counts the up to two zeros that the canonical form may add, so that it can be read again. */
+static bool has_room(const struct pieces *pieces, enum quantity_format format, int64_t exponent)
+{
+    int64_t scale = (format == FORMAT_BINARY_SI ? 0 : exponent) - (int64_t)pieces->fraction.len;
+    int64_t added = ((scale % 3) + 3) % 3;
+    return (int64_t)(pieces->whole.len + pieces->fraction.len) + added <= INPUT_DIGITS_MAX;
+}
+
 /* NULL, or the message of an error. */
 static const char *parse(struct str text, struct amount *ret)
 {
@@ -327,7 +329,7 @@ static const char *parse(struct str text, struct amount *ret)
     ret->magnitude.count = 0;
     if (!interpret_suffix(pieces.suffix, &ret->format, &exponent))
         return ERR_SUFFIX;
-    if (pieces.whole.len + pieces.fraction.len > INPUT_DIGITS_MAX)
+    if (!has_room(&pieces, ret->format, exponent))
         return ERR_NUMERIC;
     append_digits(&ret->magnitude, pieces.whole);
     append_digits(&ret->magnitude, pieces.fraction);

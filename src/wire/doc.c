@@ -105,7 +105,10 @@ struct error *doc_check_duplicates(struct doc_node *object, const struct doc_par
     return NULL;
 }
 
-/* Go writes exponents below 1e-6 and from 1e21 on, without a leading zero in them. */
+/*
+ * Go writes exponents below 1e-6 and from 1e21 on, without a leading zero in them. We do from 2^63
+ * on already, because the digits alone would read back as an integer that does not fit.
+ */
 char *doc_format_real(double real, char text[static DOC_REAL_SIZE])
 {
     int precision = 1;
@@ -114,7 +117,7 @@ char *doc_format_real(double real, char text[static DOC_REAL_SIZE])
     while (strtod(text, NULL) != real && ++precision <= 17);
 
     double magnitude = fabs(real);
-    if (magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21)) {
+    if (magnitude != 0 && (magnitude < 1e-6 || magnitude >= 0x1p63)) {
         char *exponent = strchr(text, 'e') + 2;
         if (exponent[0] == '0' && exponent[1] != '\0')
             memmove(exponent, exponent + 1, strlen(exponent));

@@ -69,7 +69,7 @@ size_t doc_utf8_length(const unsigned char *text, size_t len);
 
 #define DOC_REAL_SIZE 40
 /** The shortest decimal text that reads back as the finite @real, in Go's JSON style (1e+21, 0.5,
- * 100). */
+ * 100), with an exponent from 2^63 on. */
 char *doc_format_real(double real, char text[static DOC_REAL_SIZE]);
 
 /*

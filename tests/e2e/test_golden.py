@@ -52,10 +52,9 @@ def recorded(name, container=None):
 
 
 def without(value, keys):
-    """@value without the given keys at any depth, and without what is then empty."""
+    """@value without the given keys at any depth."""
     if isinstance(value, dict):
-        kept = {key: without(inner, keys) for key, inner in value.items() if key not in keys}
-        return {key: inner for key, inner in kept.items() if inner not in ({}, [])}
+        return {key: without(inner, keys) for key, inner in value.items() if key not in keys}
     return [without(inner, keys) for inner in value] if isinstance(value, list) else value
 
 
@@ -79,8 +78,12 @@ def accepted(config, name):
     if "kubernetes.io/config.seen" in annotations:
         annotations["kubernetes.io/config.seen"] = "SEEN"
     # Without an API server there are no services, so no variables for them, and no service account.
-    config["envs"] = [env for env in config.get("envs", []) if not re.match(r"(KUBERNETES|WEB)_", env["key"])]
-    config["mounts"] = [mount for mount in config.get("mounts", []) if "serviceaccount" not in mount["container_path"]]
+    filters = {"envs": lambda env: not re.match(r"(KUBERNETES|WEB)_", env["key"]),
+               "mounts": lambda mount: "serviceaccount" not in mount["container_path"]}
+    for key, is_kept in filters.items():
+        config[key] = [entry for entry in config.get(key, []) if is_kept(entry)]
+        if not config[key]:
+            del config[key]
     # The recording keeps a later attempt where the first was already removed; what is compared is the first.
     if "log_path" in config:
         config["metadata"]["attempt"] = 0
@@ -167,7 +170,7 @@ def test_a_container_is_configured_as_the_kubelet_does(recorded_node, name, cont
 
 # Entries of the kubelet's root directory that come with parts that a standalone node does not have yet.
 NOT_YET = {"actuated_pods_state", "allocated_pods_state", "cpu_manager_state", "memory_manager_state",
-           "dra_manager_state", "device-plugins", "pki", "pod-resources/kubelet.sock", "checkpoints"}
+           "dra_manager_state", "device-plugins", "pki", "pod-resources", "image_manager", "checkpoints"}
 # Ours alone: the journal (DESIGN: crash-safe local state).
 OURS = {"journal"}
 

@@ -156,8 +156,8 @@ def test_requests_and_limits_land_in_the_cgroups(node):
     resources = {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "32Mi"}}
     node.apply("g.yaml", pod("g", shell("c", SLEEP, resources=resources)))
     node.apply("b.yaml", pod("b", shell("c", SLEEP, resources={"requests": {"cpu": "250m"}})))
-    node.apply("n.yaml", pod("n", shell("c", SLEEP)))
-    guaranteed, burstable, best_effort = (node.wait_running(name) for name in "gbn")
+    node.apply("e.yaml", pod("e", shell("c", SLEEP)))
+    guaranteed, burstable, best_effort = (node.wait_running(name) for name in "gbe")
     assert [p["status"]["qosClass"] for p in (guaranteed, burstable, best_effort)] == [
         "Guaranteed", "Burstable", "BestEffort"]
     limited = cgroup_values(node.pod_cgroups(guaranteed))
@@ -166,7 +166,7 @@ def test_requests_and_limits_land_in_the_cgroups(node):
     assert cgroup_values(node.pod_cgroups(burstable))["shares"] == pytest.approx(256, abs=27)
     assert cgroup_values(node.pod_cgroups(best_effort))["shares"] == 2
     parents = {p["metadata"]["name"]: node.pod_cgroups(p)[0].parent.name for p in (guaranteed, burstable, best_effort)}
-    assert parents == {"g-node-a": "kubepods", "b-node-a": "burstable", "n-node-a": "besteffort"}
+    assert parents == {"g-node-a": "kubepods", "b-node-a": "burstable", "e-node-a": "besteffort"}
     info = node.bed.cri.container_info(node.container(guaranteed))
     assert info["runtimeSpec"]["linux"]["resources"]["memory"]["limit"] == 32 << 20
     assert info["config"]["linux"]["resources"]["cpu_shares"] == 102
@@ -206,8 +206,8 @@ def test_a_security_context_is_applied(node):
 
 
 def test_a_container_that_may_not_be_root_is_refused_when_it_is(node):
-    node.apply("n.yaml", pod("n", shell("c", SLEEP, securityContext={"runAsNonRoot": True})))
-    waiting = node.wait_pod("n", "refused", lambda p: container_status(p) and (
+    node.apply("r.yaml", pod("r", shell("c", SLEEP, securityContext={"runAsNonRoot": True})))
+    waiting = node.wait_pod("r", "refused", lambda p: container_status(p) and (
         container_status(p)["state"].get("waiting", {}).get("reason") == "CreateContainerConfigError"))
     assert container_status(waiting)["state"]["waiting"]["message"].startswith(
         "container has runAsNonRoot and image will run as root")
@@ -245,7 +245,8 @@ IMAGES = {
     "if not present": ("127.0.0.1:1/none:1", "IfNotPresent", "ImagePullBackOff",
                        'Back-off pulling image "127.0.0.1:1/none:1"'),
     "always": ("127.0.0.1:1/none:1", "Always", "ImagePullBackOff", 'Back-off pulling image "127.0.0.1:1/none:1"'),
-    "invalid": ("UPPER/none:1", "IfNotPresent", "InvalidImageName", 'Failed to apply default image tag "UPPER/none:1"'),
+    "invalid": ("docker.io/UPPER:1", "IfNotPresent", "InvalidImageName",
+                'Failed to apply default image tag "docker.io/UPPER:1": couldn\'t parse image name "docker.io/UPPER:1": '),
 }
 
 
@@ -283,7 +284,7 @@ def test_hooks_run_and_hold_the_end(node):
         terminationGracePeriodSeconds=10,
         volumes=[volume("out", hostPath={"path": str(out), "type": "DirectoryOrCreate"})]))
     node.wait_running("k")
-    assert (out / "post").read_text() == "post\n"
+    beds.wait_for("the hook", lambda: (out / "post").exists() and (out / "post").read_text() == "post\n")
     node.remove("k.yaml")
     node.wait_gone("k")
     assert (out / "pre").read_text() == "pre\n"

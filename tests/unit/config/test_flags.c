@@ -137,6 +137,42 @@ TEST_CASE(lists_and_maps_start_anew_and_then_grow)
     assert_string_equal(config->eviction_hard.pairs[0].value, "5%");
 }
 
+TEST_CASE(lists_follow_the_rules_of_csv)
+{
+    static const struct {
+        const char *value, *items; /* joined by "|"; NULL: refused */
+    } rows[] = {
+        {"", ""},
+        {"a", "a"},
+        {"a,b", "a|b"},
+        {"a,", "a|"},
+        {"\"a,b\",c", "a,b|c"},
+        {"\"a\"\"b\"", "a\"b"},
+        {"\"\"", ""},
+        {"a\"b", NULL},
+        {"\"a", NULL},
+        {"\"a\"b", NULL},
+        {",a", "|a"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(free) char *line = xasprintf("--cluster-dns=%s", rows[i].value);
+        if (!rows[i].items) {
+            assert_load_fails(line, NULL, "parse error on line 1");
+            continue;
+        }
+        AUTO(config) struct config *config = load_config(line, NULL);
+        AUTO(buf) struct buf joined = {0};
+        buf_init(&joined, KiB);
+        for (size_t k = 0; k < config->cluster_dns.count; k++)
+            buf_printf(&joined, "%s%s", k ? "|" : "", config->cluster_dns.items[k]);
+        assert_string_equal(buf_text(&joined), rows[i].items);
+    }
+    AUTO(free) char *commas = xcalloc(1, 2000);
+    memset(commas, ',', 1999);
+    AUTO(free) char *line = xasprintf("--cluster-dns=%s", commas);
+    assert_load_fails(line, NULL, "more than 1024 elements");
+}
+
 TEST_CASE(values_are_brought_into_shape)
 {
     AUTO(config)
@@ -225,6 +261,7 @@ TEST_CASE(every_flag_value_can_be_logged)
 
 TEST_MAIN(TEST(without_arguments_the_defaults_hold), TEST(every_way_to_write_a_flag_is_understood),
           TEST(mistakes_are_named), TEST(lists_and_maps_start_anew_and_then_grow),
-          TEST(values_are_brought_into_shape), TEST(relative_paths_start_at_the_working_directory),
+          TEST(lists_follow_the_rules_of_csv), TEST(values_are_brought_into_shape),
+          TEST(relative_paths_start_at_the_working_directory),
           TEST(flags_without_effect_and_deprecated_ones_are_told),
           TEST(help_and_version_come_first), TEST(every_flag_value_can_be_logged))

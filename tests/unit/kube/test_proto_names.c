@@ -38,6 +38,14 @@ static const struct source sources[] = {
     {"quantity", "resource.quantity", false},
     {"intstr", "intstr", false},
     {"runtime", "runtime", false},
+    {"authentication", "authentication.v1", false},
+    {"authorization", "authorization.v1", false},
+    {"certificates", "certificates.v1", false},
+    {"coordination", "coordination.v1", false},
+    {"events", "events.v1", false},
+    {"node", "node.v1", false},
+    {"resource", "resource.v1", false},
+    {"storage", "storage.v1", false},
     {"cri", "cri.v1", true},
 };
 

@@ -3,7 +3,15 @@
 #include "tests/lib/test.h"
 #include "wire/json.h"
 
+#include "authentication.pb-c.h"
+#include "authorization.pb-c.h"
+#include "certificates.pb-c.h"
+#include "coordination.pb-c.h"
 #include "core.pb-c.h"
+#include "events.pb-c.h"
+#include "node.pb-c.h"
+#include "resource.pb-c.h"
+#include "storage.pb-c.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -16,6 +24,16 @@ struct vector {
 };
 
 static const struct vector vectors[] = {
+    {"authentication.k8s.io.v1.TokenRequest", "authentication.k8s.io/v1", "TokenRequest",
+     &authentication__token_request__descriptor},
+    {"authentication.k8s.io.v1.TokenReview", "authentication.k8s.io/v1", "TokenReview",
+     &authentication__token_review__descriptor},
+    {"authorization.k8s.io.v1.SubjectAccessReview", "authorization.k8s.io/v1",
+     "SubjectAccessReview", &authorization__subject_access_review__descriptor},
+    {"certificates.k8s.io.v1.CertificateSigningRequest", "certificates.k8s.io/v1",
+     "CertificateSigningRequest", &certificates__certificate_signing_request__descriptor},
+    {"coordination.k8s.io.v1.Lease", "coordination.k8s.io/v1", "Lease",
+     &coordination__lease__descriptor},
     {"core.v1.ConfigMap", "v1", "ConfigMap", &core__config_map__descriptor},
     {"core.v1.Event", "v1", "Event", &core__event__descriptor},
     {"core.v1.Namespace", "v1", "Namespace", &core__namespace__descriptor},
@@ -28,6 +46,16 @@ static const struct vector vectors[] = {
     {"core.v1.Secret", "v1", "Secret", &core__secret__descriptor},
     {"core.v1.Service", "v1", "Service", &core__service__descriptor},
     {"core.v1.ServiceAccount", "v1", "ServiceAccount", &core__service_account__descriptor},
+    {"events.k8s.io.v1.Event", "events.k8s.io/v1", "Event", &events__event__descriptor},
+    {"node.k8s.io.v1.RuntimeClass", "node.k8s.io/v1", "RuntimeClass",
+     &node__runtime_class__descriptor},
+    {"resource.k8s.io.v1.ResourceClaim", "resource.k8s.io/v1", "ResourceClaim",
+     &resource__resource_claim__descriptor},
+    {"storage.k8s.io.v1.CSIDriver", "storage.k8s.io/v1", "CSIDriver",
+     &storage__csidriver__descriptor},
+    {"storage.k8s.io.v1.CSINode", "storage.k8s.io/v1", "CSINode", &storage__csinode__descriptor},
+    {"storage.k8s.io.v1.VolumeAttachment", "storage.k8s.io/v1", "VolumeAttachment",
+     &storage__volume_attachment__descriptor},
 };
 
 static const struct kube_decode_options strict = {.unknown = KUBE_UNKNOWN_STRICT};
