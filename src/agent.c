@@ -77,7 +77,18 @@ static void set_oom_score(const struct config *config)
 
 static struct error *make_folders(const struct config *config)
 {
+    /* Below the root, in the kubelet's layout, so that either can take over from the other. */
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } folders[] = {{"pod-resources", 0750},         {"checkpoints", 0700},
+                   {"image_manager", 0700},         {"image_manager/pulling", 0700},
+                   {"image_manager/pulled", 0700}};
     struct error *err = volume_root_prepare_blocking(config->root_dir);
+    for (size_t i = 0; !err && i < ARRAY_SIZE(folders); i++) {
+        AUTO(free) char *path = xasprintf("%s/%s", config->root_dir, folders[i].name);
+        err = fd_mkdir_all(path, folders[i].mode);
+    }
     if (!err)
         err = fd_mkdir_all(config->pod_logs_dir, POD_LOGS_DIR_MODE);
     if (!err)

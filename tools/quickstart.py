@@ -64,6 +64,7 @@ To stop and remove everything: make quickstart-down""", flush=True)
 def watch(node):
     """Shows the pods as they become ready."""
     web = node.wait_running("web")
+    show(node, "pods")
     say("The web server is ready. It answers in its own network:")
     address = web["status"]["podIP"]
     print(f"$ nsenter --net=/proc/{node.bed.init_pid}/ns/net curl http://{address}:8080/")

@@ -1,6 +1,7 @@
 #include "kube/codec_base64.h"
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="; /* padding last */
 
 static int sextet(char c)
 {
@@ -52,8 +53,8 @@ char *base64_encode(const uint8_t *bytes, size_t len)
         group |= have > 2 ? bytes[i + 2] : 0;
         *at++ = alphabet[group >> 18];
         *at++ = alphabet[group >> 12 & 63];
-        *at++ = have > 1 ? alphabet[group >> 6 & 63] : '=';
-        *at++ = have > 2 ? alphabet[group & 63] : '=';
+        *at++ = alphabet[have > 1 ? group >> 6 & 63 : 64];
+        *at++ = alphabet[have > 2 ? group & 63 : 64];
     }
     return text;
 }

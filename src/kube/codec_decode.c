@@ -65,6 +65,7 @@ static struct error *expected(const struct decoder *decoder, const struct path *
                              doc_describe(node, decoder->arena)));
 }
 
+/* NOLINTBEGIN(misc-no-recursion): no message type contains itself */
 static struct error *decode_message(const struct decoder *decoder, const struct path *path,
                                     const struct doc_node *node,
                                     const ProtobufCMessageDescriptor *type, bool is_object,
@@ -180,7 +181,7 @@ static void set_list(const struct decoder *decoder, ProtobufCMessage *message,
                      const ProtobufCFieldDescriptor *field, size_t count)
 {
     void *array = arena_calloc(decoder->arena, count, codec_storage_size(codec_storage_of(field)));
-    memcpy(codec_member(message, field), &array, sizeof(array));
+    codec_set_pointer(codec_member(message, field), array);
     memcpy(codec_quantifier(message, field), &count, sizeof(count));
 }
 
@@ -219,8 +220,8 @@ static struct error *decode_map(const struct decoder *decoder, const struct path
         struct path here = {.parent = path, .name = member->key, .kind = PATH_KEY};
         ProtobufCMessage *entry = kube_message_new(entry_type, decoder->arena);
         char *text = arena_strndup(decoder->arena, member->key.ptr, member->key.len);
-        memcpy(codec_member(entry, key), &text, sizeof(text));
-        memcpy(codec_element(message, field, i), &entry, sizeof(entry));
+        codec_set_pointer(codec_member(entry, key), text);
+        codec_set_pointer(codec_element(message, field, i), entry);
         /* A null value stays absent here; normalising makes it the zero value, as Go does. */
         if (member->value->kind == DOC_NULL)
             continue;
@@ -267,7 +268,7 @@ static struct error *decode_inlined(const struct decoder *decoder, const struct 
         ProtobufCMessage *holder = codec_message_at(codec_member(message, outer));
         if (!holder) {
             holder = kube_message_new(outer->descriptor, decoder->arena);
-            memcpy(codec_member(message, outer), &holder, sizeof(holder));
+            codec_set_pointer(codec_member(message, outer), holder);
         }
         return decode_field(decoder, path, member->value, holder, inner);
     }
@@ -431,6 +432,7 @@ static struct error *decode_message(const struct decoder *decoder, const struct 
     }
     return error_new(ERROR_INTERNAL, "%s has no decoder", type->name);
 }
+/* NOLINTEND(misc-no-recursion) */
 
 _Static_assert(sizeof(Meta__Time) == sizeof(Meta__MicroTime), "decode_time() serves both");
 _Static_assert(offsetof(Meta__Time, nanos) == offsetof(Meta__MicroTime, nanos), "as above");

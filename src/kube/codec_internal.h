@@ -90,9 +90,15 @@ void *codec_element(const ProtobufCMessage *message, const ProtobufCFieldDescrip
 void codec_set_present(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
                        bool is_present);
 
+/** Stores a pointer of any type in the member or element at @element. */
+static inline void codec_set_pointer(void *element, const void *pointer)
+{
+    memcpy(element, &pointer, sizeof(pointer));
+}
+
 static inline ProtobufCMessage *codec_message_at(const void *element)
 {
-    ProtobufCMessage *message;
+    void *message;
     memcpy(&message, element, sizeof(message));
     return message;
 }

@@ -104,11 +104,12 @@ static void complete_entry(ProtobufCMessage *entry, struct arena *arena)
         else if (field->type == PROTOBUF_C_TYPE_MESSAGE)
             empty = kube_message_new(field->descriptor, arena);
         if (empty)
-            memcpy(codec_member(entry, field), &empty, sizeof(empty));
+            codec_set_pointer(codec_member(entry, field), empty);
         codec_set_present(entry, field, true);
     }
 }
 
+/* NOLINTBEGIN(misc-no-recursion): no message type contains itself */
 static struct error *normalise_fields(ProtobufCMessage *message, struct arena *arena,
                                       bool keeps_zeros);
 
@@ -156,6 +157,7 @@ static struct error *normalise_fields(ProtobufCMessage *message, struct arena *a
     }
     return NULL;
 }
+/* NOLINTEND(misc-no-recursion) */
 
 struct error *codec_normalise(ProtobufCMessage *message, struct arena *arena)
 {

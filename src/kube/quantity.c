@@ -39,7 +39,7 @@ struct amount {
 
 struct suffix {
     char text[3];
-    int8_t exponent; /* of 10, or of 2 for binary ones */
+    int exponent; /* of 10, or of 2 for binary ones */
 };
 
 static const struct suffix decimal_suffixes[] = {
@@ -201,7 +201,7 @@ static const char *split(struct str text, struct pieces *ret)
     }
 
     ret->suffix = rest;
-    while (rest.len > 0 && memchr("eEinumkKMGTP", rest.ptr[0], 12))
+    while (rest.len > 0 && rest.ptr[0] != '\0' && strchr("eEinumkKMGTP", rest.ptr[0]))
         drop_first(&rest);
     if (rest.len > 0 && (rest.ptr[0] == '-' || rest.ptr[0] == '+'))
         drop_first(&rest);
@@ -256,14 +256,14 @@ static void append_digits(struct magnitude *m, struct str digits)
 /* "000" at the end of the digits of whole and fraction together. */
 static bool ends_in_three_zeros(const struct pieces *pieces)
 {
-    size_t total = pieces->whole.len + pieces->fraction.len;
+    struct str whole = pieces->whole, fraction = pieces->fraction;
     for (size_t i = 1; i <= 3; i++) {
-        if (i > total)
+        bool in_fraction = i <= fraction.len;
+        if (i > whole.len + fraction.len)
             return false;
-        size_t at = total - i;
-        char c = at < pieces->whole.len ? pieces->whole.ptr[at]
-                                        : pieces->fraction.ptr[at - pieces->whole.len];
-        if (c != '0')
+        const char *end =
+            in_fraction ? fraction.ptr + fraction.len : whole.ptr + whole.len + fraction.len;
+        if (end[-(ptrdiff_t)i] != '0')
             return false;
     }
     return true;

@@ -190,40 +190,47 @@ static const char *const *find_ips(const struct config *config, struct arena *ar
 
 /* --- what container configurations need ------------------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const int64_t *left = a, *right = b;
+    return (*left > *right) - (*left < *right);
 }
 
-/* "hugepages-2048kB" → "2MB": the largest unit that is whole (spec runtime.md §3.14). */
+/* The number in "hugepages-2048kB"; 0 for another name. */
+static int64_t hugepage_kib(const char *name)
+{
+    if (!text_has_prefix(name, "hugepages-") || !text_has_suffix(name, "kB"))
+        return 0;
+    const char *digits = name + strlen("hugepages-");
+    AUTO(free) char *number = xstrndup(digits, strlen(digits) - 2);
+    int64_t kib;
+    return parse_i64(number, 1, INT64_MAX, &kib) ? kib : 0;
+}
+
+/* "2MB", "1GB", …: the largest unit that is whole, smallest page first (spec runtime.md §3.14, recorded order). */
 static const char *const *find_hugepages(struct arena *arena)
 {
-    const char **sizes = arena_calloc(arena, MAX_HUGEPAGE_SIZES + 1, sizeof(*sizes));
-    const char **names = arena_calloc(arena, MAX_HUGEPAGE_SIZES + 1, sizeof(*names));
+    int64_t found[MAX_HUGEPAGE_SIZES];
     size_t count = 0;
     DIR *entries = opendir("/sys/kernel/mm/hugepages");
     const struct dirent *entry;
     while (entries && count < MAX_HUGEPAGE_SIZES &&
            (entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
-        if (text_has_prefix(entry->d_name, "hugepages-") && text_has_suffix(entry->d_name, "kB"))
-            names[count++] = arena_strdup(arena, entry->d_name);
+        int64_t kib = hugepage_kib(entry->d_name);
+        if (kib > 0)
+            found[count++] = kib;
     }
     if (entries)
         closedir(entries);
-    qsort(names, count, sizeof(*names), by_size);
-    size_t kept = 0;
+    qsort(found, count, sizeof(*found), by_number);
+    const char **sizes = arena_calloc(arena, count + 1, sizeof(*sizes));
     for (size_t i = 0; i < count; i++) {
-        const char *digits = names[i] + strlen("hugepages-");
-        char *number = arena_strndup(arena, digits, strlen(digits) - 2);
-        int64_t kib;
-        if (!parse_i64(number, 1, INT64_MAX, &kib))
-            continue;
-        if (kib >= 1048576)
-            sizes[kept++] = arena_printf(arena, "%lldGB", (long long)(kib / 1048576));
-        else if (kib >= 1024)
-            sizes[kept++] = arena_printf(arena, "%lldMB", (long long)(kib / 1024));
+        if (found[i] >= 1048576)
+            sizes[i] = arena_printf(arena, "%lldGB", (long long)(found[i] / 1048576));
+        else if (found[i] >= 1024)
+            sizes[i] = arena_printf(arena, "%lldMB", (long long)(found[i] / 1024));
         else
-            sizes[kept++] = arena_printf(arena, "%lldKB", (long long)kib);
+            sizes[i] = arena_printf(arena, "%lldKB", (long long)found[i]);
     }
     return sizes;
 }

@@ -1,7 +1,7 @@
 #include "pod/observed.h"
 
 #include "base/arena.h"
-#include "base/hash.h"
+#include "base/time.h"
 
 #include <arpa/inet.h>
 
@@ -12,6 +12,7 @@
 #define ANNOTATION_MESSAGE_PATH "io.kubernetes.container.terminationMessagePath"
 #define ANNOTATION_MESSAGE_POLICY "io.kubernetes.container.terminationMessagePolicy"
 #define ANNOTATION_DELETION_GRACE "io.kubernetes.pod.deletionGracePeriod"
+#define ANNOTATION_SEEN "kubernetes.io/config.seen"
 #define ANNOTATION_TERMINATION_GRACE "io.kubernetes.pod.terminationGracePeriod"
 
 /* An instance and its texts are one allocation unit: the struct sits in its own arena. */
@@ -98,6 +99,17 @@ static bool sandbox_is_newer(const struct sandbox_observed *a, const struct sand
     return strcmp(a->id, b->id) < 0;
 }
 
+static void read_seen(struct sandbox_observed *sandbox, const Cri__PodSandboxStatus *status)
+{
+    for (size_t i = 0; i < status->n_annotations; i++) {
+        if (!text_eq(status->annotations[i]->key, ANNOTATION_SEEN))
+            continue;
+        struct error *err =
+            time_parse_rfc3339(str_from(status->annotations[i]->value), &sandbox->seen_ns);
+        error_ignore(err, "what cannot be read counts as absent, like every annotation here");
+    }
+}
+
 struct sandbox_observed *pod_observed_put_sandbox(struct pod_observed *have,
                                                   const Cri__PodSandboxStatus *status)
 {
@@ -114,6 +126,7 @@ struct sandbox_observed *pod_observed_put_sandbox(struct pod_observed *have,
         sandbox->host_network =
             os->namespaces->options->network == CRI__NAMESPACE_MODE__NODE;
     read_ips(sandbox, status->network, arena);
+    read_seen(sandbox, status);
 
     pod_observed_drop_sandbox(have, sandbox->id);
     struct sandbox_observed **place = &have->sandboxes;

@@ -53,6 +53,7 @@ struct sandbox_observed {
     bool ready;
     uint32_t attempt;
     int64_t created_ns;
+    int64_t seen_ns; /* annotation kubernetes.io/config.seen: when the pod was first seen; 0: absent */
     bool host_network;
     bool has_network; /* the reply had a network section */
     size_t n_ips;     /* primary, then additional; 0 when none or when one does not parse */

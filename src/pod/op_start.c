@@ -1,8 +1,8 @@
 /*
  * Starting one container.
  *
- *   prepare → image status → (turn to pull → pull → image user) → subPaths → files → create → start → status → link
- *           → postStart hook
+ *   prepare → image status → (turn to pull → pull → image user) → subPaths → files → create → start → postStart hook
+ *           → status → link
  *
  * Each step may fail; the failure becomes the container's waiting reason and message (spec pods.md §5.6, §6.3), an
  * event, and a pause before the next try. What a failed step left behind (a created but not started container) is
@@ -448,6 +448,42 @@ static void ask_status(struct pod_op *op)
     pod_op_call(op, RUNTIME_CONTAINER_STATUS, &request.base, 0);
 }
 
+/* --- the postStart hook: until it has ended the container does not show as running ------------------------------------- */
+
+static void run_hook(struct pod_op *op)
+{
+    const struct start *start = op->state;
+    const Core__LifecycleHandler *handler =
+        op->container->lifecycle ? op->container->lifecycle->post_start : NULL;
+    if (!handler) {
+        ask_status(op);
+        return;
+    }
+    op->step = START_HOOK;
+    hook_start(op, handler, start->id, 0);
+}
+
+static void hook_ended(struct pod_op *op)
+{
+    const struct start *start = op->state;
+    AUTO(error) struct error *err = hook_result(op);
+    if (!err) {
+        ask_status(op);
+        return;
+    }
+    pod_worker_event(op->worker, TIMELINE_WARNING, "FailedPostStartHook", op->container->name,
+                     "PostStartHook failed");
+    pod_worker_set_result(op->worker, op->container->name, "PostStartHookError", err->message);
+    pod_worker_event(op->worker, TIMELINE_NORMAL, "Killing", op->container->name,
+                     "FailedPostStartHook");
+    int64_t grace_s = max_i64(pod_effective_grace(op->object->pod), 2);
+    Cri__StopContainerRequest request = CRI__STOP_CONTAINER_REQUEST__INIT;
+    request.container_id = cri_borrow(start->id);
+    request.timeout = grace_s;
+    op->step = START_HOOK_KILL;
+    pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, sat_mul_i64(grace_s, NS_PER_SEC));
+}
+
 static void started(struct pod_op *op)
 {
     struct pod_worker *worker = op->worker;
@@ -470,7 +506,7 @@ static void started(struct pod_op *op)
         note->retry_at_ns = 0;
         note->restart_wanted = false;
     }
-    ask_status(op);
+    run_hook(op);
 }
 
 static void link_log(struct pod_op *op)
@@ -501,46 +537,9 @@ static void take_status(struct pod_op *op)
     struct pod_runtime *runtime = worker->pods->env.runtime;
     if (instance->state == CONTAINER_RUNNING)
         runtime->vtable->watch_exit(runtime, worker->uid, instance->id);
-    pod_worker_wake(worker); /* its status is worth telling before the hook ends */
     op->step = START_MESSAGE;
     if (!termination_start(op, instance))
         link_log(op);
-}
-
-/* --- the postStart hook -------------------------------------------------------------------------------------------------- */
-
-static void run_hook(struct pod_op *op)
-{
-    const struct start *start = op->state;
-    const Core__LifecycleHandler *handler =
-        op->container->lifecycle ? op->container->lifecycle->post_start : NULL;
-    if (!handler || !pod_observed_container(&op->worker->have, start->id)) {
-        pod_op_end(op);
-        return;
-    }
-    op->step = START_HOOK;
-    hook_start(op, handler, start->id, 0);
-}
-
-static void hook_ended(struct pod_op *op)
-{
-    const struct start *start = op->state;
-    AUTO(error) struct error *err = hook_result(op);
-    if (!err) {
-        pod_op_end(op);
-        return;
-    }
-    pod_worker_event(op->worker, TIMELINE_WARNING, "FailedPostStartHook", op->container->name,
-                     "PostStartHook failed");
-    pod_worker_set_result(op->worker, op->container->name, "PostStartHookError", err->message);
-    pod_worker_event(op->worker, TIMELINE_NORMAL, "Killing", op->container->name,
-                     "FailedPostStartHook");
-    int64_t grace_s = max_i64(pod_effective_grace(op->object->pod), 2);
-    Cri__StopContainerRequest request = CRI__STOP_CONTAINER_REQUEST__INIT;
-    request.container_id = cri_borrow(start->id);
-    request.timeout = grace_s;
-    op->step = START_HOOK_KILL;
-    pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, sat_mul_i64(grace_s, NS_PER_SEC));
 }
 
 static void subpaths_ready(struct pod_op *op)
@@ -591,14 +590,13 @@ static void start_advance(struct pod_op *op)
         link_log(op);
         return;
     case START_LINK:
-        run_hook(op);
+        pod_op_end(op);
         return;
     case START_HOOK:
         hook_ended(op);
         return;
-    case START_HOOK_KILL:
-        op->worker->inspect_again = true;
-        pod_op_end(op);
+    case START_HOOK_KILL: /* killed or not: its status tells */
+        ask_status(op);
         return;
     }
 }

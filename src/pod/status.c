@@ -1,6 +1,7 @@
 /* The status as a whole: addresses, class, containers, phase, conditions, in that order (spec pods.md §8.1). */
 #include "pod/status_internal.h"
 
+#include "base/time.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
 
@@ -136,6 +137,27 @@ static void fill_phase(const struct status_input *input, Core__PodStatus *status
     }
 }
 
+/*
+ * Set once. After a restart of the agent the runtime still knows when the pod was first seen, through the annotation
+ * that its sandbox got.
+ */
+static int64_t start_ns(const struct status_input *input)
+{
+    if (input->old && input->old->start_time)
+        return input->old->start_time->seconds * NS_PER_SEC;
+    int64_t first_ns = input->now_ns, seen_ns;
+    const char *seen = pod_annotation(input->pod, "kubernetes.io/config.seen");
+    struct error *err = seen ? time_parse_rfc3339(str_from(seen), &seen_ns) : NULL;
+    if (seen && !err)
+        first_ns = min_i64(first_ns, seen_ns);
+    error_ignore(err, "an annotation that cannot be read counts as absent");
+    for (const struct sandbox_observed *s = input->have->sandboxes; s; s = s->next) {
+        if (s->seen_ns > 0)
+            first_ns = min_i64(first_ns, s->seen_ns);
+    }
+    return first_ns;
+}
+
 Core__PodStatus *status_generate(const struct status_input *input, struct arena *arena)
 {
     Core__PodStatus *status = STATUS_NEW(arena, Core__PodStatus, core__pod_status__descriptor);
@@ -146,9 +168,7 @@ Core__PodStatus *status_generate(const struct status_input *input, struct arena 
     fill_phase(input, status, arena);
     status_fill_conditions(input, status, arena);
     fill_pod_resources(input, status, arena);
-    bool has_start = input->old && input->old->start_time;
-    status->start_time =
-        status_time(has_start ? input->old->start_time->seconds * NS_PER_SEC : input->now_ns, arena);
+    status->start_time = status_time(start_ns(input), arena);
     if (input->pod->metadata->has_generation) {
         status->has_observed_generation = true;
         status->observed_generation = input->pod->metadata->generation;

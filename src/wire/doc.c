@@ -133,19 +133,27 @@ char *doc_format_real(double real, char text[static DOC_REAL_SIZE])
     return text;
 }
 
+/* The range of the second byte, which rules out overlong forms, surrogates and what is beyond
+ * Unicode. */
+static bool is_second_byte(unsigned char first, unsigned char second)
+{
+    unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    return second >= low && second <= high;
+}
+
 size_t doc_utf8_length(const unsigned char *text, size_t len)
 {
     unsigned char first = text[0];
     size_t want = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
     if (want == 0 || first > 0xf4 || want > len)
         return 0;
-    for (size_t i = 1; i < want; i++) {
+    if (want > 1 && !is_second_byte(first, text[1]))
+        return 0;
+    for (size_t i = 2; i < want; i++) {
         if ((text[i] & 0xc0) != 0x80)
             return 0;
     }
-    if ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f) ||
-        (first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f))
-        return 0;
     return want;
 }
 
@@ -178,6 +186,7 @@ void doc_write_bool(struct doc_writer *writer, bool value)
     writer->ops->literal(writer, value ? "true" : "false");
 }
 
+/* NOLINTBEGIN(misc-no-recursion): trees are at most DOC_MAX_DEPTH deep */
 void doc_write_node(struct doc_writer *writer, const struct doc_node *node)
 {
     char real[DOC_REAL_SIZE];
@@ -213,3 +222,4 @@ void doc_write_node(struct doc_writer *writer, const struct doc_node *node)
         break;
     }
 }
+/* NOLINTEND(misc-no-recursion) */

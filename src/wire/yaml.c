@@ -239,7 +239,7 @@ static struct error *on_begin(struct builder *builder, enum doc_kind kind,
 static void close_array(struct builder *builder, const struct frame *frame)
 {
     struct doc_node *node = frame->node;
-    node->array.items = arena_calloc(builder->arena, frame->count, sizeof(*node->array.items));
+    node->array.items = arena_calloc(builder->arena, frame->count, sizeof(struct doc_node *));
     for (struct item *item = frame->first; item; item = item->next)
         node->array.items[node->array.count++] = item->member.value;
 }

@@ -61,8 +61,7 @@ static yaml_scalar_style_t style_of(struct str text)
     yaml_resolve_plain(text, &node);
     if (node.kind != DOC_STRING || str_eq_c(text, "<<") || str_eq_c(text, "="))
         return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
-    size_t newline = str_find(text, '\n');
-    if (newline == text.len)
+    if (!text.ptr || str_find(text, '\n') == text.len)
         return YAML_ANY_SCALAR_STYLE;
     /* A block that starts with blanks or holds other control characters is safer quoted. */
     for (size_t i = 0; i < text.len; i++) {

@@ -90,10 +90,13 @@ def accepted(config, name):
         config["log_path"] = f"{config['metadata']['name']}/0.log"
         annotations["io.kubernetes.container.restartCount"] = "0"
         # Huge page sizes are the machine's.
-        sizes = [int(path.name.split("-")[1].removesuffix("kB"))
-                 for path in pathlib.Path("/sys/kernel/mm/hugepages").glob("hugepages-*")]
-        names = {2048: "2MB", 1048576: "1GB", 64: "64KB", 32768: "32MB"}
-        config["linux"]["resources"]["hugepage_limits"] = [{"page_size": names[size]} for size in sorted(sizes)]
+        names = {"2048kB": "2MB", "1048576kB": "1GB", "64kB": "64KB", "32768kB": "32MB"}
+        config["linux"]["resources"]["hugepage_limits"] = [
+            {"page_size": names[path.name.removeprefix("hugepages-")]}
+            for path in pathlib.Path("/sys/kernel/mm/hugepages").glob("hugepages-*")]
+    # containerd 2 puts these into the stored map by itself (enable_unprivileged_ports, …_icmp).
+    for name_added in ("net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range"):
+        config["linux"].get("sysctls", {}).pop(name_added, None)
     if name == "web" and "log_path" in config:
         config["image"]["user_specified_image"] = AGNHOST
     return config
@@ -111,8 +114,10 @@ def comparable(node, config, name, uid):
 
 
 def settle(node, config):
-    """Without what is empty and what this runtime does not keep."""
+    """Without what this runtime does not keep, and with the huge page sizes, which come in the order of a directory
+    listing, sorted."""
     old = node.bed.cri.call("Version").runtime_version.startswith("1.6.")
+    config["linux"]["resources"].get("hugepage_limits", []).sort(key=lambda limit: limit["page_size"])
     return without(config, UNKNOWN_TO_1_6 if old else set())
 
 

@@ -1,7 +1,8 @@
 /*
- * A call takes effect when it is made; its reply is decided then and delivered from a timer, one a turn, in order. So
- * a reply may be older than what has happened since, as with a real runtime. Instances and sandboxes are kept until
- * they are removed. Names are reserved as containerd does: one attempt of a name exists once.
+ * A call takes effect when it is made; its reply is decided then and delivered from a timer, one a
+ * turn, in order. So a reply may be older than what has happened since, as with a real runtime.
+ * Instances and sandboxes are kept until they are removed. Names are reserved as containerd does:
+ * one attempt of a name exists once.
  */
 #include "fake_runtime.h"
 
@@ -86,7 +87,9 @@ struct fake_runtime {
     struct buf transcript, violations;
 };
 
-/* --- small things ----------------------------------------------------------------------------------------------- */
+/* --- small things
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static struct fake_runtime *fake_of(struct pod_runtime *self)
 {
@@ -156,7 +159,9 @@ static struct fake_script *script_of(struct fake_runtime *fake, const char *name
     return NULL;
 }
 
-/* --- changes ------------------------------------------------------------------------------------------------------ */
+/* --- changes
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void add_change(struct fake_runtime *fake, const char *uid, const char *container_id)
 {
@@ -219,7 +224,8 @@ static void end_sandbox(struct fake_runtime *fake, struct fake_sandbox *sandbox)
     }
 }
 
-/* --- the calls: each changes the runtime and fills the reply ---------------------------------------------------------- */
+/* --- the calls: each changes the runtime and fills the reply
+ * ---------------------------------------------------------- */
 
 struct exchange {
     struct fake_runtime *fake;
@@ -381,7 +387,8 @@ static struct error *do_sandbox_status(struct exchange *it)
 static struct error *do_list_sandboxes(struct exchange *it)
 {
     const Cri__PodSandboxFilter *filter = ((const Cri__ListPodSandboxRequest *)it->request)->filter;
-    const char *uid = filter && filter->n_label_selector > 0 ? filter->label_selector[0]->value : NULL;
+    const char *uid =
+        filter && filter->n_label_selector > 0 ? filter->label_selector[0]->value : NULL;
     Cri__ListPodSandboxResponse *reply = (Cri__ListPodSandboxResponse *)it->reply;
     const struct fake_sandbox *sandbox;
     size_t count = 0;
@@ -430,8 +437,8 @@ static struct error *do_create_container(struct exchange *it)
         if (strcmp(uid_of(fake, other), sandbox->config->metadata->uid) == 0 &&
             strcmp(other->config->metadata->name, meta->name) == 0 &&
             other->config->metadata->attempt == meta->attempt)
-            return error_new(ERROR_UNKNOWN, "failed to reserve container name \"%s_%u\"", meta->name,
-                             meta->attempt);
+            return error_new(ERROR_UNKNOWN, "failed to reserve container name \"%s_%u\"",
+                             meta->name, meta->attempt);
     }
     struct arena *arena = arena_new(0);
     struct fake_container *container = arena_alloc(arena, sizeof(*container));
@@ -440,8 +447,8 @@ static struct error *do_create_container(struct exchange *it)
         .id = arena_printf(arena, "container-%zu", ++fake->ids),
         .sandbox_id = arena_strdup(arena, sandbox->id),
         .pod = arena_strdup(arena, pod),
-        .log_path = arena_printf(arena, "%s/%s", sandbox->config->log_directory,
-                                 request->config->log_path),
+        .log_path =
+            arena_printf(arena, "%s/%s", sandbox->config->log_directory, request->config->log_path),
         .config = (const Cri__ContainerConfig *)kube_message_dup(&request->config->base, arena),
         .state = CRI__CONTAINER_STATE__CONTAINER_CREATED,
         .created_ns = tick(fake)};
@@ -456,7 +463,8 @@ static struct error *do_start_container(struct exchange *it)
     const char *id = ((const Cri__StartContainerRequest *)it->request)->container_id;
     struct fake_container *container = find_container(fake, id);
     if (!container)
-        return error_new(ERROR_NOT_FOUND, "an error occurred when try to find container \"%s\"", id);
+        return error_new(ERROR_NOT_FOUND, "an error occurred when try to find container \"%s\"",
+                         id);
     note_container(it, "StartContainer", container);
     if (container->state != CRI__CONTAINER_STATE__CONTAINER_CREATED) {
         violation(fake, "%s is started twice", id);
@@ -517,7 +525,8 @@ static struct error *do_remove_container(struct exchange *it)
 static struct error *do_list_containers(struct exchange *it)
 {
     const Cri__ContainerFilter *filter = ((const Cri__ListContainersRequest *)it->request)->filter;
-    const char *uid = filter && filter->n_label_selector > 0 ? filter->label_selector[0]->value : NULL;
+    const char *uid =
+        filter && filter->n_label_selector > 0 ? filter->label_selector[0]->value : NULL;
     Cri__ListContainersResponse *reply = (Cri__ListContainersResponse *)it->reply;
     const struct fake_container *container;
     size_t count = 0;
@@ -567,7 +576,8 @@ static struct error *do_container_status(struct exchange *it)
     const char *id = ((const Cri__ContainerStatusRequest *)it->request)->container_id;
     const struct fake_container *container = find_container(it->fake, id);
     if (!container)
-        return error_new(ERROR_NOT_FOUND, "an error occurred when try to find container \"%s\"", id);
+        return error_new(ERROR_NOT_FOUND, "an error occurred when try to find container \"%s\"",
+                         id);
     Cri__ContainerStatus *status = cri_new(it->arena, &cri__container_status__descriptor);
     ((Cri__ContainerStatusResponse *)it->reply)->status = status;
     const Cri__ContainerConfig *config = container->config;
@@ -629,6 +639,23 @@ static struct error *do_pull_image(struct exchange *it)
     return NULL;
 }
 
+/* Replies without a field have no generated message. */
+static void empty_init(ProtobufCMessage *message)
+{
+    *message = (ProtobufCMessage){0};
+}
+
+static const ProtobufCIntRange empty_ranges[1] = {{0, 0}};
+static const ProtobufCMessageDescriptor empty = {.magic = PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+                                                 .name = "Empty",
+                                                 .short_name = "Empty",
+                                                 .c_name = "Empty",
+                                                 .package_name = "",
+                                                 .sizeof_message = sizeof(ProtobufCMessage),
+                                                 .field_ranges = empty_ranges,
+                                                 .message_init = empty_init};
+#define EMPTY &empty
+
 static const struct {
     const ProtobufCMessageDescriptor *request, *reply;
     struct error *(*run)(struct exchange *it);
@@ -639,10 +666,9 @@ static const struct {
                         do_status},
     [RUNTIME_RUN_POD_SANDBOX] = {&cri__run_pod_sandbox_request__descriptor,
                                  &cri__run_pod_sandbox_response__descriptor, do_run_sandbox},
-    [RUNTIME_STOP_POD_SANDBOX] = {&cri__stop_pod_sandbox_request__descriptor,
-                                  &cri__empty__descriptor, do_stop_sandbox},
-    [RUNTIME_REMOVE_POD_SANDBOX] = {&cri__remove_pod_sandbox_request__descriptor,
-                                    &cri__empty__descriptor,
+    [RUNTIME_STOP_POD_SANDBOX] = {&cri__stop_pod_sandbox_request__descriptor, EMPTY,
+                                  do_stop_sandbox},
+    [RUNTIME_REMOVE_POD_SANDBOX] = {&cri__remove_pod_sandbox_request__descriptor, EMPTY,
                                     do_remove_sandbox},
     [RUNTIME_POD_SANDBOX_STATUS] = {&cri__pod_sandbox_status_request__descriptor,
                                     &cri__pod_sandbox_status_response__descriptor,
@@ -651,25 +677,26 @@ static const struct {
                                   &cri__list_pod_sandbox_response__descriptor, do_list_sandboxes},
     [RUNTIME_CREATE_CONTAINER] = {&cri__create_container_request__descriptor,
                                   &cri__create_container_response__descriptor, do_create_container},
-    [RUNTIME_START_CONTAINER] = {&cri__start_container_request__descriptor,
-                                 &cri__empty__descriptor, do_start_container},
-    [RUNTIME_STOP_CONTAINER] = {&cri__stop_container_request__descriptor,
-                                &cri__empty__descriptor, do_stop_container},
-    [RUNTIME_REMOVE_CONTAINER] = {&cri__remove_container_request__descriptor,
-                                  &cri__empty__descriptor, do_remove_container},
+    [RUNTIME_START_CONTAINER] = {&cri__start_container_request__descriptor, EMPTY,
+                                 do_start_container},
+    [RUNTIME_STOP_CONTAINER] = {&cri__stop_container_request__descriptor, EMPTY, do_stop_container},
+    [RUNTIME_REMOVE_CONTAINER] = {&cri__remove_container_request__descriptor, EMPTY,
+                                  do_remove_container},
     [RUNTIME_LIST_CONTAINERS] = {&cri__list_containers_request__descriptor,
                                  &cri__list_containers_response__descriptor, do_list_containers},
     [RUNTIME_CONTAINER_STATUS] = {&cri__container_status_request__descriptor,
                                   &cri__container_status_response__descriptor, do_container_status},
-    [RUNTIME_EXEC_SYNC] = {&cri__exec_sync_request__descriptor, &cri__exec_sync_response__descriptor,
-                           do_exec_sync},
+    [RUNTIME_EXEC_SYNC] = {&cri__exec_sync_request__descriptor,
+                           &cri__exec_sync_response__descriptor, do_exec_sync},
     [IMAGE_IMAGE_STATUS] = {&cri__image_status_request__descriptor,
                             &cri__image_status_response__descriptor, do_image_status},
-    [IMAGE_PULL_IMAGE] = {&cri__pull_image_request__descriptor, &cri__pull_image_response__descriptor,
-                          do_pull_image},
+    [IMAGE_PULL_IMAGE] = {&cri__pull_image_request__descriptor,
+                          &cri__pull_image_response__descriptor, do_pull_image},
 };
 
-/* --- calls ------------------------------------------------------------------------------------------------------------- */
+/* --- calls
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void run_call(struct runtime_call *call, const ProtobufCMessage *request)
 {
@@ -831,7 +858,8 @@ static void on_timer(void *ctx)
         loop_timer_start(fake->timer, 0);
 }
 
-/* --- the rest of the vtable ---------------------------------------------------------------------------------------------- */
+/* --- the rest of the vtable
+ * ---------------------------------------------------------------------------------------------- */
 
 static void fake_listen(struct pod_runtime *self, const struct runtime_listener *listener)
 {
@@ -910,7 +938,9 @@ void fake_runtime_free(struct fake_runtime *fake)
     free(fake);
 }
 
-/* --- looking in ------------------------------------------------------------------------------------------------------------ */
+/* --- looking in
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 size_t fake_runtime_calls(const struct fake_runtime *fake)
 {
@@ -1006,7 +1036,9 @@ const Cri__ContainerConfig *fake_runtime_config(const struct fake_runtime *fake,
     return container ? container->config : NULL;
 }
 
-/* --- making things happen ---------------------------------------------------------------------------------------------------- */
+/* --- making things happen
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 void fake_runtime_add_image(struct fake_runtime *fake, const char *name)
 {
@@ -1031,7 +1063,8 @@ void fake_runtime_script(struct fake_runtime *fake, const struct fake_script *sc
     *known = *script;
 }
 
-void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *name, int32_t exit_code)
+void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *name,
+                       int32_t exit_code)
 {
     struct fake_container *container = newest(fake, pod, name);
     assert_non_null(container);

@@ -1,7 +1,8 @@
 /*
- * A container runtime that exists only in memory, behind the vtable of pod/runtime.h: it keeps sandboxes, containers
- * and images, answers in later turns of the loop, behaves as containerd does where the pod room depends on it, and
- * fails on demand. What no agent should ever ask for is collected in fake_runtime_violations(). Loop thread.
+ * A container runtime that exists only in memory, behind the vtable of pod/runtime.h: it keeps
+ * sandboxes, containers and images, answers in later turns of the loop, behaves as containerd does
+ * where the pod room depends on it, and fails on demand. What no agent should ever ask for is
+ * collected in fake_runtime_violations(). Loop thread.
  */
 #pragma once
 
@@ -17,7 +18,8 @@ void fake_runtime_free(struct fake_runtime *fake);
 DEFINE_AUTO(fake_runtime, struct fake_runtime *, fake_runtime_free)
 struct pod_runtime *fake_runtime_as_pod_runtime(struct fake_runtime *fake);
 
-/* --- what it was asked ------------------------------------------------------------------------------------------ */
+/* --- what it was asked
+ * ------------------------------------------------------------------------------------------ */
 
 /** Calls begun so far, reads included; calls not answered yet. */
 size_t fake_runtime_calls(const struct fake_runtime *fake);
@@ -25,21 +27,24 @@ size_t fake_runtime_pending(const struct fake_runtime *fake);
 /** Calls of @method begun so far. */
 size_t fake_runtime_count(const struct fake_runtime *fake, enum runtime_method method);
 /**
- * What changed the runtime, one line each: "RunPodSandbox web/0", "StartContainer web.c/0", "StopContainer web.c/0 30",
- * "ExecSync web.c/0 echo hi", "PullImage busybox:1". Failed calls are marked with "!" at the end.
+ * What changed the runtime, one line each: "RunPodSandbox web/0", "StartContainer web.c/0",
+ * "StopContainer web.c/0 30", "ExecSync web.c/0 echo hi", "PullImage busybox:1". Failed calls are
+ * marked with "!" at the end.
  */
 const char *fake_runtime_transcript(const struct fake_runtime *fake);
 void fake_runtime_clear_transcript(struct fake_runtime *fake);
 /** Requests that no agent should make, one line each; "" when there were none. */
 const char *fake_runtime_violations(const struct fake_runtime *fake);
 
-/* --- what it holds ---------------------------------------------------------------------------------------------- */
+/* --- what it holds
+ * ---------------------------------------------------------------------------------------------- */
 
 size_t fake_runtime_sandboxes(const struct fake_runtime *fake);
 size_t fake_runtime_containers(const struct fake_runtime *fake);
 /** Running instances of container @name of pod @pod; NULL: of any. */
 size_t fake_runtime_running(const struct fake_runtime *fake, const char *pod, const char *name);
-/** Id of the instance of @name that was made last, "" when there is none; valid as long as the instance. */
+/** Id of the instance of @name that was made last, "" when there is none; valid as long as the
+ * instance. */
 const char *fake_runtime_newest(const struct fake_runtime *fake, const char *pod, const char *name);
 /** The config that instance was made with, or NULL. */
 const Cri__ContainerConfig *fake_runtime_config(const struct fake_runtime *fake, const char *pod,
@@ -49,20 +54,22 @@ void fake_runtime_add_image(struct fake_runtime *fake, const char *name);
 /** Pulling is possible for images that contain no "absent". */
 void fake_runtime_set_network_ready(struct fake_runtime *fake, bool ready);
 
-/* --- what happens to it ------------------------------------------------------------------------------------------ */
+/* --- what happens to it
+ * ------------------------------------------------------------------------------------------ */
 
 /** What container @name (of any pod) does on its own. Texts are borrowed for ever. */
 struct fake_script {
     const char *name;
-    size_t exits;         /* so many instances end right after their start; SIZE_MAX: all */
+    size_t exits; /* so many instances end right after their start; SIZE_MAX: all */
     int32_t exit_code;
     int32_t hook_exit_code; /* of ExecSync in it */
-    const char *message;  /* written to its termination log when it ends; NULL: none */
+    const char *message;    /* written to its termination log when it ends; NULL: none */
 };
 void fake_runtime_script(struct fake_runtime *fake, const struct fake_script *script);
 
 /** Running instance of @name of @pod ends. Fails the test when there is none. */
-void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *name, int32_t exit_code);
+void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *name,
+                       int32_t exit_code);
 /** The ready sandbox of @pod dies, its containers with it. */
 void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod);
 /** While true, changes are not told to the listener. */

@@ -1,6 +1,7 @@
 /*
- * The pod engine on a bench: pods_new() with real volumes and a cgroup tree in a folder, over the fake runtime, on a
- * loop that a test turns. Pauses are a millisecond, the audit comes only when a test wants it.
+ * The pod engine on a bench: pods_new() with real volumes and a cgroup tree in a folder, over the
+ * fake runtime, on a loop that a test turns. Pauses are a millisecond, the audit comes only when a
+ * test wants it.
  */
 #pragma once
 
@@ -120,13 +121,14 @@ static inline UNUSED void bench_done(struct bench *bench)
     arena_free(bench->arena);
 }
 
-/** Wants pod @name (its node name is added) with the uid "u-<name>" and @spec in YAML flow text, after what is wanted. */
+/** Wants pod @name (its node name is added) with the uid "u-<name>" and @spec in YAML flow text,
+ * after what is wanted. */
 static inline void bench_want_uid(struct bench *bench, const char *name, const char *uid,
                                   const char *spec)
 {
     const char *text = arena_printf(
-        bench->arena,
-        "{apiVersion: v1, kind: Pod, metadata: {name: %s, uid: %s}, spec: {%s}}", name, uid, spec);
+        bench->arena, "apiVersion: v1\nkind: Pod\nmetadata: {name: %s, uid: %s}\nspec: {%s}\n",
+        name, uid, spec);
     struct static_pod_input input = {.text = str_from(text),
                                      .path = arena_printf(bench->arena, "/manifests/%s", name),
                                      .node_name = "n",
@@ -167,7 +169,8 @@ static inline bool bench_is_settled(const struct bench *bench)
     return summary.settled && fake_runtime_pending(bench->fake) == 0;
 }
 
-/** Turns the loop until nothing is under way and nothing begins for some turns. False: it never rests. */
+/** Turns the loop until nothing is under way and nothing begins for some turns. False: it never
+ * rests. */
 static inline bool bench_rests(struct bench *bench)
 {
     size_t quiet = 0, calls = fake_runtime_calls(bench->fake);
@@ -196,7 +199,8 @@ static inline bool bench_rests(struct bench *bench)
             fail_msg("never: %s\n%s", #condition, fake_runtime_transcript((bench)->fake));         \
     } while (0)
 
-/* --- looking at a pod ---------------------------------------------------------------------------------------------- */
+/* --- looking at a pod
+ * ---------------------------------------------------------------------------------------------- */
 
 struct bench_look {
     const char *uid;
@@ -221,8 +225,8 @@ static inline struct bench_look bench_look(const struct bench *bench, const char
 }
 
 /** The status of container @name (regular or init) of the pod, or NULL. */
-static inline const Core__ContainerStatus *bench_container(const struct bench *bench, const char *uid,
-                                                           const char *name)
+static inline const Core__ContainerStatus *bench_container(const struct bench *bench,
+                                                           const char *uid, const char *name)
 {
     struct bench_look look = bench_look(bench, uid);
     const Core__PodStatus *status = look.found ? look.view.status : NULL;
@@ -237,8 +241,10 @@ static inline const Core__ContainerStatus *bench_container(const struct bench *b
     return NULL;
 }
 
-/** "running", "exited <code> <reason>", or the waiting reason of container @name; "" when it has no status. */
-static inline UNUSED const char *bench_state(const struct bench *bench, const char *uid, const char *name)
+/** "running", "exited <code> <reason>", or the waiting reason of container @name; "" when it has no
+ * status. */
+static inline UNUSED const char *bench_state(const struct bench *bench, const char *uid,
+                                             const char *name)
 {
     const Core__ContainerStatus *status = bench_container(bench, uid, name);
     if (!status || !status->state)
@@ -248,9 +254,8 @@ static inline UNUSED const char *bench_state(const struct bench *bench, const ch
     if (status->state->terminated)
         return arena_printf(bench->arena, "exited %d %s", status->state->terminated->exit_code,
                             status->state->terminated->reason);
-    return status->state->waiting && status->state->waiting->reason
-               ? status->state->waiting->reason
-               : "";
+    return status->state->waiting && status->state->waiting->reason ? status->state->waiting->reason
+                                                                    : "";
 }
 
 static inline UNUSED const char *bench_phase(const struct bench *bench, const char *uid)
@@ -265,7 +270,8 @@ static inline UNUSED bool bench_has_pod(const struct bench *bench, const char *u
 }
 
 /** How often @reason is in the pod's timeline, repeats included. */
-static inline UNUSED size_t bench_events(const struct bench *bench, const char *uid, const char *reason)
+static inline UNUSED size_t bench_events(const struct bench *bench, const char *uid,
+                                         const char *reason)
 {
     struct bench_look look = bench_look(bench, uid);
     size_t count = 0;
@@ -283,7 +289,8 @@ static inline UNUSED bool bench_exists(const struct bench *bench, const char *re
 }
 
 /** Nothing of pod @name with @uid is left: in the runtime, on the disk, in the cgroup tree. */
-static inline UNUSED void bench_assert_gone(const struct bench *bench, const char *name, const char *uid)
+static inline UNUSED void bench_assert_gone(const struct bench *bench, const char *name,
+                                            const char *uid)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
     assert_false(bench_has_pod(bench, uid));
