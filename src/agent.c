@@ -51,7 +51,8 @@ struct agent {
     struct error *connect_err;
 };
 
-/* --- start-up: the machine ------------------------------------------------------------------------------------------ */
+/* --- start-up: the machine
+ * ------------------------------------------------------------------------------------------ */
 
 static struct error *check_machine(const struct config *config)
 {
@@ -64,15 +65,16 @@ static struct error *check_machine(const struct config *config)
     return config_check_host(config, &host);
 }
 
-/* Like the kubelet, the agent asks the kernel to end it last; a container without that right goes on without. */
+/* Like the kubelet, the agent asks the kernel to end it last; a container without that right goes
+ * on without. */
 static void set_oom_score(const struct config *config)
 {
     AUTO(free) char *score = xasprintf("%d", config->oom_score_adj);
     AUTO(error)
     struct error *err = fd_write_control_file("/proc/self/oom_score_adj", str_from(score));
     if (err)
-        log_warning("Could not set the agent's own oom_score_adj", LOG_INT("value", config->oom_score_adj),
-                    LOG_ERR(err));
+        log_warning("Could not set the agent's own oom_score_adj",
+                    LOG_INT("value", config->oom_score_adj), LOG_ERR(err));
 }
 
 static struct error *make_folders(const struct config *config)
@@ -81,8 +83,10 @@ static struct error *make_folders(const struct config *config)
     static const struct {
         const char *name;
         mode_t mode;
-    } folders[] = {{"pod-resources", 0750},         {"checkpoints", 0700},
-                   {"image_manager", 0700},         {"image_manager/pulling", 0700},
+    } folders[] = {{"pod-resources", 0750},
+                   {"checkpoints", 0700},
+                   {"image_manager", 0700},
+                   {"image_manager/pulling", 0700},
                    {"image_manager/pulled", 0700}};
     struct error *err = volume_root_prepare_blocking(config->root_dir);
     for (size_t i = 0; !err && i < ARRAY_SIZE(folders); i++) {
@@ -96,7 +100,8 @@ static struct error *make_folders(const struct config *config)
     return error_wrap(err, "preparing folders");
 }
 
-/* --- start-up: the runtime --------------------------------------------------------------------------------------------- */
+/* --- start-up: the runtime
+ * --------------------------------------------------------------------------------------------- */
 
 static void on_handshake(void *ctx, const struct cri_handshake *handshake, struct error *err_owned)
 {
@@ -130,15 +135,18 @@ static struct error *connect_runtime(struct agent *agent)
         return error_new(ERROR_CANCELLED, "stopped before the container runtime answered");
     }
     if (agent->connect_err)
-        return error_wrap(TAKE(agent->connect_err),
-                          "the container runtime does not answer (is it running? "
-                          "containerRuntimeEndpoint or --container-runtime-endpoint names another)");
+        return error_wrap(
+            TAKE(agent->connect_err),
+            "the container runtime does not answer (is it running? "
+            "containerRuntimeEndpoint or --container-runtime-endpoint names another)");
     log_info("Connected to the container runtime", LOG_STR("runtimeName", agent->runtime_name),
              LOG_STR("runtimeVersion", agent->runtime_version));
     return NULL;
 }
 
-/* --- start-up: the node ------------------------------------------------------------------------------------------------- */
+/* --- start-up: the node
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static bool wants_systemd_driver(const struct agent *agent)
 {
@@ -150,18 +158,19 @@ static bool wants_systemd_driver(const struct agent *agent)
 static struct error *set_up_cgroups(struct agent *agent)
 {
     const struct config *config = agent->config;
-    struct cgroup_options options = {
-        .driver = wants_systemd_driver(agent) ? CGROUP_DRIVER_SYSTEMD : CGROUP_DRIVER_CGROUPFS,
-        .mount_root = "/sys/fs/cgroup",
-        .cgroup_root = config->cgroup_root,
-        .cgroups_per_qos = config->cgroups_per_qos,
-        .cpu_cfs_quota = config->cpu_cfs_quota,
-        .cpu_cfs_period_us = config->cpu_cfs_quota_period_us,
-        .pids_limit = config->pod_pids_limit};
+    struct cgroup_options options = {.driver = wants_systemd_driver(agent) ? CGROUP_DRIVER_SYSTEMD
+                                                                           : CGROUP_DRIVER_CGROUPFS,
+                                     .mount_root = "/sys/fs/cgroup",
+                                     .cgroup_root = config->cgroup_root,
+                                     .cgroups_per_qos = config->cgroups_per_qos,
+                                     .cpu_cfs_quota = config->cpu_cfs_quota,
+                                     .cpu_cfs_period_us = config->cpu_cfs_quota_period_us,
+                                     .pids_limit = config->pod_pids_limit};
     return cgroup_tree_new(&options, &agent->cgroups);
 }
 
-/* kubepods is limited to what is not reserved; eviction thresholds are not subtracted here (spec resources.md §2.10). */
+/* kubepods is limited to what is not reserved; eviction thresholds are not subtracted here (spec
+ * resources.md §2.10). */
 static struct error *limit_node(struct agent *agent)
 {
     struct cgroup_node_limits limits = {.memory_bytes = agent->facts.memory_capacity_bytes,
@@ -193,7 +202,8 @@ static struct error *set_up_node(struct agent *agent)
     return err ? err : limit_node(agent);
 }
 
-/* --- the journal, as the pods see it -------------------------------------------------------------------------------------- */
+/* --- the journal, as the pods see it
+ * -------------------------------------------------------------------------------------- */
 
 /* A value is "<wait ns> <restarted at ns>" in decimal. */
 static void note_backoff(struct pods_journal *self, const char *key, int64_t wait_ns,
@@ -240,7 +250,9 @@ static void load_backoffs(struct pods_journal *self,
 static const struct pods_journal_vtable pods_journal_vtable = {.note_backoff = note_backoff,
                                                                .load_backoffs = load_backoffs};
 
-/* --- start-up: pods ---------------------------------------------------------------------------------------------------------- */
+/* --- start-up: pods
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void on_static_pods(void *ctx, struct pod_object *const *objects, size_t count)
 {
@@ -252,8 +264,8 @@ static struct error *set_up_pods(struct agent *agent)
 {
     const struct config *config = agent->config;
     AUTO(free) char *journal_dir = xasprintf("%s/journal", config->root_dir);
-    struct error *err = journal_open_blocking(agent->loop, agent->pool, journal_dir, "backoff",
-                                              &agent->backoffs);
+    struct error *err =
+        journal_open_blocking(agent->loop, agent->pool, journal_dir, "backoff", &agent->backoffs);
     if (err)
         return err;
     agent->pods_journal.vtable = &pods_journal_vtable;
@@ -271,25 +283,25 @@ static struct error *set_up_pods(struct agent *agent)
                                        .burst = config->registry_burst};
     agent->pulls = pull_queue_new(&pulls);
 
-    struct pods_environment environment = {
-        .loop = agent->loop,
-        .pool = agent->pool,
-        .runtime = cri_runtime_as_pod_runtime(agent->runtime),
-        .volumes = agent->volumes,
-        .cgroups = agent->cgroups,
-        .pulls = agent->pulls,
-        .node = &agent->facts,
-        .runtime_name = agent->runtime_name,
-        .resolv_conf = config->resolv_conf,
-        .etc_hosts = ETC_HOSTS,
-        .container_links = CONTAINER_LINKS_DIR,
-        .backoff_max_ns = config->crash_loop_max_ns,
-        .retry_ns = PODS_RETRY_NS,
-        .max_dead_per_container = config->maximum_dead_containers_per_container,
-        .audit_period_ns = AUDIT_PERIOD_NS,
-        .max_parallel_starts = PARALLEL_STARTS,
-        .host_ips = agent->facts.node_ips,
-        .journal = &agent->pods_journal};
+    struct pods_environment environment = {.loop = agent->loop,
+                                           .pool = agent->pool,
+                                           .runtime = cri_runtime_as_pod_runtime(agent->runtime),
+                                           .volumes = agent->volumes,
+                                           .cgroups = agent->cgroups,
+                                           .pulls = agent->pulls,
+                                           .node = &agent->facts,
+                                           .runtime_name = agent->runtime_name,
+                                           .resolv_conf = config->resolv_conf,
+                                           .etc_hosts = ETC_HOSTS,
+                                           .container_links = CONTAINER_LINKS_DIR,
+                                           .backoff_max_ns = config->crash_loop_max_ns,
+                                           .retry_ns = PODS_RETRY_NS,
+                                           .max_dead_per_container =
+                                               config->maximum_dead_containers_per_container,
+                                           .audit_period_ns = AUDIT_PERIOD_NS,
+                                           .max_parallel_starts = PARALLEL_STARTS,
+                                           .host_ips = agent->facts.node_ips,
+                                           .journal = &agent->pods_journal};
     agent->pods = pods_new(&environment);
     return NULL;
 }
@@ -322,7 +334,9 @@ static struct error *start_server(struct agent *agent)
                             &agent->server);
 }
 
-/* --- the whole -------------------------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_signal(void *ctx, int number)
 {

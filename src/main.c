@@ -1,6 +1,7 @@
 /*
- * cubelet: with a client word (pods, status, logs, …) a thin client of the agent on this machine, else the agent.
- * Exit codes: 0 all is well, 1 it could not start or the command failed, 2 it was called in a wrong way.
+ * cubelet: with a client word (pods, status, logs, …) a thin client of the agent on this machine,
+ * else the agent. Exit codes: 0 all is well, 1 it could not start or the command failed, 2 it was
+ * called in a wrong way.
  */
 #include "agent.h"
 #include "base/log.h"
@@ -16,9 +17,11 @@
 
 static void tune_heap(void)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): there is only one thread yet */
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES);
     mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_BYTES);
+    /* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 static void say_start(const struct config *config)
@@ -30,7 +33,8 @@ static void say_start(const struct config *config)
     for (size_t i = 0; i < config->warnings.count; i++)
         log_warning("Configuration", LOG_STR("warning", config->warnings.items[i]));
     for (size_t i = 0; i < config->inert_count; i++)
-        log_warning("This setting is accepted but has no effect yet", LOG_STR("name", config->inert[i].name),
+        log_warning("This setting is accepted but has no effect yet",
+                    LOG_STR("name", config->inert[i].name),
                     LOG_STR("source", config->inert[i].source));
 }
 

@@ -167,14 +167,14 @@ int cli_run(int argc, const char *const *argv)
     struct cli_options options;
     AUTO(error) struct error *err = cli_parse(argc, argv, &options);
     if (err) {
-        fprintf(stderr, "cubelet: %s\nSee `cubelet %s --help`.\n", err->message,
-                argc > 1 && cli_is_command(argv[1]) ? argv[1] : "help");
+        (void)fprintf(stderr, "cubelet: %s\nSee `cubelet %s --help`.\n", err->message,
+                      argc > 1 && cli_is_command(argv[1]) ? argv[1] : "help");
         return EXIT_USAGE;
     }
     err = run(&options);
     if (!err)
         return 0;
     if (err->code != ERROR_CANCELLED)
-        fprintf(stderr, "cubelet: %s\n", err->message);
+        (void)fprintf(stderr, "cubelet: %s\n", err->message);
     return EXIT_ERROR;
 }

@@ -3,7 +3,7 @@
 #include "base/time.h"
 
 #define ON(command) (1U << (command))
-#define ON_ALL (ON(CLI_PODS) | ON(CLI_STATUS) | ON(CLI_LOGS) | ON(CLI_EVENTS))
+#define ON_ALL (ON(CLI_PODS) | ON(CLI_STATUS) | ON(CLI_LOGS) | ON(CLI_EVENTS) | ON(CLI_HELP))
 
 enum option_kind { OPTION_BOOL, OPTION_TEXT, OPTION_OUTPUT, OPTION_NUMBER, OPTION_SECONDS };
 
@@ -44,7 +44,7 @@ static const struct option options[] = {
      "no more than this"},
     {"local-socket", 0, OPTION_TEXT, ON_ALL, FIELD(socket_path), 0, "PATH",
      "the node agent's socket; default " CLI_DEFAULT_SOCKET},
-    {"help", 'h', OPTION_BOOL, ON_ALL | ON(CLI_HELP), FIELD(help), 0, NULL, "this text"},
+    {"help", 'h', OPTION_BOOL, ON_ALL, FIELD(help), 0, NULL, "this text"},
 };
 
 static const struct {
@@ -75,9 +75,7 @@ bool cli_find_command(const char *word, enum cli_command *ret)
     return false;
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 /* What is left of argv, and the result under way. */
 struct reader {
@@ -242,9 +240,7 @@ struct error *cli_parse(int argc, const char *const *argv, struct cli_options *r
     return NULL;
 }
 
-/* --- help
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- help ----------------------------------------------------------------------------------- */
 
 static void add_option(const struct option *option, struct buf *out)
 {

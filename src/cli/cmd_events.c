@@ -113,7 +113,7 @@ static struct error *print_table(struct str reply, const char *namespace)
         return err;
     const Core__EventList *list = (const Core__EventList *)message;
     if (list->n_items == 0) {
-        fprintf(stderr, "No events found.\n");
+        (void)fprintf(stderr, "No events found.\n");
         return NULL;
     }
     AUTO(buf) struct buf out;

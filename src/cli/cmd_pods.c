@@ -1,4 +1,3 @@
-#include "base/hash.h"
 #include "base/time.h"
 #include "cli/cli_internal.h"
 #include "cli/local_client.h"
@@ -58,44 +57,53 @@ void cli_render_pod_names(const Core__PodList *list, const char *namespace, stru
     }
 }
 
-/* --- watching
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- watching ------------------------------------------------------------------------------- */
 
 /* What was last printed of a pod, without what changes by itself as time passes. */
 struct seen {
     char *key, *state; /* owned */
     unsigned round;
-    UT_hash_handle hh;
 };
 
 struct watch {
     struct text_table table;
-    struct seen *pods;
+    struct seen *pods; /* owned; a node has some hundred at most */
+    size_t count;
     unsigned round;
 };
 
-static void forget(struct watch *watch, struct seen *seen)
+static struct seen *find_or_add(struct watch *watch, const char *key)
 {
-    HASH_DEL(watch->pods, seen);
-    free(seen->key);
-    free(seen->state);
-    free(seen);
+    for (size_t i = 0; i < watch->count; i++) {
+        if (strcmp(watch->pods[i].key, key) == 0)
+            return &watch->pods[i];
+    }
+    watch->pods = xrealloc(watch->pods, (watch->count + 1) * sizeof(*watch->pods));
+    watch->pods[watch->count] = (struct seen){.key = xstrdup(key)};
+    return &watch->pods[watch->count++];
+}
+
+/* Forgets the pods that were not there in this round. */
+static void forget_gone(struct watch *watch)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < watch->count; i++) {
+        if (watch->pods[i].round == watch->round) {
+            watch->pods[kept++] = watch->pods[i];
+            continue;
+        }
+        free(watch->pods[i].key);
+        free(watch->pods[i].state);
+    }
+    watch->count = kept;
 }
 
 /* True when the pod was not seen before in this state. */
 static bool is_news(struct watch *watch, const struct pod_row *row, struct arena *arena)
 {
-    const char *key = arena_printf(arena, "%s/%s", row->namespace, row->name);
     const char *state = arena_printf(arena, "%s|%s|%lld|%s|%s", row->ready, row->status,
                                      (long long)row->restart_count, row->ip, row->node);
-    struct seen *seen;
-    HASH_FIND_STR(watch->pods, key, seen);
-    if (!seen) {
-        seen = xcalloc(1, sizeof(*seen));
-        seen->key = xstrdup(key);
-        HASH_ADD_KEYPTR(hh, watch->pods, seen->key, strlen(seen->key), seen);
-    }
+    struct seen *seen = find_or_add(watch, arena_printf(arena, "%s/%s", row->namespace, row->name));
     seen->round = watch->round;
     if (text_eq(seen->state, state))
         return false;
@@ -124,11 +132,7 @@ static void watch_round(struct watch *watch, const Core__PodList *list, const ch
         text_table_add(&watch->table, titles, out);
     for (size_t i = 0; i < count; i++)
         text_table_add(&watch->table, rows[i].texts, out);
-    struct seen *seen, *next;
-    HASH_ITER(hh, watch->pods, seen, next) {
-        if (seen->round != watch->round)
-            forget(watch, seen);
-    }
+    forget_gone(watch);
 }
 
 static struct error *watch_once(struct watch *watch, const struct cli_options *options)
@@ -158,15 +162,13 @@ static struct error *watch_pods(const struct cli_options *options)
         if (!err)
             (void)nanosleep(&pause, NULL);
     }
-    struct seen *seen, *next;
-    HASH_ITER(hh, watch.pods, seen, next)
-        forget(&watch, seen);
+    watch.round++;
+    forget_gone(&watch);
+    free(watch.pods);
     return err;
 }
 
-/* --- the command
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- the command ---------------------------------------------------------------------------- */
 
 static struct error *print_json(const struct cli_options *options)
 {
@@ -204,8 +206,8 @@ struct error *cmd_pods(const struct cli_options *options)
     if (text_eq(options->output, "name")) {
         cli_render_pod_names(list, namespace, &out);
     } else if (!has_any(list, namespace)) {
-        fprintf(stderr, "No pods found%s%s.\n", namespace ? " in namespace " : "",
-                namespace ? namespace : "");
+        (void)fprintf(stderr, "No pods found%s%s.\n", namespace ? " in namespace " : "",
+                      namespace ? namespace : "");
     } else {
         cli_render_pods(list, namespace, text_eq(options->output, "wide"), time_wall_ns(), &out);
     }

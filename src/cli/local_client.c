@@ -141,7 +141,7 @@ static struct error *read_head(int fd, char *piece, struct buf *start, struct re
 {
     struct error *err = NULL;
     while (!err && !local_client_parse_head(buf_str(start), ret, &err)) {
-        struct str bytes;
+        struct str bytes = {.ptr = piece, .len = 0};
         if (err)
             break;
         err = receive(fd, piece, &bytes);
@@ -155,29 +155,46 @@ static struct error *read_head(int fd, char *piece, struct buf *start, struct re
     return err;
 }
 
-/* The rest of a reply that is no 200. */
+/* The rest of a reply that is no 200; what came until an error or the cap must do. */
 static struct error *read_refusal(int fd, char *piece, int64_t http, struct str begun)
 {
     AUTO(buf) struct buf body;
     buf_init(&body, MAX_ERROR_BYTES);
     buf_add_str(&body, begun);
-    for (;;) {
-        struct str bytes;
-        struct error *err = receive(fd, piece, &bytes);
-        error_ignore(err, "what came so far must do");
-        if (err || bytes.len == 0 || body.overflowed)
-            return refused(http, buf_str(&body));
-        buf_add_str(&body, bytes);
-    }
+    AUTO(error) struct error *err = NULL;
+    struct str bytes = {.ptr = piece, .len = 0};
+    do {
+        err = receive(fd, piece, &bytes);
+        if (!err)
+            buf_add_str(&body, bytes);
+    } while (!err && bytes.len > 0 && !body.overflowed);
+    return refused(http, buf_str(&body));
 }
 
-static struct error *ask(int fd, const char *target, char *piece,
-                         bool (*on_body)(void *ctx, struct str piece), void *ctx)
+/* How long a receive() may wait; 0: for ever. */
+static struct error *set_patience(int fd, int seconds)
+{
+    const struct timeval limit = {.tv_sec = seconds};
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+        return error_from_errno(errno, "preparing the socket");
+    return NULL;
+}
+
+/* What is done with the body. */
+struct reader {
+    bool (*on_body)(void *ctx, struct str piece);
+    void *ctx;
+    bool is_endless; /* once begun it may be silent for as long as it likes */
+};
+
+static struct error *ask(int fd, const char *target, char *piece, const struct reader *reader)
 {
     AUTO(buf) struct buf start;
     buf_init(&start, MAX_HEAD_BYTES + PIECE_BYTES);
     struct reply_head head = {0};
-    struct error *err = send_request(fd, target);
+    struct error *err = set_patience(fd, ANSWER_TIMEOUT_SECONDS);
+    if (!err)
+        err = send_request(fd, target);
     if (!err)
         err = read_head(fd, piece, &start, &head);
     if (err)
@@ -185,34 +202,33 @@ static struct error *ask(int fd, const char *target, char *piece,
     struct str rest = {.ptr = buf_text(&start) + head.len, .len = start.len - head.len};
     if (head.code != 200)
         return read_refusal(fd, piece, head.code, rest);
-    if (rest.len > 0 && !on_body(ctx, rest))
-        return NULL;
-    /* A stream may be silent for as long as it likes once it has begun. */
+    if (reader->is_endless)
+        err = set_patience(fd, 0);
+    if (err || (rest.len > 0 && !reader->on_body(reader->ctx, rest)))
+        return err;
     for (;;) {
         err = receive(fd, piece, &rest);
-        if (err || rest.len == 0 || !on_body(ctx, rest))
+        if (err || rest.len == 0 || !reader->on_body(reader->ctx, rest))
             return err;
     }
 }
 
-static struct error *connect_and_ask(const char *socket_path, const char *target, bool patient,
-                                     bool (*on_body)(void *ctx, struct str piece), void *ctx)
+static struct error *connect_and_ask(const char *socket_path, const char *target,
+                                     const struct reader *reader)
 {
     AUTO(fd) int fd = -1;
     struct error *err = connect_to(socket_path, &fd);
     if (err)
         return err;
-    const struct timeval limit = {.tv_sec = ANSWER_TIMEOUT_SECONDS};
-    if (!patient && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
-        return error_from_errno(errno, "preparing the socket");
     AUTO(free) char *piece = xcalloc(1, PIECE_BYTES);
-    return ask(fd, target, piece, on_body, ctx);
+    return ask(fd, target, piece, reader);
 }
 
 struct error *local_client_stream(const char *socket_path, const char *target,
                                   bool (*on_body)(void *ctx, struct str piece), void *ctx)
 {
-    return connect_and_ask(socket_path, target, true, on_body, ctx);
+    const struct reader reader = {.on_body = on_body, .ctx = ctx, .is_endless = true};
+    return connect_and_ask(socket_path, target, &reader);
 }
 
 static bool collect(void *ctx, struct str piece)
@@ -224,6 +240,7 @@ static bool collect(void *ctx, struct str piece)
 
 struct error *local_client_get(const char *socket_path, const char *target, struct buf *out)
 {
-    struct error *err = connect_and_ask(socket_path, target, false, collect, out);
+    const struct reader reader = {.on_body = collect, .ctx = out};
+    struct error *err = connect_and_ask(socket_path, target, &reader);
     return err ? err : buf_error(out, "the node agent's reply");
 }

@@ -25,7 +25,10 @@ static void add_cell(const char *text, struct buf *out)
 {
     for (const char *c = text; *c != '\0'; c++) {
         bool is_control = (unsigned char)*c < ' ' || *c == 0x7F;
-        buf_add_char(out, is_control ? ' ' : *c);
+        if (is_control)
+            buf_add_char(out, ' ');
+        else
+            buf_add_char(out, *c);
     }
 }
 

@@ -1,6 +1,6 @@
 /*
- * Who may pull now: serial or parallel pulls with a cap, and the registry token bucket (spec pods.md §6.2). Decides
- * only; the pull itself is the caller's. Loop thread.
+ * Who may pull now: serial or parallel pulls with a cap, and the registry token bucket (spec
+ * pods.md §6.2). Decides only; the pull itself is the caller's. Loop thread.
  */
 #pragma once
 
@@ -19,9 +19,10 @@ struct pull_queue *pull_queue_new(const struct pull_queue_options *options);
 void pull_queue_free(struct pull_queue *queue); /* no ticket may be left */
 
 /**
- * Takes a place. *ret_may_begin tells whether the pull may begin at once; otherwise @on_turn runs once when it may,
- * from inside pull_queue_leave() of another. The ticket must be given back with pull_queue_leave() in every case.
- * RESOURCE_EXHAUSTED "pull QPS exceeded": the bucket is empty, nothing was queued.
+ * Takes a place. *ret_may_begin tells whether the pull may begin at once; otherwise @on_turn runs
+ * once when it may, from inside pull_queue_leave() of another. The ticket must be given back with
+ * pull_queue_leave() in every case. RESOURCE_EXHAUSTED "pull QPS exceeded": the bucket is empty,
+ * nothing was queued.
  */
 MUST_CHECK struct error *pull_queue_enter(struct pull_queue *queue, int64_t now_mono_ns,
                                           void (*on_turn)(void *ctx), void *ctx,

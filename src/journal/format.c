@@ -54,8 +54,8 @@ void journal_format_record(const char *key, struct str value, bool remove, struc
 }
 
 /* The record behind @rest's checksum; false when its parts do not fit together. */
-static bool read_record(struct str rest, void (*on_record)(void *ctx, const char *key, struct str value),
-                        void *ctx)
+static bool read_record(struct str rest,
+                        void (*on_record)(void *ctx, const char *key, struct str value), void *ctx)
 {
     size_t key_len = get_u16(rest.ptr + 1);
     char operation = rest.ptr[0];
@@ -72,13 +72,15 @@ static bool read_record(struct str rest, void (*on_record)(void *ctx, const char
 }
 
 enum journal_parse_end journal_parse(struct str text, const char *kind,
-                                     void (*on_record)(void *ctx, const char *key, struct str value),
+                                     void (*on_record)(void *ctx, const char *key,
+                                                       struct str value),
                                      void *ctx, size_t *ret_good)
 {
     AUTO(free) char *header = xasprintf("cubelet-journal 1 %s\n", kind);
     *ret_good = 0;
     if (!str_has_prefix(text, header)) {
-        bool torn = text.len < strlen(header) && memcmp(text.ptr ? text.ptr : "", header, text.len) == 0;
+        bool torn =
+            text.len < strlen(header) && memcmp(text.ptr ? text.ptr : "", header, text.len) == 0;
         return torn ? JOURNAL_PARSE_TORN : JOURNAL_PARSE_DAMAGED;
     }
     size_t at = strlen(header);

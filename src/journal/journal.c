@@ -1,7 +1,8 @@
 /*
- * Records live in memory, too, so that a rewrite needs no reading. Changes are gathered and go to the file with one
- * append and one fdatasync on a worker; while that is under way further changes gather for the next one. A failed
- * write is logged and leads to a full rewrite at the next change, which repairs whatever the file has become.
+ * Records live in memory, too, so that a rewrite needs no reading. Changes are gathered and go to
+ * the file with one append and one fdatasync on a worker; while that is under way further changes
+ * gather for the next one. A failed write is logged and leads to a full rewrite at the next change,
+ * which repairs whatever the file has become.
  */
 #include "journal/journal.h"
 
@@ -32,8 +33,8 @@ struct journal {
     struct record *records; /* hash head */
     size_t live_bytes;      /* what a compact file would hold */
     size_t file_bytes;
-    struct buf pending;     /* records not yet on disk */
-    bool rewrite;           /* the next write replaces the file */
+    struct buf pending; /* records not yet on disk */
+    bool rewrite;       /* the next write replaces the file */
     struct work *write;
 };
 
@@ -42,7 +43,8 @@ static size_t record_bytes(const char *key, size_t value_len)
     return 8 + 3 + strlen(key) + value_len;
 }
 
-/* --- records in memory ------------------------------------------------------------------------------------------- */
+/* --- records in memory
+ * ------------------------------------------------------------------------------------------- */
 
 static struct record *find(const struct journal *journal, const char *key)
 {
@@ -85,7 +87,9 @@ static void on_loaded(void *ctx, const char *key, struct str value)
         forget(journal, old);
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void set_aside(const struct journal *journal)
 {
@@ -103,7 +107,8 @@ static void load(struct journal *journal)
     journal->rewrite = true;
     if (err) {
         if (err->code != ERROR_NOT_FOUND) {
-            log_warning("Could not read a journal file", LOG_STR("path", journal->path), LOG_ERR(err));
+            log_warning("Could not read a journal file", LOG_STR("path", journal->path),
+                        LOG_ERR(err));
             set_aside(journal);
         }
         buf_done(&text);
@@ -128,7 +133,9 @@ static void load(struct journal *journal)
     buf_done(&text);
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------------------- */
+/* --- writing
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 struct write_job {
     char *path;
@@ -158,8 +165,8 @@ static void write_run(void *ctx)
 {
     struct write_job *job = ctx;
     struct str data = {.ptr = job->data, .len = job->len};
-    job->err = job->replace ? fd_replace_file_blocking(job->path, data, JOURNAL_FILE_MODE)
-                            : append(job);
+    job->err =
+        job->replace ? fd_replace_file_blocking(job->path, data, JOURNAL_FILE_MODE) : append(job);
 }
 
 static void write_release(void *ctx)
@@ -205,9 +212,8 @@ static void format_all(const struct journal *journal, struct buf *out)
     journal_format_header(journal->kind, out);
     const struct record *record, *next;
     HASH_ITER(hh, journal->records, record, next)
-        journal_format_record(record->key,
-                              (struct str){.ptr = record->value, .len = record->value_len}, false,
-                              out);
+        journal_format_record(
+            record->key, (struct str){.ptr = record->value, .len = record->value_len}, false, out);
 }
 
 /* What the next write is to do; NULL when there is nothing to write. */
@@ -215,8 +221,8 @@ static struct write_job *next_write(struct journal *journal)
 {
     if (journal->pending.len == 0)
         return NULL;
-    bool grown = journal->file_bytes + journal->pending.len >
-                 2 * journal->live_bytes + REWRITE_SLACK_BYTES;
+    bool grown =
+        journal->file_bytes + journal->pending.len > 2 * journal->live_bytes + REWRITE_SLACK_BYTES;
     struct write_job *job = xcalloc(1, sizeof(*job));
     job->path = xstrdup(journal->path);
     job->replace = journal->rewrite || grown || journal->pending.overflowed;
@@ -245,7 +251,9 @@ static void flush(struct journal *journal)
         journal->write = work_start(journal->pool, &write_vtable, job, journal);
 }
 
-/* --- the door ------------------------------------------------------------------------------------------------------------ */
+/* --- the door
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 struct error *journal_open_blocking(struct loop *loop, struct work_pool *pool, const char *dir,
                                     const char *kind, struct journal **ret)
@@ -292,7 +300,8 @@ void journal_put(struct journal *journal, const char *key, struct str value)
 {
     ASSERT(strlen(key) <= JOURNAL_KEY_MAX_BYTES && value.len <= JOURNAL_VALUE_MAX_BYTES);
     const struct record *old = find(journal, key);
-    if (old && old->value_len == value.len && memcmp(old->value, value.ptr ? value.ptr : "", value.len) == 0)
+    if (old && old->value_len == value.len &&
+        memcmp(old->value, value.ptr ? value.ptr : "", value.len) == 0)
         return;
     remember(journal, key, value);
     journal_format_record(key, value, false, &journal->pending);

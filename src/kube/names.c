@@ -17,8 +17,11 @@ static const struct acronym acronyms[] = {
 
 static const char *acronym_text(const char *word, size_t len)
 {
+    if (len >= sizeof(acronyms[0].word))
+        return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(acronyms); i++) {
-        if (strlen(acronyms[i].word) == len && memcmp(acronyms[i].word, word, len) == 0)
+        const char *acronym = acronyms[i].word;
+        if (acronym[0] == word[0] && strncmp(acronym, word, len) == 0 && acronym[len] == '\0')
             return acronyms[i].text;
     }
     return NULL;

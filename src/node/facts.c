@@ -19,7 +19,8 @@
 #define MAX_NODE_IPS 2
 #define MAX_CPUS 4096
 
-/* --- names and numbers -------------------------------------------------------------------------------------------- */
+/* --- names and numbers
+ * -------------------------------------------------------------------------------------------- */
 
 struct error *node_name_of(const struct config *config, struct arena *arena, const char **ret)
 {
@@ -57,8 +58,8 @@ static struct error *meminfo_bytes(const char *key, int64_t *ret)
     while (!err && !found && str_split_next(&rest, '\n', &line)) {
         if (!str_has_prefix(line, key))
             continue;
-        struct str value = str_trim((struct str){.ptr = line.ptr + strlen(key),
-                                                 .len = line.len - strlen(key)});
+        struct str value =
+            str_trim((struct str){.ptr = line.ptr + strlen(key), .len = line.len - strlen(key)});
         value.len = str_find(value, ' ');
         AUTO(free) char *number = str_dup(value);
         int64_t kib;
@@ -107,7 +108,9 @@ bool node_has_cgroup_v1(void)
     return statfs("/sys/fs/cgroup", &info) < 0 || info.f_type != CGROUP2_SUPER_MAGIC;
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------- */
+/* --- addresses
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* The interface of the IPv4 default route, the way a kubelet without a cloud finds its address. */
 static bool default_interface(char name[static IF_NAMESIZE])
@@ -155,7 +158,8 @@ static const char *address_text(const struct sockaddr *address, struct arena *ar
 }
 
 /* The first IPv4 address, else the first IPv6 one, of @interface (NULL: any). */
-static const char *pick_address(const struct ifaddrs *all, const char *interface, struct arena *arena)
+static const char *pick_address(const struct ifaddrs *all, const char *interface,
+                                struct arena *arena)
 {
     static const int families[] = {AF_INET, AF_INET6};
     for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
@@ -188,7 +192,8 @@ static const char *const *find_ips(const struct config *config, struct arena *ar
     return ips;
 }
 
-/* --- what container configurations need ------------------------------------------------------------------------------- */
+/* --- what container configurations need
+ * ------------------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -207,7 +212,8 @@ static int64_t hugepage_kib(const char *name)
     return parse_i64(number, 1, INT64_MAX, &kib) ? kib : 0;
 }
 
-/* "2MB", "1GB", …: the largest unit that is whole, smallest page first (spec runtime.md §3.14, recorded order). */
+/* "2MB", "1GB", …: the largest unit that is whole, smallest page first (spec runtime.md §3.14,
+ * recorded order). */
 static const char *const *find_hugepages(struct arena *arena)
 {
     int64_t found[MAX_HUGEPAGE_SIZES];
@@ -241,8 +247,8 @@ static const char *const *find_thermal_paths(struct arena *arena)
     const char **paths = arena_calloc(arena, (size_t)max_i64(cpus, 0) + 1, sizeof(*paths));
     size_t count = 0;
     for (int64_t i = 0; i < cpus; i++) {
-        const char *path = arena_printf(
-            arena, "/sys/devices/system/cpu/cpu%lld/thermal_throttle", (long long)i);
+        const char *path =
+            arena_printf(arena, "/sys/devices/system/cpu/cpu%lld/thermal_throttle", (long long)i);
         if (access(path, F_OK) == 0)
             paths[count++] = path;
     }

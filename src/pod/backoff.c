@@ -32,6 +32,7 @@ static struct entry *add(struct backoff *table, const char *key)
 
 static void drop(struct backoff *table, struct entry *entry)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash unlinks it, unseen */
     HASH_DEL(table->entries, entry);
     free(entry);
 }
@@ -52,8 +53,11 @@ struct backoff *backoff_new(const struct backoff_policy *policy)
 
 void backoff_free(struct backoff *table)
 {
-    while (table && table->entries)
-        drop(table, table->entries);
+    if (!table)
+        return;
+    struct entry *entry, *next;
+    HASH_ITER(hh, table->entries, entry, next)
+        drop(table, entry);
     free(table);
 }
 

@@ -1,7 +1,8 @@
 /*
- * Crash-loop back-off: how long a container that keeps exiting waits before its next start. The first restart is
- * immediate, then 10 s, doubling to 5 min, starting over once a run has outlived ten minutes (spec pods.md §5.7).
- * Bookkeeping only: no clock, no I/O, no logging. Loop thread. Times are wall-clock nanoseconds.
+ * Crash-loop back-off: how long a container that keeps exiting waits before its next start. The
+ * first restart is immediate, then 10 s, doubling to 5 min, starting over once a run has outlived
+ * ten minutes (spec pods.md §5.7). Bookkeeping only: no clock, no I/O, no logging. Loop thread.
+ * Times are wall-clock nanoseconds.
  */
 #pragma once
 
@@ -9,7 +10,8 @@
 
 struct backoff; /* opaque: one table per node */
 
-/* pkg/kubelet/kubelet.go: MaxCrashLoopBackOff, backOffPeriod; flowcontrol/backoff.go: 2 x 300 s, not derived. */
+/* pkg/kubelet/kubelet.go: MaxCrashLoopBackOff, backOffPeriod; flowcontrol/backoff.go: 2 x 300 s,
+ * not derived. */
 #define BACKOFF_INITIAL_NS (10 * NS_PER_SEC)
 #define BACKOFF_MAX_NS (300 * NS_PER_SEC)
 #define BACKOFF_RESET_NS (600 * NS_PER_SEC)
@@ -33,18 +35,20 @@ DEFINE_AUTO(backoff, struct backoff *, backoff_free)
 int64_t backoff_remaining(const struct backoff *table, const char *key, int64_t ended_ns,
                           int64_t now_ns);
 
-/** The whole wait that applies to @key after its last restart; 0 for an unknown key. For messages. */
+/** The whole wait that applies to @key after its last restart; 0 for an unknown key. For messages.
+ */
 int64_t backoff_wait(const struct backoff *table, const char *key);
 
 /**
- * Notes that @key (copied) starts again at @now_ns: its wait doubles up to the ceiling, or begins anew when the
- * last run outlived the reset time.
- * Error RESOURCE_EXHAUSTED: the table is full, nothing changed.
+ * Notes that @key (copied) starts again at @now_ns: its wait doubles up to the ceiling, or begins
+ * anew when the last run outlived the reset time. Error RESOURCE_EXHAUSTED: the table is full,
+ * nothing changed.
  */
 MUST_CHECK struct error *backoff_note_restart(struct backoff *table, const char *key,
                                               int64_t ended_ns, int64_t now_ns);
 
-/** Restores an entry after a restart of the agent: @key waits @wait_ns after a restart at @restarted_ns. */
+/** Restores an entry after a restart of the agent: @key waits @wait_ns after a restart at
+ * @restarted_ns. */
 void backoff_restore(struct backoff *table, const char *key, int64_t wait_ns, int64_t restarted_ns);
 /** Reads one entry back; false when @key is unknown. */
 bool backoff_get(const struct backoff *table, const char *key, int64_t *ret_wait_ns,

@@ -3,7 +3,8 @@
 
 #include "cri.pb-c.h"
 
-/** protobuf-c wants mutable strings in messages that it only reads; this says that nobody writes. */
+/** protobuf-c wants mutable strings in messages that it only reads; this says that nobody writes.
+ */
 static inline char *cri_borrow(const char *text)
 {
     union {

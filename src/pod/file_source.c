@@ -1,8 +1,8 @@
 /*
- * One scan is under way at a time: a job gets the names to look at (or none: the whole folder) with what is known of
- * each file, reads and parses those that changed, and brings back the result. Changes noticed meanwhile make the next
- * scan. A file that fails to parse is read once more after a moment, because it may still be being written; only then
- * is the failure reported.
+ * One scan is under way at a time: a job gets the names to look at (or none: the whole folder) with
+ * what is known of each file, reads and parses those that changed, and brings back the result.
+ * Changes noticed meanwhile make the next scan. A file that fails to parse is read once more after
+ * a moment, because it may still be being written; only then is the failure reported.
  */
 #include "pod/file_source.h"
 
@@ -51,8 +51,8 @@ struct file_source {
     struct inotify_watch *watch;
     struct loop_timer *resync, *settle, *rewatch;
     struct work *scan;
-    bool scan_all;         /* the next scan looks at everything */
-    struct dirty *dirty;   /* names for the next scan */
+    bool scan_all;       /* the next scan looks at everything */
+    struct dirty *dirty; /* names for the next scan */
     bool first_done;
     bool missing_reported;
 };
@@ -62,13 +62,15 @@ struct dirty {
     char name[];
 };
 
-/* --- the job ------------------------------------------------------------------------------------------------------ */
+/* --- the job
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct scanned {
     char *name;
     struct file_mark mark;
     bool unchanged;
-    bool gone;     /* not there, or no regular file */
+    bool gone; /* not there, or no regular file */
     struct pod_object *object;
     struct error *err;
 };
@@ -77,7 +79,7 @@ struct scan_job {
     char *path, *node_name;
     int64_t now_ns;
     bool all;
-    bool missing;  /* the path itself is not there */
+    bool missing; /* the path itself is not there */
     struct error *err;
     struct scanned *files; /* in: names to look at, with the mark known; out: results */
     size_t count;
@@ -117,7 +119,8 @@ static bool job_has(const struct scan_job *job, const char *name)
     return false;
 }
 
-/* Everything in the folder that does not begin with a dot; no filter on extensions (spec pods.md §1.2). */
+/* Everything in the folder that does not begin with a dot; no filter on extensions (spec pods.md
+ * §1.2). */
 static struct error *list_folder(struct scan_job *job)
 {
     DIR *entries = opendir(job->path);
@@ -137,17 +140,17 @@ static struct error *list_folder(struct scan_job *job)
 
 static void scan_file(const struct scan_job *job, struct scanned *file)
 {
-    AUTO(free) char *path =
-        file->name[0] != '\0' ? path_join(job->path, file->name) : xstrdup(job->path);
+    AUTO(free)
+    char *path = file->name[0] != '\0' ? path_join(job->path, file->name) : xstrdup(job->path);
     struct stat info;
     if (stat(path, &info) < 0 || !S_ISREG(info.st_mode)) {
         file->gone = true;
         return;
     }
-    struct file_mark mark = {
-        .mtime_ns = (int64_t)info.st_mtim.tv_sec * NS_PER_SEC + info.st_mtim.tv_nsec,
-        .size = info.st_size,
-        .inode = info.st_ino};
+    struct file_mark mark = {.mtime_ns =
+                                 (int64_t)info.st_mtim.tv_sec * NS_PER_SEC + info.st_mtim.tv_nsec,
+                             .size = info.st_size,
+                             .inode = info.st_ino};
     file->unchanged = mark.mtime_ns == file->mark.mtime_ns && mark.size == file->mark.size &&
                       mark.inode == file->mark.inode;
     file->mark = mark;
@@ -162,10 +165,8 @@ static void scan_file(const struct scan_job *job, struct scanned *file)
     }
     if (!file->err && str_trim(buf_str(&text)).len == 0)
         file->err = error_new(ERROR_INVALID_ARGUMENT, "%s: the file is empty", path);
-    struct static_pod_input input = {.text = buf_str(&text),
-                                     .path = path,
-                                     .node_name = job->node_name,
-                                     .seen_ns = job->now_ns};
+    struct static_pod_input input = {
+        .text = buf_str(&text), .path = path, .node_name = job->node_name, .seen_ns = job->now_ns};
     if (!file->err)
         file->err = static_pod_read(&input, &file->object);
     buf_done(&text);
@@ -189,14 +190,16 @@ static void scan_run(void *ctx)
         if (!job_has(job, ""))
             add_file(job, "", &unknown);
     } else {
-        job->err = error_new(ERROR_INVALID_ARGUMENT,
-                             "static pod path %s is neither a folder nor a regular file", job->path);
+        job->err =
+            error_new(ERROR_INVALID_ARGUMENT,
+                      "static pod path %s is neither a folder nor a regular file", job->path);
     }
     for (size_t i = 0; !job->err && i < job->count; i++)
         scan_file(job, &job->files[i]);
 }
 
-/* --- taking over what was found ---------------------------------------------------------------------------------------- */
+/* --- taking over what was found
+ * ---------------------------------------------------------------------------------------- */
 
 static struct manifest *find(const struct file_source *source, const char *name)
 {
@@ -207,6 +210,7 @@ static struct manifest *find(const struct file_source *source, const char *name)
 
 static void drop(struct file_source *source, struct manifest *manifest)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash unlinks it, unseen */
     HASH_DEL(source->manifests, manifest);
     pod_object_unref(manifest->object);
     free(manifest->problem);
@@ -236,7 +240,8 @@ static void note_problem(struct file_source *source, struct manifest *manifest, 
     if (manifest->reported)
         return;
     manifest->reported = true;
-    log_error("Could not use a static pod manifest", LOG_STR("file", manifest->name[0] != '\0' ? manifest->name : source->path),
+    log_error("Could not use a static pod manifest",
+              LOG_STR("file", manifest->name[0] != '\0' ? manifest->name : source->path),
               LOG_BOOL("podKeepsRunning", manifest->object), LOG_ERR(err));
 }
 
@@ -280,10 +285,10 @@ static bool same_key(const struct pod_object *a, const struct pod_object *b)
 /* Two files that define one namespace/name: the last in order wins (spec pods.md §1.2). */
 static void emit(struct file_source *source)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in drop() */
     HASH_SORT(source->manifests, by_name);
     size_t count = 0;
-    struct pod_object **objects =
-        xcalloc(HASH_COUNT(source->manifests) + 1, sizeof(*objects));
+    struct pod_object **objects = xcalloc(HASH_COUNT(source->manifests) + 1, sizeof(void *));
     struct manifest *manifest, *next;
     HASH_ITER(hh, source->manifests, manifest, next) {
         if (!manifest->object)
@@ -306,8 +311,9 @@ static void emit(struct file_source *source)
 static bool drop_all(struct file_source *source)
 {
     bool any = source->manifests;
-    while (source->manifests)
-        drop(source, source->manifests);
+    struct manifest *manifest, *next;
+    HASH_ITER(hh, source->manifests, manifest, next)
+        drop(source, manifest);
     return any;
 }
 
@@ -351,7 +357,9 @@ static const struct work_vtable scan_vtable = {.name = "static pods",
                                                .on_done = on_scanned,
                                                .release = scan_release};
 
-/* --- what starts a scan --------------------------------------------------------------------------------------------------- */
+/* --- what starts a scan
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void start_scan(struct file_source *source)
 {
@@ -444,11 +452,9 @@ static void watch(void *ctx)
         scan_everything(source);
 }
 
-struct file_source *file_source_new(struct loop *loop, struct work_pool *pool,
-                                    const struct file_source_options *options,
-                                    void (*on_set)(void *ctx, struct pod_object *const *objects,
-                                                   size_t count),
-                                    void *ctx)
+struct file_source *file_source_new(
+    struct loop *loop, struct work_pool *pool, const struct file_source_options *options,
+    void (*on_set)(void *ctx, struct pod_object *const *objects, size_t count), void *ctx)
 {
     struct file_source *source = xcalloc(1, sizeof(*source));
     *source = (struct file_source){.loop = loop,
@@ -494,9 +500,9 @@ void file_source_visit_problems(const struct file_source *source,
     HASH_ITER(hh, source->manifests, manifest, next) {
         if (!manifest->problem)
             continue;
-        struct manifest_problem problem = {
-            .file = manifest->name[0] != '\0' ? manifest->name : source->path,
-            .message = manifest->problem};
+        struct manifest_problem problem = {.file = manifest->name[0] != '\0' ? manifest->name
+                                                                             : source->path,
+                                           .message = manifest->problem};
         visit(ctx, &problem);
     }
 }

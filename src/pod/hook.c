@@ -21,8 +21,9 @@ static void run_exec(struct pod_op *op, const Core__ExecAction *exec, const char
     char **command = arena_calloc(op->arena, exec->n_command + 1, sizeof(*command));
     for (size_t i = 0; i < exec->n_command; i++) {
         const char *word = exec->command[i];
-        op->err = op->container ? expand(exec->command[i], literal_env, op->container, op->arena, &word)
-                                : NULL;
+        op->err = op->container
+                      ? expand(exec->command[i], literal_env, op->container, op->arena, &word)
+                      : NULL;
         if (op->err) {
             pod_op_wait(op, 0);
             return;
@@ -71,10 +72,12 @@ struct error *hook_result(struct pod_op *op)
         return NULL;
     const char *name = op->container ? op->container->name : "";
     int shown = (int)min_size(reply ? reply->stderr.len : 0, HOOK_OUTPUT_MAX_BYTES);
-    struct error *told = error_new(
-        err->code, "Exec lifecycle hook for Container \"%s\" in Pod \"%s_%s(%s)\" failed - error: %s, message: \"%.*s\"",
-        name, op->worker->name, op->worker->namespace, op->worker->uid, err->message, shown,
-        shown > 0 ? (const char *)reply->stderr.data : "");
+    struct error *told =
+        error_new(err->code,
+                  "Exec lifecycle hook for Container \"%s\" in Pod \"%s_%s(%s)\" failed - error: "
+                  "%s, message: \"%.*s\"",
+                  name, op->worker->name, op->worker->namespace, op->worker->uid, err->message,
+                  shown, shown > 0 ? (const char *)reply->stderr.data : "");
     error_free(err);
     return told;
 }

@@ -1,6 +1,7 @@
 #include "pod/object.h"
 
-struct pod_object *pod_object_new(struct arena *arena_owned, const Core__Pod *pod, const char *origin)
+struct pod_object *pod_object_new(struct arena *arena_owned, const Core__Pod *pod,
+                                  const char *origin)
 {
     struct pod_object *object = xcalloc(1, sizeof(*object));
     *object = (struct pod_object){.pod = pod, .origin = origin, .arena = arena_owned, .refs = 1};

@@ -1,5 +1,6 @@
 /*
- * A desired pod as one immutable, shared thing: the decoded message and the arena it lives in. Loop thread.
+ * A desired pod as one immutable, shared thing: the decoded message and the arena it lives in. Loop
+ * thread.
  */
 #pragma once
 
@@ -15,7 +16,8 @@ struct pod_object {
 };
 
 /** Takes over @arena_owned, in which @pod and @origin live. One reference, the caller's. */
-struct pod_object *pod_object_new(struct arena *arena_owned, const Core__Pod *pod, const char *origin);
+struct pod_object *pod_object_new(struct arena *arena_owned, const Core__Pod *pod,
+                                  const char *origin);
 struct pod_object *pod_object_ref(struct pod_object *object);
 void pod_object_unref(struct pod_object *object); /* NULL is fine; the last one frees */
 DEFINE_AUTO(pod_object, struct pod_object *, pod_object_unref)

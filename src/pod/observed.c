@@ -5,7 +5,8 @@
 
 #include <arpa/inet.h>
 
-/* Label and annotation keys of pkg/kubelet/types and kuberuntime/labels.go (spec runtime.md §3.12). */
+/* Label and annotation keys of pkg/kubelet/types and kuberuntime/labels.go (spec runtime.md §3.12).
+ */
 #define LABEL_CONTAINER_NAME "io.kubernetes.container.name"
 #define ANNOTATION_HASH "io.kubernetes.container.hash"
 #define ANNOTATION_RESTART_COUNT "io.kubernetes.container.restartCount"
@@ -59,7 +60,8 @@ void pod_observed_clear(struct pod_observed *have)
         pod_observed_drop_sandbox(have, have->sandboxes->id);
 }
 
-/* --- sandboxes -------------------------------------------------------------------------------------------- */
+/* --- sandboxes
+ * -------------------------------------------------------------------------------------------- */
 
 static bool ip_is_valid(const char *text)
 {
@@ -123,8 +125,7 @@ struct sandbox_observed *pod_observed_put_sandbox(struct pod_observed *have,
     sandbox->created_ns = status->created_at;
     const Cri__LinuxPodSandboxStatus *os = status->linux;
     if (os && os->namespaces && os->namespaces->options)
-        sandbox->host_network =
-            os->namespaces->options->network == CRI__NAMESPACE_MODE__NODE;
+        sandbox->host_network = os->namespaces->options->network == CRI__NAMESPACE_MODE__NODE;
     read_ips(sandbox, status->network, arena);
     read_seen(sandbox, status);
 
@@ -162,7 +163,8 @@ const struct sandbox_observed *pod_observed_active_sandbox(const struct pod_obse
     return have->sandboxes && have->sandboxes->ready ? have->sandboxes : NULL;
 }
 
-/* --- containers ------------------------------------------------------------------------------------------- */
+/* --- containers
+ * ------------------------------------------------------------------------------------------- */
 
 static const char *text_of(struct arena *arena, const char *text)
 {
@@ -198,8 +200,10 @@ static enum container_state state_from_cri(Cri__ContainerState state)
     return CONTAINER_UNKNOWN; /* also any value a newer runtime may invent */
 }
 
-/* Annotations that cannot be read count as absent: they are the runtime's copy of what a kubelet wrote. */
-static void read_annotations(struct container_observed *instance, const Cri__ContainerStatus *status)
+/* Annotations that cannot be read count as absent: they are the runtime's copy of what a kubelet
+ * wrote. */
+static void read_annotations(struct container_observed *instance,
+                             const Cri__ContainerStatus *status)
 {
     int64_t number;
     const char *count = annotation_of(status, ANNOTATION_RESTART_COUNT);
@@ -223,9 +227,10 @@ static void read_annotations(struct container_observed *instance, const Cri__Con
     }
 }
 
-/* The host file is found through the mounts, so also for a container that another kubelet started. */
-static void read_termination(struct container_observed *instance, const Cri__ContainerStatus *status,
-                             struct arena *arena)
+/* The host file is found through the mounts, so also for a container that another kubelet started.
+ */
+static void read_termination(struct container_observed *instance,
+                             const Cri__ContainerStatus *status, struct arena *arena)
 {
     instance->termination_from_logs =
         text_eq(annotation_of(status, ANNOTATION_MESSAGE_POLICY), "FallbackToLogsOnError");
@@ -306,18 +311,33 @@ static struct container_observed *instance_from_cri(const char *sandbox_id,
     return instance;
 }
 
-static bool container_is_newer(const struct container_observed *a, const struct container_observed *b)
+static bool container_is_newer(const struct container_observed *a,
+                               const struct container_observed *b)
 {
     if (a->created_ns != b->created_ns)
         return a->created_ns > b->created_ns;
     return strcmp(a->id, b->id) < 0;
 }
 
-struct container_observed *pod_observed_put_container(struct pod_observed *have, const char *sandbox_id,
+/* An instance is created, runs and exits, once each: a status that says less than an earlier one
+ * was overtaken. */
+static bool is_overtaken(const struct container_observed *old,
+                         const struct container_observed *instance)
+{
+    return old->state != CONTAINER_UNKNOWN && instance->state != CONTAINER_UNKNOWN &&
+           instance->state < old->state;
+}
+
+struct container_observed *pod_observed_put_container(struct pod_observed *have,
+                                                      const char *sandbox_id,
                                                       const Cri__ContainerStatus *status)
 {
     struct container_observed *instance = instance_from_cri(sandbox_id, status);
-    const struct container_observed *old = pod_observed_container(have, instance->id);
+    struct container_observed *old = pod_observed_container(have, instance->id);
+    if (old && is_overtaken(old, instance)) {
+        container_cell_free(instance);
+        return old;
+    }
     if (old) {
         struct arena *arena = CONTAINER_OF(instance, struct container_cell, instance)->arena;
         if (instance->sandbox_id[0] == '\0')
@@ -377,7 +397,8 @@ static const struct container_observed *next_named(const struct container_observ
     return from;
 }
 
-const struct container_observed *pod_observed_newest(const struct pod_observed *have, const char *name)
+const struct container_observed *pod_observed_newest(const struct pod_observed *have,
+                                                     const char *name)
 {
     return next_named(have->containers, name);
 }
@@ -391,7 +412,8 @@ const struct container_observed *pod_observed_previous(const struct pod_observed
 
 bool pod_observed_is_running(const struct pod_observed *have)
 {
-    for (const struct sandbox_observed *sandbox = have->sandboxes; sandbox; sandbox = sandbox->next) {
+    for (const struct sandbox_observed *sandbox = have->sandboxes; sandbox;
+         sandbox = sandbox->next) {
         if (sandbox->ready)
             return true;
     }

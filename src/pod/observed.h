@@ -1,7 +1,8 @@
 /*
- * What the runtime was seen to hold for one pod: its sandboxes and container instances, newest first. Filled from
- * CRI replies by the executor, read by pod_plan() and status_generate(). Bookkeeping only: no calls, no clock.
- * Loop thread. Times are wall-clock nanoseconds; 0 is a real time (1970), presence is told by the state.
+ * What the runtime was seen to hold for one pod: its sandboxes and container instances, newest
+ * first. Filled from CRI replies by the executor, read by pod_plan() and status_generate().
+ * Bookkeeping only: no calls, no clock. Loop thread. Times are wall-clock nanoseconds; 0 is a real
+ * time (1970), presence is told by the state.
  */
 #pragma once
 
@@ -23,8 +24,8 @@ struct container_observed {
     const char *image_ref; /* the API's imageID */
     const char *image_id;
     const char *log_path;
-    const char *reason;  /* EXITED only */
-    const char *message; /* EXITED only, with the termination message once that was read */
+    const char *reason;           /* EXITED only */
+    const char *message;          /* EXITED only, with the termination message once that was read */
     const char *termination_path; /* host file that holds the termination message, or NULL */
     bool termination_from_logs;   /* policy FallbackToLogsOnError */
     bool message_is_final;        /* the termination message was read into `message` */
@@ -36,7 +37,7 @@ struct container_observed {
     int64_t created_ns;
     int64_t started_ns;  /* 0 while CREATED */
     int64_t finished_ns; /* EXITED only */
-    bool has_grace;      /* annotation io.kubernetes.pod.terminationGracePeriod or deletionGracePeriod */
+    bool has_grace; /* annotation io.kubernetes.pod.terminationGracePeriod or deletionGracePeriod */
     int64_t grace_s;
     bool has_user;
     int64_t uid, gid;
@@ -53,7 +54,8 @@ struct sandbox_observed {
     bool ready;
     uint32_t attempt;
     int64_t created_ns;
-    int64_t seen_ns; /* annotation kubernetes.io/config.seen: when the pod was first seen; 0: absent */
+    int64_t
+        seen_ns; /* annotation kubernetes.io/config.seen: when the pod was first seen; 0: absent */
     bool host_network;
     bool has_network; /* the reply had a network section */
     size_t n_ips;     /* primary, then additional; 0 when none or when one does not parse */
@@ -72,23 +74,29 @@ void pod_observed_clear(struct pod_observed *have);
 struct sandbox_observed *pod_observed_put_sandbox(struct pod_observed *have,
                                                   const Cri__PodSandboxStatus *status);
 /**
- * Adds or replaces a container instance from @status (borrowed; must have an id). What the agent had added to an
- * instance that is still EXITED (its final message) is kept. Returns it.
+ * Adds or replaces a container instance from @status (borrowed; must have an id). What the agent
+ * had added to an instance that is still EXITED (its final message) is kept. A status that was
+ * overtaken (CREATED of one that was seen running, RUNNING of one that has exited) changes nothing.
+ * Returns the instance.
  */
-struct container_observed *pod_observed_put_container(struct pod_observed *have, const char *sandbox_id,
+struct container_observed *pod_observed_put_container(struct pod_observed *have,
+                                                      const char *sandbox_id,
                                                       const Cri__ContainerStatus *status);
 /** Forgets an instance that the runtime no longer has; an unknown id is fine. */
 void pod_observed_drop_sandbox(struct pod_observed *have, const char *id);
 void pod_observed_drop_container(struct pod_observed *have, const char *id);
 
-/** Sets the final message of an exited instance: the runtime's own, then ": ", then @text (may be empty). */
+/** Sets the final message of an exited instance: the runtime's own, then ": ", then @text (may be
+ * empty). */
 void container_observed_set_termination(struct container_observed *instance, const char *text);
 
 struct sandbox_observed *pod_observed_sandbox(const struct pod_observed *have, const char *id);
 struct container_observed *pod_observed_container(const struct pod_observed *have, const char *id);
 /** The newest instance of container @name, or NULL; and the one before it. */
-const struct container_observed *pod_observed_newest(const struct pod_observed *have, const char *name);
-const struct container_observed *pod_observed_previous(const struct pod_observed *have, const char *name);
+const struct container_observed *pod_observed_newest(const struct pod_observed *have,
+                                                     const char *name);
+const struct container_observed *pod_observed_previous(const struct pod_observed *have,
+                                                       const char *name);
 /** True when some instance is RUNNING, or some sandbox READY. */
 bool pod_observed_is_running(const struct pod_observed *have);
 /** The newest sandbox when it is READY, else NULL. */

@@ -18,6 +18,7 @@ struct pod_op *pod_op_new(struct pod_worker *worker, unsigned kind, const char *
 /* The step that was pending has ended: run the state machine, then drop what only lived for it. */
 static void step(struct pod_op *op)
 {
+    op->may_abandon = false;
     op->advance(op);
 }
 
@@ -36,11 +37,12 @@ void pod_op_call(struct pod_op *op, enum runtime_method method, const ProtobufCM
     op->reply = NULL;
     error_free(op->err);
     op->err = NULL;
-    op->call = runtime_call_start(op->worker->pods->env.runtime, method, request, extra_ns, on_reply,
-                                  op);
+    op->call =
+        runtime_call_start(op->worker->pods->env.runtime, method, request, extra_ns, on_reply, op);
 }
 
-/* --- jobs: the pool's job is the operation's job with its kind --------------------------------------------------- */
+/* --- jobs: the pool's job is the operation's job with its kind
+ * --------------------------------------------------- */
 
 struct op_job {
     const struct pod_job *kind;
@@ -99,7 +101,15 @@ void pod_op_wait(struct pod_op *op, int64_t delay_ns)
     loop_timer_start(op->timer, delay_ns);
 }
 
-/* --- the end -------------------------------------------------------------------------------------------------------- */
+void pod_op_idles(struct pod_op *op)
+{
+    op->may_abandon = true;
+    pod_worker_release_slot(op->worker);
+}
+
+/* --- the end
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static void op_free(void *object)
 {
@@ -123,7 +133,8 @@ void pod_op_cancel(struct pod_op *op)
     if (op->release)
         op->release(op);
     DL_DELETE(worker->ops, op);
-    /* An operation usually ends below its own callback, so its memory goes at the end of the turn. */
+    /* An operation usually ends below its own callback, so its memory goes at the end of the turn.
+     */
     loop_defer_free(worker->pods->env.loop, op_free, op);
 }
 

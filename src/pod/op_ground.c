@@ -1,6 +1,7 @@
 /*
- * The ground a pod stands on: its cgroup and its volumes before anything starts, and their removal after everything
- * has stopped. Volumes go before the cgroup, so that tmpfs charges do not move to the parent (spec resources.md §2.14).
+ * The ground a pod stands on: its cgroup and its volumes before anything starts, and their removal
+ * after everything has stopped. Volumes go before the cgroup, so that tmpfs charges do not move to
+ * the parent (spec resources.md §2.14).
  */
 #include "pod/pods_internal.h"
 
@@ -9,12 +10,16 @@
 
 static int64_t retry_at(const struct pod_worker *worker)
 {
-    return sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), pods_retry_delay(worker->pods, false));
+    return sat_add_i64(loop_now_wall_ns(worker->pods->env.loop),
+                       pods_retry_delay(worker->pods, false));
 }
 
-/* --- cgroup -------------------------------------------------------------------------------------------------------- */
+/* --- cgroup
+ * --------------------------------------------------------------------------------------------------------
+ */
 
-/* The burstable tier weighs as much as all of its pods ask for; a failure is made good at the next change (§2.14). */
+/* The burstable tier weighs as much as all of its pods ask for; a failure is made good at the next
+ * change (§2.14). */
 void pods_update_qos(struct pods *pods)
 {
     static const struct pod_resource_options all = {0};
@@ -24,7 +29,8 @@ void pods_update_qos(struct pods *pods)
         bool present;
         if (worker->object && worker->want.life != POD_LIFE_TERMINATED &&
             pod_qos_of(worker->object->pod) == POD_QOS_BURSTABLE)
-            millis = sat_add_i64(millis, pod_request_milli_cpu(worker->object->pod, &all, &present));
+            millis =
+                sat_add_i64(millis, pod_request_milli_cpu(worker->object->pod, &all, &present));
     }
     if (pods->qos_known && millis == pods->burstable_millis)
         return;
@@ -40,8 +46,7 @@ void op_ensure_cgroup_start(struct pod_worker *worker)
     bool created;
     pods_update_qos(worker->pods);
     AUTO(error)
-    struct error *err =
-        cgroup_pod_create(worker->pods->env.cgroups, worker->object->pod, &created);
+    struct error *err = cgroup_pod_create(worker->pods->env.cgroups, worker->object->pod, &created);
     if (!err) {
         worker->cgroup_ready = true;
         pod_worker_wake(worker);
@@ -53,7 +58,9 @@ void op_ensure_cgroup_start(struct pod_worker *worker)
     pod_worker_wake(worker);
 }
 
-/* --- volumes --------------------------------------------------------------------------------------------------------- */
+/* --- volumes
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void on_volumes(void *ctx, struct volume_set *set_owned, struct error *err_owned)
 {
@@ -63,9 +70,9 @@ static void on_volumes(void *ctx, struct volume_set *set_owned, struct error *er
     op->volume = NULL;
     if (err) {
         bool mount = text_eq(err->reason, "FailedMount");
-        const char *text = mount ? arena_printf(op->arena, "Unable to attach or mount volumes: %s",
-                                                err->message)
-                                 : err->message;
+        const char *text =
+            mount ? arena_printf(op->arena, "Unable to attach or mount volumes: %s", err->message)
+                  : err->message;
         pod_worker_event(worker, TIMELINE_WARNING, mount ? "FailedMount" : "Failed", NULL, text);
         worker->setup_retry_at_ns = retry_at(worker);
     } else {
@@ -81,11 +88,12 @@ void op_ensure_volumes_start(struct pod_worker *worker)
 {
     struct pod_op *op = pod_op_new(worker, POD_ACTION_ENSURE_VOLUMES, NULL);
     worker->disk_clean = false;
-    op->volume =
-        volume_mount_start(worker->pods->env.volumes, worker->object->pod, on_volumes, op);
+    op->volume = volume_mount_start(worker->pods->env.volumes, worker->object->pod, on_volumes, op);
 }
 
-/* --- clean-up ----------------------------------------------------------------------------------------------------------- */
+/* --- clean-up
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 enum { CLEAN_VOLUMES, CLEAN_REST };
 

@@ -1,10 +1,11 @@
 /*
  * Reading a pod back from the runtime.
  *
- * All of it: ListPodSandbox and ListContainers by the pod's uid, then the status of each; what is no longer listed is
- * dropped from the observation. One container: its status alone. NotFound means gone. A container seen to have exited
- * gets its termination message from the file (or the log) once. Any other failure leaves the observation as it was
- * and is tried again after the usual pause.
+ * All of it: ListPodSandbox and ListContainers by the pod's uid, then the status of each; what is
+ * no longer listed is dropped from the observation. One container: its status alone. NotFound means
+ * gone. A container seen to have exited gets its termination message from the file (or the log)
+ * once. Any other failure leaves the observation as it was and is tried again after the usual
+ * pause.
  */
 #include "pod/cri_request.h"
 #include "pod/pods_internal.h"
@@ -22,12 +23,33 @@ struct inspect {
     const char **container_sandboxes; /* sandbox id of each */
     size_t n_containers, next_container;
     const char *reading; /* id whose status or message is under way */
+    const char **known;  /* ids the observation had when the list under way was asked for */
+    size_t n_known;
 };
 
 static void inspect_advance(struct pod_op *op);
 
+/* What became known after the list was asked for may be missing in it: only what was known before
+ * can be gone. */
+static bool was_known(const struct inspect *inspect, const char *id)
+{
+    for (size_t i = 0; i < inspect->n_known; i++) {
+        if (strcmp(inspect->known[i], id) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void list_sandboxes(struct pod_op *op)
 {
+    struct inspect *inspect = op->state;
+    size_t count = 0;
+    for (const struct sandbox_observed *s = op->worker->have.sandboxes; s; s = s->next)
+        count++;
+    inspect->known = arena_calloc(op->arena, count + 1, sizeof(char *));
+    inspect->n_known = 0;
+    for (const struct sandbox_observed *s = op->worker->have.sandboxes; s; s = s->next)
+        inspect->known[inspect->n_known++] = arena_strdup(op->arena, s->id);
     Cri__PodSandboxFilter__LabelSelectorEntry label =
         CRI__POD_SANDBOX_FILTER__LABEL_SELECTOR_ENTRY__INIT;
     label.key = cri_borrow(LABEL_POD_UID);
@@ -44,6 +66,14 @@ static void list_sandboxes(struct pod_op *op)
 
 static void list_containers(struct pod_op *op)
 {
+    struct inspect *inspect = op->state;
+    size_t count = 0;
+    for (const struct container_observed *c = op->worker->have.containers; c; c = c->next)
+        count++;
+    inspect->known = arena_calloc(op->arena, count + 1, sizeof(char *));
+    inspect->n_known = 0;
+    for (const struct container_observed *c = op->worker->have.containers; c; c = c->next)
+        inspect->known[inspect->n_known++] = arena_strdup(op->arena, c->id);
     Cri__ContainerFilter__LabelSelectorEntry label =
         CRI__CONTAINER_FILTER__LABEL_SELECTOR_ENTRY__INIT;
     label.key = cri_borrow(LABEL_POD_UID);
@@ -73,7 +103,7 @@ static void take_sandbox_list(struct pod_op *op)
         bool listed = false;
         for (size_t i = 0; i < inspect->n_sandboxes && !listed; i++)
             listed = strcmp(inspect->sandboxes[i], known->id) == 0;
-        if (!listed)
+        if (!listed && was_known(inspect, known->id))
             pod_observed_drop_sandbox(have, known->id);
     }
 }
@@ -98,7 +128,7 @@ static void take_container_list(struct pod_op *op)
         bool listed = false;
         for (size_t i = 0; i < inspect->n_containers && !listed; i++)
             listed = strcmp(inspect->containers[i], known->id) == 0;
-        if (!listed)
+        if (!listed && was_known(inspect, known->id))
             pod_observed_drop_container(have, known->id);
     }
 }
@@ -214,5 +244,10 @@ void op_inspect_start(struct pod_worker *worker, const char *container_id)
     inspect->containers[0] = op->target;
     inspect->container_sandboxes[0] = arena_strdup(op->arena, known ? known->sandbox_id : "");
     inspect->n_containers = 1;
+    if (known && known->sandbox_id[0] != '\0') { /* it may have died with its sandbox */
+        inspect->sandboxes = arena_calloc(op->arena, 1, sizeof(char *));
+        inspect->sandboxes[0] = inspect->container_sandboxes[0];
+        inspect->n_sandboxes = 1;
+    }
     read_next(op);
 }

@@ -1,13 +1,16 @@
 /*
- * Ending containers: preStop hook within the grace period, StopContainer with what is left of it, then a look at the
- * result. Removing dead ones: logs and link first, then RemoveContainer. NotFound is success in both.
+ * Ending containers: preStop hook within the grace period, StopContainer with what is left of it,
+ * then a look at the result. Removing dead ones: logs and link first, then RemoveContainer.
+ * NotFound is success in both.
  */
 #include "pod/cri_request.h"
 #include "pod/hook.h"
 #include "pod/start_files.h"
 #include "pod/termination.h"
 
-/* --- kill -------------------------------------------------------------------------------------------------------- */
+/* --- kill
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 enum { KILL_HOOK, KILL_STOP, KILL_STATUS, KILL_MESSAGE };
 
@@ -68,9 +71,10 @@ static void killed(struct pod_op *op)
     struct container_observed *instance =
         pod_observed_put_container(&worker->have, "", reply->status);
     if (instance->state == CONTAINER_RUNNING) {
-        op->err = error_new(ERROR_INTERNAL,
-                            "detected running containers after a successful KillPod, CRI violation: [%s]",
-                            instance->id);
+        op->err =
+            error_new(ERROR_INTERNAL,
+                      "detected running containers after a successful KillPod, CRI violation: [%s]",
+                      instance->id);
         kill_failed(op);
         return;
     }
@@ -144,7 +148,9 @@ void op_kill_container_start(struct pod_worker *worker, const struct pod_action 
     }
 }
 
-/* --- remove ----------------------------------------------------------------------------------------------------------- */
+/* --- remove
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 enum { REMOVE_STOP, REMOVE_LOGS, REMOVE_CALL };
 

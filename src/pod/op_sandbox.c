@@ -1,11 +1,14 @@
 /*
  * Sandboxes: making one (log folder and resolv.conf, RunPodSandbox, PodSandboxStatus), stopping one
- * (StopPodSandbox, PodSandboxStatus; NotFound is success), removing one (StopPodSandbox, RemovePodSandbox).
+ * (StopPodSandbox, PodSandboxStatus; NotFound is success), removing one (StopPodSandbox,
+ * RemovePodSandbox).
  */
 #include "pod/cri_request.h"
 #include "pod/prepare.h"
 
-/* --- create ------------------------------------------------------------------------------------------------- */
+/* --- create
+ * -------------------------------------------------------------------------------------------------
+ */
 
 enum { CREATE_PREPARE, CREATE_RUN, CREATE_STATUS };
 
@@ -14,13 +17,13 @@ static void creation_failed(struct pod_op *op, const char *reason, const char *w
     struct pod_worker *worker = op->worker;
     AUTO(error) struct error *err = TAKE(op->err);
     const char *text = arena_printf(op->arena, "%s: %s", what, err->message);
-    /* A kill that was asked for meanwhile is the reason, not a failure worth telling (spec runtime.md §2.2). */
+    /* A kill that was asked for meanwhile is the reason, not a failure worth telling (spec
+     * runtime.md §2.2). */
     if (worker->want.life == POD_LIFE_SYNC)
         pod_worker_event(worker, TIMELINE_WARNING, reason, NULL, text);
     bool network = strstr(err->message, "network is not ready");
-    worker->setup_retry_at_ns = sat_add_i64(
-        loop_now_wall_ns(worker->pods->env.loop),
-        pods_retry_delay(worker->pods, network));
+    worker->setup_retry_at_ns = sat_add_i64(loop_now_wall_ns(worker->pods->env.loop),
+                                            pods_retry_delay(worker->pods, network));
     pod_op_end(op);
 }
 
@@ -73,6 +76,9 @@ static void create_advance(struct pod_op *op)
         pod_observed_put_sandbox(&op->worker->have,
                                  ((const Cri__PodSandboxStatusResponse *)op->reply)->status);
         op->worker->sandbox_event_sent = false;
+        /* What failed in the old sandbox may well succeed in this one. */
+        for (size_t i = 0; i < op->worker->n_notes; i++)
+            op->worker->notes[i].retry_at_ns = 0;
         pod_op_end(op);
         return;
     }
@@ -87,7 +93,9 @@ void op_create_sandbox_start(struct pod_worker *worker, const struct pod_action 
     prepare_start(op, NULL);
 }
 
-/* --- stop ------------------------------------------------------------------------------------------------------ */
+/* --- stop
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 enum { STOP_CALL, STOP_STATUS };
 
@@ -122,9 +130,9 @@ static void stop_advance(struct pod_op *op)
         return;
     }
     case STOP_STATUS:
-        pod_observed_put_sandbox(have,
-                                 ((const Cri__PodSandboxStatusResponse *)op->reply)->status);
-        /* Whatever still ran in it is dead now; its exit is read before anything else is decided. */
+        pod_observed_put_sandbox(have, ((const Cri__PodSandboxStatusResponse *)op->reply)->status);
+        /* Whatever still ran in it is dead now; its exit is read before anything else is decided.
+         */
         op->worker->inspect_again = true;
         pod_op_end(op);
         return;
@@ -146,7 +154,9 @@ void op_stop_sandbox_start(struct pod_worker *worker, const struct pod_action *a
     stop_call(op);
 }
 
-/* --- remove ------------------------------------------------------------------------------------------------------ */
+/* --- remove
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 enum { REMOVE_STOP, REMOVE_CALL };
 

@@ -1,12 +1,13 @@
 /*
  * Starting one container.
  *
- *   prepare → image status → (turn to pull → pull → image user) → subPaths → files → create → start → postStart hook
- *           → status → link
+ *   prepare → image status → (turn to pull → pull → image user) → subPaths → files → create → start
+ * → postStart hook → status → link
  *
- * Each step may fail; the failure becomes the container's waiting reason and message (spec pods.md §5.6, §6.3), an
- * event, and a pause before the next try. What a failed step left behind (a created but not started container) is
- * found by the plan, which looks at the runtime and not at this operation.
+ * Each step may fail; the failure becomes the container's waiting reason and message (spec pods.md
+ * §5.6, §6.3), an event, and a pause before the next try. What a failed step left behind (a created
+ * but not started container) is found by the plan, which looks at the runtime and not at this
+ * operation.
  */
 #include "pod/cri_message.h"
 #include "pod/cri_request.h"
@@ -66,25 +67,31 @@ static int64_t now_wall(const struct pod_op *op)
     return loop_now_wall_ns(op->worker->pods->env.loop);
 }
 
-/* --- failing ---------------------------------------------------------------------------------------------------- */
+/* --- failing
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void fail_until(struct pod_op *op, const char *reason, const char *message,
                        int64_t retry_at_ns)
 {
     struct pod_worker *worker = op->worker;
     pod_worker_set_result(worker, op->container->name, reason, message);
+    worker->inspect_again =
+        true; /* perhaps the sandbox is what failed: the next plan must see it as it is */
     struct container_note *note = pod_worker_note(worker, op->container->name);
     if (note)
         note->retry_at_ns = retry_at_ns;
     pod_op_end(op);
 }
 
-/* A failed step of the table in spec runtime.md §3.1: event "Error: <text>", waiting reason and message. */
+/* A failed step of the table in spec runtime.md §3.1: event "Error: <text>", waiting reason and
+ * message. */
 static void fail(struct pod_op *op, const char *reason, const char *event_text, const char *message)
 {
     pod_worker_event(op->worker, TIMELINE_WARNING, "Failed", op->container->name,
                      arena_printf(op->arena, "Error: %s", event_text));
-    fail_until(op, reason, message, sat_add_i64(now_wall(op), pods_retry_delay(op->worker->pods, false)));
+    fail_until(op, reason, message,
+               sat_add_i64(now_wall(op), pods_retry_delay(op->worker->pods, false)));
 }
 
 static void fail_with_error(struct pod_op *op, const char *reason)
@@ -93,7 +100,9 @@ static void fail_with_error(struct pod_op *op, const char *reason)
     fail(op, reason, err->message, err->message);
 }
 
-/* --- the image --------------------------------------------------------------------------------------------------- */
+/* --- the image
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static Cri__ImageSpec *image_spec(struct pod_op *op, const char *image)
 {
@@ -120,7 +129,8 @@ static void ask_image(struct pod_op *op, const char *image, bool with_annotation
     pod_op_call(op, IMAGE_IMAGE_STATUS, &request.base, 0);
 }
 
-/* Who the image runs as, and its size. An image that is not there runs as root (spec runtime.md §3.3). */
+/* Who the image runs as, and its size. An image that is not there runs as root (spec runtime.md
+ * §3.3). */
 static void take_image(struct pod_op *op)
 {
     struct start *start = op->state;
@@ -150,8 +160,9 @@ static void pull_failed(struct pod_op *op)
     struct pod_worker *worker = op->worker;
     const char *image = op->container->image;
     AUTO(error) struct error *err = TAKE(op->err);
-    pod_worker_event(worker, TIMELINE_WARNING, "Failed", op->container->name,
-                     arena_printf(op->arena, "Failed to pull image \"%s\": %s", image, err->message));
+    pod_worker_event(
+        worker, TIMELINE_WARNING, "Failed", op->container->name,
+        arena_printf(op->arena, "Failed to pull image \"%s\": %s", image, err->message));
     const char *reason = "ErrImagePull", *message = err->message;
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         if (!text_has_prefix(err->message, known[i].reason))
@@ -188,9 +199,9 @@ static bool pull_must_wait(struct pod_op *op)
         if (!text_eq(last->container, op->container->name) || !last->reason)
             continue;
         bool is_backoff = strcmp(last->reason, "ImagePullBackOff") == 0;
-        message = is_backoff ? arena_strdup(op->arena, last->message)
-                             : arena_printf(op->arena, "%s: %s: %s", message, last->reason,
-                                            last->message);
+        message = is_backoff
+                      ? arena_strdup(op->arena, last->message)
+                      : arena_printf(op->arena, "%s: %s: %s", message, last->reason, last->message);
     }
     pod_worker_event(worker, TIMELINE_WARNING, "Failed", op->container->name,
                      "Error: ImagePullBackOff");
@@ -267,7 +278,9 @@ static bool policy_is(const struct pod_op *op, const char *policy)
     return text_eq(op->container->image_pull_policy, policy);
 }
 
-/* --- the configuration ----------------------------------------------------------------------------------------------- */
+/* --- the configuration
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static struct container_config_input config_input(struct pod_op *op)
 {
@@ -364,13 +377,15 @@ static void take_image_status(struct pod_op *op)
     start->image_ref = arena_strdup(op->arena, found->id);
     pod_worker_event(
         op->worker, TIMELINE_NORMAL, "Pulled", op->container->name,
-        arena_printf(op->arena,
-                     "Container image \"%s\" already present on machine and can be accessed by the pod",
-                     image));
+        arena_printf(
+            op->arena,
+            "Container image \"%s\" already present on machine and can be accessed by the pod",
+            image));
     image_is_ready(op);
 }
 
-/* The sandbox config is made anew for every container, as the host's resolv.conf may have changed. */
+/* The sandbox config is made anew for every container, as the host's resolv.conf may have changed.
+ */
 static void prepared(struct pod_op *op)
 {
     struct start *start = op->state;
@@ -380,8 +395,8 @@ static void prepared(struct pod_op *op)
     if (job->err)
         op->err = error_dup(job->err);
     else
-        op->err = prepare_sandbox_config(op, job, sandbox ? sandbox->attempt : 0,
-                                         &start->sandbox_config);
+        op->err =
+            prepare_sandbox_config(op, job, sandbox ? sandbox->attempt : 0, &start->sandbox_config);
     if (op->err) {
         fail_with_error(op, "CreateContainerConfigError");
         return;
@@ -404,7 +419,8 @@ static void prepared(struct pod_op *op)
         ask_image(op, start->image, true, START_IMAGE_STATUS);
 }
 
-/* --- create, start, look ---------------------------------------------------------------------------------------------- */
+/* --- create, start, look
+ * ---------------------------------------------------------------------------------------------- */
 
 static void create(struct pod_op *op)
 {
@@ -448,7 +464,8 @@ static void ask_status(struct pod_op *op)
     pod_op_call(op, RUNTIME_CONTAINER_STATUS, &request.base, 0);
 }
 
-/* --- the postStart hook: until it has ended the container does not show as running ------------------------------------- */
+/* --- the postStart hook: until it has ended the container does not show as running
+ * ------------------------------------- */
 
 static void run_hook(struct pod_op *op)
 {
@@ -495,7 +512,8 @@ static void started(struct pod_op *op)
         pod_worker_set_result(worker, name, "RunContainerError", err->message);
         struct container_note *failed = pod_worker_note(worker, name);
         if (failed)
-            failed->retry_at_ns = sat_add_i64(now_wall(op), pods_retry_delay(op->worker->pods, false));
+            failed->retry_at_ns =
+                sat_add_i64(now_wall(op), pods_retry_delay(op->worker->pods, false));
         ask_status(op);
         return;
     }
@@ -513,9 +531,9 @@ static void link_log(struct pod_op *op)
 {
     const struct start *start = op->state;
     const struct pods_environment *env = &op->worker->pods->env;
-    const char *log = arena_printf(op->arena, "%s/%s",
-                                   pod_log_dir(op->object->pod, env->node, op->arena),
-                                   start->config->log_path);
+    const char *log =
+        arena_printf(op->arena, "%s/%s", pod_log_dir(op->object->pod, env->node, op->arena),
+                     start->config->log_path);
     op->step = START_LINK;
     start_link(op, log,
                container_link_path(env->container_links, op->worker, op->container->name, start->id,
@@ -531,9 +549,9 @@ static void take_status(struct pod_op *op)
         pod_op_end(op);
         return;
     }
-    struct container_observed *instance = pod_observed_put_container(
-        &worker->have, start->sandbox_id,
-        ((const Cri__ContainerStatusResponse *)op->reply)->status);
+    struct container_observed *instance =
+        pod_observed_put_container(&worker->have, start->sandbox_id,
+                                   ((const Cri__ContainerStatusResponse *)op->reply)->status);
     struct pod_runtime *runtime = worker->pods->env.runtime;
     if (instance->state == CONTAINER_RUNNING)
         runtime->vtable->watch_exit(runtime, worker->uid, instance->id);
@@ -545,8 +563,7 @@ static void take_status(struct pod_op *op)
 static void subpaths_ready(struct pod_op *op)
 {
     struct start *start = op->state;
-    op->err =
-        start_subpath_targets(op, op->container->n_volume_mounts, &start->subpath_targets);
+    op->err = start_subpath_targets(op, op->container->n_volume_mounts, &start->subpath_targets);
     if (op->err)
         fail_with_error(op, "CreateContainerConfigError");
     else
@@ -601,16 +618,17 @@ static void start_advance(struct pod_op *op)
     }
 }
 
-/* The first restart is immediate and each start is noted, so that the next one waits (spec pods.md §5.7). */
+/* The first restart is immediate and each start is noted, so that the next one waits (spec pods.md
+ * §5.7). */
 static void note_backoff(struct pod_op *op, const struct container_observed *newest)
 {
     struct pods *pods = op->worker->pods;
     const char *key = container_backoff_key(op->object->pod, op->container, op->arena);
     AUTO(error)
-    struct error *err =
-        backoff_note_restart(pods->backoff, key, newest->finished_ns, now_wall(op));
+    struct error *err = backoff_note_restart(pods->backoff, key, newest->finished_ns, now_wall(op));
     if (err)
-        log_warning("Crash-loop back-off is not kept", LOG_POD(op->worker->namespace, op->worker->name),
+        log_warning("Crash-loop back-off is not kept",
+                    LOG_POD(op->worker->namespace, op->worker->name),
                     LOG_STR("containerName", op->container->name), LOG_ERR(err));
     int64_t wait_ns, restarted_ns;
     if (pods->env.journal && backoff_get(pods->backoff, key, &wait_ns, &restarted_ns))

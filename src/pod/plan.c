@@ -1,12 +1,14 @@
 /*
  * One pass over one pod.
  *
- * SYNC: kill what must not run, then, once that is gone: cgroup, volumes, sandbox, init containers in order, regular
- * containers in order. Only the steps that can be taken now are in the plan; each completed step wakes the pod and it
- * is planned anew, so the plan never has to foresee what a step will find.
+ * SYNC: kill what must not run, then, once that is gone: cgroup, volumes, sandbox, init containers
+ * in order, regular containers in order. Only the steps that can be taken now are in the plan; each
+ * completed step wakes the pod and it is planned anew, so the plan never has to foresee what a step
+ * will find.
  *
- * TERMINATING: regular containers first, sidecars after them in reverse order within what is left of the grace period,
- * then the sandboxes. TERMINATED: disk and cgroup; for a removed pod also everything the runtime remembers of it.
+ * TERMINATING: regular containers first, sidecars after them in reverse order within what is left
+ * of the grace period, then the sandboxes. TERMINATED: disk and cgroup; for a removed pod also
+ * everything the runtime remembers of it.
  */
 #include "pod/plan.h"
 
@@ -53,7 +55,8 @@ const struct container_note *pod_plan_note(const struct pod_plan_env *env, const
     return &none;
 }
 
-/* --- building the plan -------------------------------------------------------------------------------------- */
+/* --- building the plan
+ * -------------------------------------------------------------------------------------- */
 
 static void act(struct pass *pass, struct pod_action action)
 {
@@ -99,7 +102,9 @@ static void add_waiting(struct pass *pass, const Core__Container *container, int
     look_again(pass, until_ns);
 }
 
-/* --- killing -------------------------------------------------------------------------------------------------- */
+/* --- killing
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static int64_t base_grace(const struct pass *pass, const struct container_observed *instance)
 {
@@ -141,7 +146,8 @@ static bool is_running(const struct pass *pass, const char *name)
     return false;
 }
 
-/* A sidecar outlives all regular containers and every later sidecar (spec runtime.md §3.19 step 3). */
+/* A sidecar outlives all regular containers and every later sidecar (spec runtime.md §3.19 step 3).
+ */
 static bool sidecar_may_stop(const struct pass *pass, size_t index)
 {
     const Core__PodSpec *spec = pass->want->pod->spec;
@@ -209,9 +215,11 @@ static bool kill_pod(struct pass *pass)
     return stop_sandboxes(pass) && quiet;
 }
 
-/* --- clean-up of what is dead ----------------------------------------------------------------------------------- */
+/* --- clean-up of what is dead
+ * ----------------------------------------------------------------------------------- */
 
-static void remove_instance(struct pass *pass, const struct container_observed *instance, bool force)
+static void remove_instance(struct pass *pass, const struct container_observed *instance,
+                            bool force)
 {
     act(pass, (struct pod_action){
                   .kind = POD_ACTION_REMOVE_CONTAINER, .id = instance->id, .force_remove = force});
@@ -253,7 +261,9 @@ static void prune_sandboxes(struct pass *pass)
     }
 }
 
-/* --- starting ---------------------------------------------------------------------------------------------------- */
+/* --- starting
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* cgroup and volumes come before anything starts; true when both are there. */
 static bool ensure_ground(struct pass *pass)
@@ -291,9 +301,12 @@ static bool start_container(struct pass *pass, const Core__Container *container,
     return true;
 }
 
-static bool has_changed(const Core__Container *container, const struct container_observed *instance);
+static bool has_changed(const Core__Container *container,
+                        const struct container_observed *instance);
 
-/* --- init containers ------------------------------------------------------------------------------------------------ */
+/* --- init containers
+ * ------------------------------------------------------------------------------------------------
+ */
 
 struct init_walk {
     bool *starts;     /* per init container */
@@ -364,22 +377,33 @@ static void walk_unknown(struct pass *pass, struct init_walk *walk, size_t index
         walk->kill_pod = true;
     else
         kill_instance(pass, instance, base_grace(pass, instance),
-                      "Init container is in \"unknown\" state, try killing it before restart", true);
+                      "Init container is in \"unknown\" state, try killing it before restart",
+                      true);
 }
 
-/* Spec pods.md §5.3: from the last to the first; the last one with a status tells where the pod stands. */
+/* One that is created or running proves that initialisation was over; one that has exited does not.
+ */
+static bool some_regular_was_started(const struct pass *pass)
+{
+    const Core__PodSpec *spec = pass->want->pod->spec;
+    for (size_t i = 0; i < spec->n_containers; i++) {
+        const struct container_observed *c =
+            pod_observed_newest(pass->have, spec->containers[i]->name);
+        if (c && (c->state == CONTAINER_CREATED || c->state == CONTAINER_RUNNING))
+            return true;
+    }
+    return false;
+}
+
+/* Spec pods.md §5.3: from the last to the first; the last one with a status tells where the pod
+ * stands. */
 static struct init_walk walk_init_containers(struct pass *pass)
 {
     const Core__PodSpec *spec = pass->want->pod->spec;
     struct init_walk walk = {
         .starts = arena_calloc(pass->out->arena, spec->n_init_containers + 1, sizeof(bool)),
         .initialised = spec->n_init_containers == 0};
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        const struct container_observed *c =
-            pod_observed_newest(pass->have, spec->containers[i]->name);
-        if (c && (c->state == CONTAINER_CREATED || c->state == CONTAINER_RUNNING))
-            walk.initialised = true;
-    }
+    walk.initialised = walk.initialised || some_regular_was_started(pass);
     bool seen = walk.initialised;
     for (size_t i = spec->n_init_containers; i-- > 0 && !walk.kill_pod;) {
         const Core__Container *container = spec->init_containers[i];
@@ -414,7 +438,9 @@ static struct init_walk walk_init_containers(struct pass *pass)
     return walk;
 }
 
-/* --- regular containers ------------------------------------------------------------------------------------------------ */
+/* --- regular containers
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool has_changed(const Core__Container *container, const struct container_observed *instance)
 {
@@ -429,7 +455,8 @@ struct regular_walk {
 };
 
 static void walk_running(struct pass *pass, struct regular_walk *walk,
-                         const Core__Container *container, const struct container_observed *instance)
+                         const Core__Container *container,
+                         const struct container_observed *instance)
 {
     const struct container_note *note = pod_plan_note(pass->env, container->name);
     int64_t grace_s = base_grace(pass, instance);
@@ -448,8 +475,8 @@ static void walk_running(struct pass *pass, struct regular_walk *walk,
         return;
     }
     bool restart = !container_policy_is(pass->want->pod, container, "Never");
-    const char *format = unhealthy ? "Container %s failed liveness probe"
-                                   : "Container %s failed startup probe";
+    const char *format =
+        unhealthy ? "Container %s failed liveness probe" : "Container %s failed startup probe";
     const char *text = message(pass, format, container->name);
     if (restart)
         text = arena_printf(pass->out->arena, "%s, will be restarted", text);
@@ -484,7 +511,9 @@ static struct regular_walk walk_regular_containers(struct pass *pass)
     return walk;
 }
 
-/* --- the three lives ------------------------------------------------------------------------------------------------------ */
+/* --- the three lives
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* Whether anything would start in a new sandbox (spec pods.md §5.1 steps 1-3). */
 static bool sandbox_is_worth_it(const struct pass *pass, const struct sandbox_decision *decision)

@@ -1,8 +1,8 @@
 /*
- * The heart: pod_plan() compares what is wanted of a pod with what is seen of it and returns the next steps. It is
- * level-triggered: nothing acts on an event, an event only wakes the pod, which is then planned anew. Pure: no
- * clock, no I/O, no logging, no memory but the output's arena. Any thread. Times are wall-clock nanoseconds.
- * Rules: spec runtime.md §A, pods.md §5.
+ * The heart: pod_plan() compares what is wanted of a pod with what is seen of it and returns the
+ * next steps. It is level-triggered: nothing acts on an event, an event only wakes the pod, which
+ * is then planned anew. Pure: no clock, no I/O, no logging, no memory but the output's arena. Any
+ * thread. Times are wall-clock nanoseconds. Rules: spec runtime.md §A, pods.md §5.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 
 #include "core.pb-c.h"
 
-/* --- what is wanted ---------------------------------------------------------------------------------------- */
+/* --- what is wanted
+ * ---------------------------------------------------------------------------------------- */
 
 /** Where a pod stands in its life; it only moves forward. */
 enum pod_life {
@@ -25,21 +26,22 @@ struct pod_desired {
     const Core__Pod *pod; /* NULL: an orphan, known from the runtime or the disk alone */
     const char *uid;
     enum pod_life life;
-    bool removed;                 /* no source wants it: once terminated, containers, logs and sandboxes go too */
+    bool removed; /* no source wants it: once terminated, containers, logs and sandboxes go too */
     int64_t terminating_since_ns; /* from TERMINATING on */
-    bool has_grace;               /* effective grace period for the kill, see pod_effective_grace() */
+    bool has_grace; /* effective grace period for the kill, see pod_effective_grace() */
     int64_t grace_s;
 };
 
-/* --- the environment of a decision ------------------------------------------------------------------------- */
+/* --- the environment of a decision
+ * ------------------------------------------------------------------------- */
 
 enum probe_result { PROBE_UNKNOWN, PROBE_SUCCESS, PROBE_FAILURE };
 
 /** What the agent remembers about one container of the pod. */
 struct container_note {
     const char *name;
-    int64_t retry_at_ns;  /* a start failed: not before this; 0: none */
-    bool restart_wanted;  /* killed in order to be started again, whatever the restart policy says */
+    int64_t retry_at_ns; /* a start failed: not before this; 0: none */
+    bool restart_wanted; /* killed in order to be started again, whatever the restart policy says */
     bool has_liveness, has_readiness, has_startup; /* a probe of that type is being run */
     enum probe_result liveness, readiness, startup;
 };
@@ -51,15 +53,16 @@ struct pod_plan_env {
     size_t n_notes;
     bool volumes_ready;
     bool cgroup_ready;
-    bool network_ready;             /* of the runtime; host-network pods do not wait for it */
-    int64_t setup_retry_at_ns;      /* volumes, cgroup or sandbox failed: not before this; 0: none */
-    bool kill_failed;               /* a container would not die: stop its sandbox all the same */
-    bool disk_clean;                /* volumes, cgroup (and for a removed pod its folders) are gone */
-    int64_t cleanup_retry_at_ns;    /* a clean-up step failed: not before this; 0: none */
+    bool network_ready;          /* of the runtime; host-network pods do not wait for it */
+    int64_t setup_retry_at_ns;   /* volumes, cgroup or sandbox failed: not before this; 0: none */
+    bool kill_failed;            /* a container would not die: stop its sandbox all the same */
+    bool disk_clean;             /* volumes, cgroup (and for a removed pod its folders) are gone */
+    int64_t cleanup_retry_at_ns; /* a clean-up step failed: not before this; 0: none */
     int32_t max_dead_per_container; /* exited instances kept per name, >= 0 (flag default 1) */
 };
 
-/* --- the plan ---------------------------------------------------------------------------------------------- */
+/* --- the plan
+ * ---------------------------------------------------------------------------------------------- */
 
 enum container_kind { CONTAINER_KIND_INIT, CONTAINER_KIND_REGULAR };
 
@@ -100,7 +103,7 @@ struct pod_action {
 /** A container that should start but must wait: shown in its status. */
 struct pod_waiting {
     const Core__Container *container;
-    int64_t backoff_ns;  /* the whole back-off, for the message */
+    int64_t backoff_ns; /* the whole back-off, for the message */
     int64_t until_ns;
 };
 
@@ -111,18 +114,20 @@ struct pod_plan {
     struct pod_waiting *waiting;
     size_t n_waiting;
     bool has_next_look;
-    int64_t next_look_ns;  /* when time alone may change the plan */
+    int64_t next_look_ns; /* when time alone may change the plan */
     bool waits_for_network;
-    bool sandbox_changed;  /* an old sandbox is being replaced (event SandboxChanged) */
-    bool stopped;          /* TERMINATING: nothing runs any more, go on to TERMINATED */
-    bool done;             /* nothing to do until something changes */
+    bool sandbox_changed; /* an old sandbox is being replaced (event SandboxChanged) */
+    bool stopped;         /* TERMINATING: nothing runs any more, go on to TERMINATED */
+    bool done;            /* nothing to do until something changes */
 };
 
-/** Decides the next steps for one pod. Reads only its arguments, writes only @out (memory from @arena). */
+/** Decides the next steps for one pod. Reads only its arguments, writes only @out (memory from
+ * @arena). */
 void pod_plan(const struct pod_desired *want, const struct pod_observed *have,
               const struct pod_plan_env *env, struct arena *arena, struct pod_plan *out);
 
-/* --- single rules, used by the status generator too --------------------------------------------------------- */
+/* --- single rules, used by the status generator too
+ * --------------------------------------------------------- */
 
 /** Whether a sandbox must be made, spec runtime.md §2.1. */
 struct sandbox_decision {
@@ -132,17 +137,21 @@ struct sandbox_decision {
 };
 struct sandbox_decision pod_sandbox_decide(const Core__Pod *pod, const struct pod_observed *have);
 
-/** Spec pods.md §5.4: should @container, whose newest instance is @newest (or NULL), be started (again)? */
+/** Spec pods.md §5.4: should @container, whose newest instance is @newest (or NULL), be started
+ * (again)? */
 bool container_should_start(const Core__Pod *pod, const Core__Container *container,
                             const struct container_observed *newest);
 /** The policy that counts for @container: its own, else the pod's. */
-bool container_policy_is(const Core__Pod *pod, const Core__Container *container, const char *policy);
+bool container_policy_is(const Core__Pod *pod, const Core__Container *container,
+                         const char *policy);
 
-/** Key of @container in the back-off table: pod, container, image and resources (spec pods.md §5.7). */
+/** Key of @container in the back-off table: pod, container, image and resources (spec pods.md
+ * §5.7). */
 const char *container_backoff_key(const Core__Pod *pod, const Core__Container *container,
                                   struct arena *arena);
 
-/** spec.terminationGracePeriodSeconds, deletionGracePeriodSeconds first; floor 1 (spec pods.md §3.3). */
+/** spec.terminationGracePeriodSeconds, deletionGracePeriodSeconds first; floor 1 (spec pods.md
+ * §3.3). */
 int64_t pod_effective_grace(const Core__Pod *pod);
 
 /** The note of container @name, or an empty one. */

@@ -1,6 +1,7 @@
 /*
- * The set of all pods. Nothing is decided before the runtime was listed once; nothing is called an orphan before every
- * source has spoken. Each turn of the wake queue runs a bounded number of workers, critical pods first.
+ * The set of all pods. Nothing is decided before the runtime was listed once; nothing is called an
+ * orphan before every source has spoken. Each turn of the wake queue runs a bounded number of
+ * workers, critical pods first.
  */
 #include "pod/pods_internal.h"
 
@@ -13,7 +14,8 @@
 
 #define WORKERS_PER_TURN 64
 #define MAX_BACKOFF_ENTRIES 4096
-/* pkg/kubelet/kubelet.go: runtime status is read every 5 s; here only while it is not ready, else with the audit. */
+/* pkg/kubelet/kubelet.go: runtime status is read every 5 s; here only while it is not ready, else
+ * with the audit. */
 #define STATUS_POLL_NS (5 * NS_PER_SEC)
 
 int64_t pods_retry_delay(const struct pods *pods, bool soon)
@@ -48,7 +50,9 @@ static void wake_all(struct pods *pods)
         pod_worker_wake(worker);
 }
 
-/* --- the wake queue ------------------------------------------------------------------------------------------------ */
+/* --- the wake queue
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool is_critical(const struct pod_worker *worker)
 {
@@ -68,7 +72,10 @@ static void on_turn(void *ctx)
         loop_timer_start(pods->turn, 0);
 }
 
-/* Pods that wait for a slot: critical ones first, in the order they are kept otherwise. */
+/*
+ * Pods that wait for a slot: critical ones first, in the order they are kept otherwise. One is
+ * woken; when it does not take what it was offered, its pass offers the slot to the next.
+ */
 void pods_slot_released(struct pods *pods)
 {
     struct pod_worker *worker, *next, *chosen = NULL;
@@ -81,10 +88,13 @@ void pods_slot_released(struct pods *pods)
     if (!chosen)
         return;
     chosen->waits_for_slot = false;
+    chosen->was_offered_slot = true;
     pod_worker_wake(chosen);
 }
 
-/* --- the runtime ------------------------------------------------------------------------------------------------------ */
+/* --- the runtime
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void set_runtime_state(struct pods *pods, bool runtime_ready, bool network_ready,
                               const char *message)
@@ -176,22 +186,22 @@ static void on_changed(void *ctx, const char *pod_uid, const char *container_id)
         pods_relist_start(pods, false);
         return;
     }
-    if (!worker->observed)
-        return; /* it is about to be read as a whole */
-    struct pod_op *op;
+    bool makes = false;
+    const struct pod_op *op;
     DL_FOREACH(worker->ops, op) {
         /* Whoever acts on it reads it afterwards. */
         if (container_id && strcmp(op->target, container_id) == 0)
             return;
+        makes = makes || op->kind == POD_ACTION_CREATE_SANDBOX ||
+                op->kind == POD_ACTION_START_CONTAINER;
     }
-    const struct container_observed *known =
-        container_id ? pod_observed_container(&worker->have, container_id) : NULL;
-    if (known) {
+    if (container_id && pod_observed_container(&worker->have, container_id)) {
         op_inspect_start(worker, container_id);
         return;
     }
-    if (worker->ops)
-        return; /* something is being made or stopped: that operation tells what became of it */
+    bool is_new = container_id && !pod_observed_sandbox(&worker->have, container_id);
+    if (is_new && makes)
+        return; /* the operation that makes it tells what became of it */
     worker->inspect_again = true;
     pod_worker_wake(worker);
 }
@@ -204,7 +214,8 @@ static void on_lost(void *ctx)
     pods_relist_start(pods, false);
 }
 
-/* --- orphans and sources --------------------------------------------------------------------------------------------- */
+/* --- orphans and sources
+ * --------------------------------------------------------------------------------------------- */
 
 static void end_orphans(struct pods *pods)
 {
@@ -232,12 +243,16 @@ static bool same_pod(const Core__Pod *a, const Core__Pod *b)
            kube_message_eq(&a->base, &b->base);
 }
 
-static void want_object(struct pods *pods, struct pod_object *object)
+void pods_want_object(struct pods *pods, struct pod_object *object)
 {
     const Core__Pod *pod = object->pod;
     struct pod_worker *worker = pods_find(pods, pod->metadata->uid);
-    if (worker && worker->object && worker->want.removed)
-        return; /* the same uid came back while it is being ended: it starts anew once that is done */
+    if (worker && worker->want.removed) {
+        /* The same uid came back while it is being ended: it starts anew once that is done. */
+        pod_object_unref(worker->again);
+        worker->again = pod_object_ref(object);
+        return;
+    }
     if (!worker) {
         worker = pod_worker_new(pods, pod->metadata->uid, pod->metadata->namespace_,
                                 pod->metadata->name);
@@ -261,6 +276,10 @@ void pods_set_desired(struct pods *pods, struct pod_object *const *objects, size
         bool wanted = false;
         for (size_t i = 0; i < count && !wanted; i++)
             wanted = strcmp(objects[i]->pod->metadata->uid, worker->uid) == 0;
+        if (!wanted) {
+            pod_object_unref(worker->again);
+            worker->again = NULL;
+        }
         if (worker->object && !wanted && !worker->want.removed) {
             log_info("Pod removed", LOG_POD(worker->namespace, worker->name),
                      LOG_STR("podUID", worker->uid));
@@ -268,12 +287,14 @@ void pods_set_desired(struct pods *pods, struct pod_object *const *objects, size
         }
     }
     for (size_t i = 0; i < count; i++)
-        want_object(pods, objects[i]);
+        pods_want_object(pods, objects[i]);
     pods->sources_ready = true;
     end_orphans(pods);
 }
 
-/* --- life of the set ---------------------------------------------------------------------------------------------------- */
+/* --- life of the set
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void on_kept_backoff(void *ctx, const char *key, int64_t wait_ns, int64_t restarted_ns)
 {
@@ -334,7 +355,8 @@ void pods_start(struct pods *pods)
     loop_timer_start(pods->audit, pods->env.audit_period_ns);
 }
 
-/* --- looking in from outside ---------------------------------------------------------------------------------------------- */
+/* --- looking in from outside
+ * ---------------------------------------------------------------------------------------------- */
 
 static int by_name(const struct pod_worker *a, const struct pod_worker *b)
 {
@@ -349,14 +371,15 @@ static int compare_workers(const void *a, const void *b)
     return by_name(*(struct pod_worker *const *)a, *(struct pod_worker *const *)b);
 }
 
-void pods_visit(const struct pods *pods, void (*visit)(void *ctx, const struct pod_view *view), void *ctx)
+void pods_visit(const struct pods *pods, void (*visit)(void *ctx, const struct pod_view *view),
+                void *ctx)
 {
     size_t count = HASH_COUNT(pods->workers), filled = 0;
-    const struct pod_worker **sorted = xcalloc(count + 1, sizeof(*sorted));
+    const struct pod_worker **sorted = xcalloc(count + 1, sizeof(void *));
     const struct pod_worker *worker, *next;
     HASH_ITER(hh, pods->workers, worker, next)
         sorted[filled++] = worker;
-    qsort(sorted, filled, sizeof(*sorted), compare_workers);
+    qsort(sorted, filled, sizeof(void *), compare_workers);
     for (size_t i = 0; i < filled; i++) {
         struct pod_view view;
         pod_worker_view(sorted[i], &view);
@@ -365,7 +388,8 @@ void pods_visit(const struct pods *pods, void (*visit)(void *ctx, const struct p
     free(sorted);
 }
 
-void pods_listen(struct pods *pods, void (*on_change)(void *ctx, const struct pod_view *view), void *ctx)
+void pods_listen(struct pods *pods, void (*on_change)(void *ctx, const struct pod_view *view),
+                 void *ctx)
 {
     pods->on_change = on_change;
     pods->on_change_ctx = ctx;
@@ -377,8 +401,9 @@ char *pods_log_path(const struct pods *pods, const char *uid, const char *name, 
     HASH_FIND_STR(pods->workers, uid, worker);
     if (!worker)
         return NULL;
-    const struct container_observed *instance =
-        previous ? pod_observed_previous(&worker->have, name) : pod_observed_newest(&worker->have, name);
+    const struct container_observed *instance = previous
+                                                    ? pod_observed_previous(&worker->have, name)
+                                                    : pod_observed_newest(&worker->have, name);
     return instance && instance->log_path[0] != '\0' ? xstrdup(instance->log_path) : NULL;
 }
 
@@ -394,7 +419,7 @@ void pods_summarize(const struct pods *pods, struct pods_summary *ret)
     HASH_ITER(hh, pods->workers, worker, next) {
         if (!worker->object)
             ret->orphans++;
-        else if (!worker->want.removed)
+        else if (!worker->want.removed || worker->again)
             ret->desired++;
         if (worker->status && text_eq(worker->status->phase, "Running"))
             ret->running++;

@@ -1,6 +1,7 @@
 /*
- * What must be read from or made on the disk before the runtime is told about a sandbox or container, as one job:
- * log folders, the host's resolv.conf, restart counts that only log files remember. Inside the pod room; loop thread.
+ * What must be read from or made on the disk before the runtime is told about a sandbox or
+ * container, as one job: log folders, the host's resolv.conf, restart counts that only log files
+ * remember. Inside the pod room; loop thread.
  */
 #pragma once
 
@@ -13,7 +14,7 @@ struct prepare_job {
     char *resolv_path;    /* "": none */
     /* out */
     struct error *err;
-    char *resolv_text;    /* NULL when resolv_path is "" */
+    char *resolv_text;      /* NULL when resolv_path is "" */
     uint32_t restart_count; /* 1 + the highest N of N.log in the container's log folder, else 0 */
 };
 
@@ -23,10 +24,11 @@ void prepare_start(struct pod_op *op, const char *container_name);
 struct prepare_job *prepare_result(struct pod_op *op);
 
 /**
- * Builds the sandbox config of the pod of @op in its arena from what the job read; notices become events.
+ * Builds the sandbox config of the pod of @op in its arena from what the job read; notices become
+ * events.
  */
-MUST_CHECK struct error *prepare_sandbox_config(struct pod_op *op, const struct prepare_job *job, uint32_t attempt,
-                                                Cri__PodSandboxConfig **ret);
+MUST_CHECK struct error *prepare_sandbox_config(struct pod_op *op, const struct prepare_job *job,
+                                                uint32_t attempt, Cri__PodSandboxConfig **ret);
 
 /** 1 + highest N over file names "N.log*" in @dir; 0 when there is none. Blocking. */
 uint32_t prepare_count_logs_blocking(const char *dir);

@@ -1,7 +1,8 @@
 /*
- * One slot per container and probe type, in the order of the notes. A slot's probe belongs to one instance; when
- * another instance runs the results start over: liveness good, readiness bad (unknown for a container that is older
- * than the agent), startup unknown. Liveness and readiness wait for startup (spec pods.md §7.1).
+ * One slot per container and probe type, in the order of the notes. A slot's probe belongs to one
+ * instance; when another instance runs the results start over: liveness good, readiness bad
+ * (unknown for a container that is older than the agent), startup unknown. Liveness and readiness
+ * wait for startup (spec pods.md §7.1).
  */
 #include "pod/probing.h"
 
@@ -11,7 +12,8 @@
 #include "pod/expand.h"
 
 #define PROBE_TYPES 3
-#define SURVIVED_NS (10 * NS_PER_SEC) /* prober_manager.go: containers older than the agent by this */
+#define SURVIVED_NS                                                                                \
+    (10 * NS_PER_SEC) /* prober_manager.go: containers older than the agent by this */
 
 struct pod_probe {
     struct probe *probe;
@@ -20,7 +22,8 @@ struct pod_probe {
     struct arena *arena; /* the expanded command */
 };
 
-/* --- exec through the runtime --------------------------------------------------------------------------------------- */
+/* --- exec through the runtime
+ * --------------------------------------------------------------------------------------- */
 
 struct exec {
     struct probe_exec base;
@@ -52,8 +55,7 @@ static void on_exec_reply(void *ctx, const ProtobufCMessage *reply, struct error
     buf_done(&output);
 }
 
-static struct probe_exec_run *exec_run(struct probe_exec *self, const char *container_id,
-                                       char *const *command, size_t count, int64_t timeout_s,
+static struct probe_exec_run *exec_run(struct probe_exec *self, const struct probe_command *command,
                                        void (*on_done)(void *ctx, int32_t exit_code,
                                                        struct str output, struct error *err_owned),
                                        void *ctx)
@@ -61,16 +63,16 @@ static struct probe_exec_run *exec_run(struct probe_exec *self, const char *cont
     struct pods *pods = CONTAINER_OF(self, struct exec, base)->pods;
     struct probe_exec_run *run = xcalloc(1, sizeof(*run));
     *run = (struct probe_exec_run){.pods = pods, .on_done = on_done, .ctx = ctx};
-    char **words = xcalloc(count + 1, sizeof(*words));
-    for (size_t i = 0; i < count; i++)
-        words[i] = command[i];
+    char **words = xcalloc(command->count + 1, sizeof(*words));
+    for (size_t i = 0; i < command->count; i++)
+        words[i] = command->words[i];
     Cri__ExecSyncRequest request = CRI__EXEC_SYNC_REQUEST__INIT;
-    request.container_id = cri_borrow(container_id);
-    request.n_cmd = count;
+    request.container_id = cri_borrow(command->container_id);
+    request.n_cmd = command->count;
     request.cmd = words;
-    request.timeout = timeout_s;
+    request.timeout = command->timeout_s;
     run->call = runtime_call_start(pods->env.runtime, RUNTIME_EXEC_SYNC, &request.base,
-                                   sat_mul_i64(timeout_s, NS_PER_SEC), on_exec_reply, run);
+                                   sat_mul_i64(command->timeout_s, NS_PER_SEC), on_exec_reply, run);
     free(words);
     return run;
 }
@@ -97,7 +99,9 @@ void pods_exec_free(struct probe_exec *exec)
     free(exec ? CONTAINER_OF(exec, struct exec, base) : NULL);
 }
 
-/* --- results -------------------------------------------------------------------------------------------------------------- */
+/* --- results
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_result(void *ctx, struct probe *probe, bool success)
 {
@@ -125,7 +129,9 @@ static void on_event(void *ctx, UNUSED struct probe *probe, const char *reason, 
                      slot->note->name, message);
 }
 
-/* --- slots ------------------------------------------------------------------------------------------------------------------ */
+/* --- slots
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void slot_clear(struct pod_probe *slot)
 {
@@ -169,14 +175,15 @@ static char **expand_command(const Core__Container *container, const Core__ExecA
     char **command = arena_calloc(arena, exec->n_command + 1, sizeof(*command));
     for (size_t i = 0; i < exec->n_command; i++) {
         const char *word = exec->command[i];
-        AUTO(error) struct error *err = expand(exec->command[i], literal_env, container, arena, &word);
+        AUTO(error)
+        struct error *err = expand(exec->command[i], literal_env, container, arena, &word);
         command[i] = arena_strdup(arena, err ? exec->command[i] : word);
     }
     return command;
 }
 
-static void slot_start(struct pod_probe *slot, enum probe_type type, const Core__Container *container,
-                       const struct container_observed *instance)
+static void slot_start(struct pod_probe *slot, enum probe_type type,
+                       const Core__Container *container, const struct container_observed *instance)
 {
     struct pod_worker *worker = slot->worker;
     struct pods *pods = worker->pods;
@@ -202,7 +209,8 @@ static void slot_start(struct pod_probe *slot, enum probe_type type, const Core_
     slot->probe = probe_new(pods->env.loop, &options, &listener);
 }
 
-/* A new instance starts with nothing proved, except that nothing has been seen to be wrong with it. */
+/* A new instance starts with nothing proved, except that nothing has been seen to be wrong with it.
+ */
 static void reset_results(struct pod_worker *worker, struct container_note *note,
                           const struct container_observed *instance)
 {

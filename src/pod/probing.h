@@ -1,13 +1,14 @@
 /*
- * The probes of a pod's running containers: made when an instance runs, gone with it, their results written into the
- * container notes that plan and status read. Inside the pod room; loop thread.
+ * The probes of a pod's running containers: made when an instance runs, gone with it, their results
+ * written into the container notes that plan and status read. Inside the pod room; loop thread.
  */
 #pragma once
 
 #include "pod/pods_internal.h"
 #include "probe/probe.h"
 
-/** How exec probes run: ExecSync of @pods' runtime. One per set; free() it with pods_exec_free(). */
+/** How exec probes run: ExecSync of @pods' runtime. One per set; free() it with pods_exec_free().
+ */
 struct probe_exec *pods_exec_new(struct pods *pods);
 void pods_exec_free(struct probe_exec *exec);
 

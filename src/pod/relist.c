@@ -1,9 +1,10 @@
 /*
- * What the runtime holds, as a whole: ListPodSandbox and ListContainers without a filter, grouped by pod uid.
+ * What the runtime holds, as a whole: ListPodSandbox and ListContainers without a filter, grouped
+ * by pod uid.
  *
- * It runs at start, after the event stream broke or the runtime restarted, and as a slow audit of what events and
- * pidfds report. A pod whose listed ids and states differ from its observation is inspected; nothing else is done
- * here. A failed list is tried again after a second.
+ * It runs at start, after the event stream broke or the runtime restarted, and as a slow audit of
+ * what events and pidfds report. A pod whose listed ids and states differ from its observation is
+ * inspected; nothing else is done here. A failed list is tried again after a second.
  */
 #include "pod/cri_request.h"
 #include "pod/pods_internal.h"
@@ -16,8 +17,8 @@
 /* One pod as the lists show it. */
 struct listed {
     const char *uid, *namespace, *name;
-    size_t n_items;   /* sandboxes and containers listed */
-    bool differs;     /* something is new, or in another state */
+    size_t n_items; /* sandboxes and containers listed */
+    bool differs;   /* something is new, or in another state */
     UT_hash_handle hh;
 };
 
@@ -134,7 +135,8 @@ static size_t count_seen(const struct pod_observed *have)
     return count;
 }
 
-/* Has every pod inspected whose list is not what was seen. Operations under way explain a difference themselves. */
+/* Has every pod inspected whose list is not what was seen. Operations under way may be what makes
+ * the difference, so then it does not count as missed. */
 static void compare(struct pods_relist *relist)
 {
     struct pods *pods = relist->pods;
@@ -150,9 +152,9 @@ static void compare(struct pods_relist *relist)
         bool differs = listed != count_seen(&worker->have) || (pod && pod->differs);
         if (!differs) {
             worker->observed = true;
-        } else if (!worker->observed || !worker->ops) {
+        } else {
             worker->inspect_again = true;
-            if (relist->audit && worker->observed)
+            if (relist->audit && worker->observed && !worker->ops)
                 pods->missed_changes++;
         }
         pod_worker_wake(worker);

@@ -1,6 +1,6 @@
 /*
- * Single rules of the plan: when a sandbox must be made, when a dead container starts again. They are shared with
- * the status generator, which has to say in advance what the plan will do.
+ * Single rules of the plan: when a sandbox must be made, when a dead container starts again. They
+ * are shared with the status generator, which has to say in advance what the plan will do.
  */
 #include "pod/plan.h"
 
@@ -57,7 +57,8 @@ static bool rule_restarts(const Core__Container *container, int32_t exit_code)
         bool listed = exit_code_listed(rule->exit_codes, exit_code);
         bool matches = text_eq(rule->exit_codes->operator_, "In") ? listed : !listed;
         if (matches)
-            return text_eq(rule->action, "Restart") || text_eq(rule->action, "RestartAllContainers");
+            return text_eq(rule->action, "Restart") ||
+                   text_eq(rule->action, "RestartAllContainers");
     }
     return false;
 }

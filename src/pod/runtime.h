@@ -1,8 +1,9 @@
 /*
- * What the pod room needs from a container runtime: asynchronous calls, and word that something changed.
- * The vocabulary is CRI v1 itself (proto/cri.proto): requests and replies are its messages, because they are the
- * contract on the other side and a second set of structs would say the same twice. src/cri implements this over
- * gRPC; tests implement it with a simulated node. Loop thread.
+ * What the pod room needs from a container runtime: asynchronous calls, and word that something
+ * changed. The vocabulary is CRI v1 itself (proto/cri.proto): requests and replies are its
+ * messages, because they are the contract on the other side and a second set of structs would say
+ * the same twice. src/cri implements this over gRPC; tests implement it with a simulated node. Loop
+ * thread.
  */
 #pragma once
 
@@ -10,7 +11,8 @@
 
 #include "cri.pb-c.h"
 
-/** Calls in the order of spec runtime.md §1.3-1.4. The request and reply messages are those of the CRI RPC. */
+/** Calls in the order of spec runtime.md §1.3-1.4. The request and reply messages are those of the
+ * CRI RPC. */
 enum runtime_method {
     RUNTIME_VERSION,
     RUNTIME_RUNTIME_CONFIG,
@@ -53,41 +55,45 @@ struct pod_runtime;
 struct runtime_call; /* opaque: a call under way */
 
 /**
- * Ends a call: exactly once, on the loop, never from inside call(). Either @reply (valid until this returns, all
- * fields checked as spec runtime.md §1.3 "Response checks" asks) or @err_owned. An error's code is the gRPC code
- * and its message is the gRPC status message without any prefix, because it is shown to people as it is.
+ * Ends a call: exactly once, on the loop, never from inside call(). Either @reply (valid until this
+ * returns, all fields checked as spec runtime.md §1.3 "Response checks" asks) or @err_owned. An
+ * error's code is the gRPC code and its message is the gRPC status message without any prefix,
+ * because it is shown to people as it is.
  */
 typedef void runtime_on_reply(void *ctx, const ProtobufCMessage *reply, struct error *err_owned);
 
 /** Who is told about changes nobody asked for. Any member may be NULL. */
 struct runtime_listener {
     /**
-     * Something of pod @pod_uid changed (an exit, a start, a removal), as seen by the event stream or a pidfd.
+     * Something of pod @pod_uid changed (an exit, a start, a removal), as seen by the event stream
+     * or a pidfd.
      * @container_id may be NULL. Look at the runtime's state; the event itself carries no truth.
      */
     void (*on_changed)(void *ctx, const char *pod_uid, const char *container_id);
-    /** The event stream broke or was just (re)opened, or the runtime restarted: everything may have changed. */
+    /** The event stream broke or was just (re)opened, or the runtime restarted: everything may have
+     * changed. */
     void (*on_lost)(void *ctx);
     void *ctx;
 };
 
 struct pod_runtime_vtable {
     /**
-     * Starts a call. @request (borrowed, encoded before this returns) must be the message of @method. The deadline
-     * is the method's own (runtimeRequestTimeout T, 2T, none, …) plus @extra_ns (the grace period of
-     * StopContainer, the timeout of ExecSync). Returns a handle for cancel(); never NULL: what fails at once is
-     * reported through @on_reply in the next turn.
+     * Starts a call. @request (borrowed, encoded before this returns) must be the message of
+     * @method. The deadline is the method's own (runtimeRequestTimeout T, 2T, none, …) plus
+     * @extra_ns (the grace period of StopContainer, the timeout of ExecSync). Returns a handle for
+     * cancel(); never NULL: what fails at once is reported through @on_reply in the next turn.
      */
     struct runtime_call *(*call)(struct pod_runtime *self, enum runtime_method method,
-                                 const ProtobufCMessage *request, int64_t extra_ns, runtime_on_reply *on_reply,
-                                 void *ctx);
+                                 const ProtobufCMessage *request, int64_t extra_ns,
+                                 runtime_on_reply *on_reply, void *ctx);
     /** Silence: @on_reply will not run. NULL is fine. */
     void (*cancel)(struct pod_runtime *self, struct runtime_call *call);
     /** Sets the one listener (copied). */
     void (*listen)(struct pod_runtime *self, const struct runtime_listener *listener);
     /**
-     * Asks to be told (on_changed) when container @container_id of @pod_uid (both copied) has exited and the
-     * runtime's own status says so. Idempotent. Where an event stream is up this adds a pidfd all the same.
+     * Asks to be told (on_changed) when container @container_id of @pod_uid (both copied) has
+     * exited and the runtime's own status says so. Idempotent. Where an event stream is up this
+     * adds a pidfd all the same.
      */
     void (*watch_exit)(struct pod_runtime *self, const char *pod_uid, const char *container_id);
     void (*unwatch_exit)(struct pod_runtime *self, const char *container_id);
@@ -98,9 +104,11 @@ struct pod_runtime {
 };
 
 /* Short forms. */
-static inline struct runtime_call *runtime_call_start(struct pod_runtime *runtime, enum runtime_method method,
-                                                      const ProtobufCMessage *request, int64_t extra_ns,
-                                                      runtime_on_reply *on_reply, void *ctx)
+static inline struct runtime_call *runtime_call_start(struct pod_runtime *runtime,
+                                                      enum runtime_method method,
+                                                      const ProtobufCMessage *request,
+                                                      int64_t extra_ns, runtime_on_reply *on_reply,
+                                                      void *ctx)
 {
     return runtime->vtable->call(runtime, method, request, extra_ns, on_reply, ctx);
 }

@@ -10,14 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOSTS_MODE 0644            /* kubelet_pods.go ensureHostsFile, explicit chmod */
-#define HOSTS_MAX_BYTES (1 * MiB)  /* of the node's own /etc/hosts */
+#define HOSTS_MODE 0644           /* kubelet_pods.go ensureHostsFile, explicit chmod */
+#define HOSTS_MAX_BYTES (1 * MiB) /* of the node's own /etc/hosts */
 #define TERMINATION_DIR_MODE 0750
 #define TERMINATION_LOG_MODE 0666
 #define LOG_DIR_MODE 0755
 #define LINK_NAME_MAX_BYTES 251 /* legacy.go: 255 less ".log" */
 
-/* --- subPath binds ---------------------------------------------------------------------------------------------- */
+/* --- subPath binds
+ * ---------------------------------------------------------------------------------------------- */
 
 struct subpath_job {
     char *root_dir;
@@ -54,8 +55,8 @@ static void subpath_run(void *ctx)
 {
     struct subpath_job *job = ctx;
     for (size_t i = 0; i < job->count && !job->err; i++)
-        job->err = volume_subpath_prepare_blocking(job->root_dir, &job->requests[i],
-                                                   &job->targets[i]);
+        job->err =
+            volume_subpath_prepare_blocking(job->root_dir, &job->requests[i], &job->targets[i]);
 }
 
 static const struct pod_job subpath_kind = {
@@ -93,7 +94,8 @@ struct error *start_subpath_targets(struct pod_op *op, size_t n_mounts,
     return NULL;
 }
 
-/* --- files of one start --------------------------------------------------------------------------------------------- */
+/* --- files of one start
+ * --------------------------------------------------------------------------------------------- */
 
 struct files_job {
     char *log_dir, *hosts_path, *hosts_content;
@@ -142,7 +144,8 @@ static struct error *make_termination_log(const struct files_job *job)
 {
     struct error *err = fd_mkdir_all(job->termination_dir, TERMINATION_DIR_MODE);
     return err ? err
-               : fd_write_file_blocking(job->termination_log, STR_LITERAL(""), TERMINATION_LOG_MODE);
+               : fd_write_file_blocking(job->termination_log, STR_LITERAL(""),
+                                        TERMINATION_LOG_MODE);
 }
 
 static void files_run(void *ctx)
@@ -179,7 +182,9 @@ struct error *start_files_result(struct pod_op *op)
     return TAKE(job->err);
 }
 
-/* --- links and logs ----------------------------------------------------------------------------------------------------- */
+/* --- links and logs
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 struct log_job {
     char *log_path, *link;
@@ -256,6 +261,7 @@ void start_delete_logs(struct pod_op *op, const char *log_path, const char *id)
 const char *container_link_path(const char *dir, const struct pod_worker *worker,
                                 const char *container, const char *id, struct arena *arena)
 {
-    const char *name = arena_printf(arena, "%s_%s_%s-%s", worker->name, worker->namespace, container, id);
+    const char *name =
+        arena_printf(arena, "%s_%s_%s-%s", worker->name, worker->namespace, container, id);
     return arena_printf(arena, "%s/%.*s.log", dir, LINK_NAME_MAX_BYTES, name);
 }

@@ -1,19 +1,23 @@
 /*
- * The disk's side of starting a container, as jobs: subPath binds, /etc/hosts, the termination log file, the log
- * folder, the /var/log/containers link; and deleting logs with their container. Inside the pod room; loop thread.
+ * The disk's side of starting a container, as jobs: subPath binds, /etc/hosts, the termination log
+ * file, the log folder, the /var/log/containers link; and deleting logs with their container.
+ * Inside the pod room; loop thread.
  */
 #pragma once
 
 #include "pod/pods_internal.h"
 
-/** Prepares the subPath binds of @op; targets are read with start_subpath_targets() in the next advance(). */
+/** Prepares the subPath binds of @op; targets are read with start_subpath_targets() in the next
+ * advance(). */
 void start_subpaths(struct pod_op *op, const struct subpath_request *requests, size_t count,
                     const char *container);
-/** Per volumeMount index (@n_mounts of them) the bind target, NULL elsewhere; in the arena of @op. */
+/** Per volumeMount index (@n_mounts of them) the bind target, NULL elsewhere; in the arena of @op.
+ */
 MUST_CHECK struct error *start_subpath_targets(struct pod_op *op, size_t n_mounts,
                                                const char *const **ret_targets);
 
-/** Writes what @files names. Failing to make the termination log is no failure (spec runtime.md §3.10). */
+/** Writes what @files names. Failing to make the termination log is no failure (spec runtime.md
+ * §3.10). */
 void start_files(struct pod_op *op, const struct container_files *files);
 /** The error of the finished job, owned by the caller. */
 struct error *start_files_result(struct pod_op *op);
@@ -24,6 +28,7 @@ void start_link(struct pod_op *op, const char *log_path, const char *link);
 /** Deletes @log_path and its rotated files, and the link of container @id. */
 void start_delete_logs(struct pod_op *op, const char *log_path, const char *id);
 
-/** "<dir>/<pod>_<namespace>_<container>-<id>.log", the name before ".log" cut to 251 bytes; in @arena. */
-const char *container_link_path(const char *dir, const struct pod_worker *worker, const char *container,
-                                const char *id, struct arena *arena);
+/** "<dir>/<pod>_<namespace>_<container>-<id>.log", the name before ".log" cut to 251 bytes; in
+ * @arena. */
+const char *container_link_path(const char *dir, const struct pod_worker *worker,
+                                const char *container, const char *id, struct arena *arena);

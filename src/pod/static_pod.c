@@ -59,11 +59,12 @@ static void set_annotation(Meta__ObjectMeta *meta, const char *key, const char *
         }
     }
     Meta__ObjectMeta__AnnotationsEntry **grown =
-        arena_calloc(arena, meta->n_annotations + 1, sizeof(*grown));
+        arena_calloc(arena, meta->n_annotations + 1, sizeof(void *));
     if (meta->n_annotations > 0)
-        memcpy(grown, meta->annotations, meta->n_annotations * sizeof(*grown));
-    Meta__ObjectMeta__AnnotationsEntry *entry = (Meta__ObjectMeta__AnnotationsEntry *)
-        kube_message_new(&meta__object_meta__annotations_entry__descriptor, arena);
+        memcpy(grown, meta->annotations, meta->n_annotations * sizeof(void *));
+    Meta__ObjectMeta__AnnotationsEntry *entry =
+        (Meta__ObjectMeta__AnnotationsEntry *)kube_message_new(
+            &meta__object_meta__annotations_entry__descriptor, arena);
     entry->key = arena_strdup(arena, key);
     entry->value = arena_strdup(arena, value);
     grown[meta->n_annotations++] = entry;
@@ -79,10 +80,11 @@ static void add_toleration(Core__PodSpec *spec, struct arena *arena)
         if (no_key && text_eq(has->operator_, "Exists") && text_eq(has->effect, "NoExecute"))
             return;
     }
-    Core__Toleration **grown = arena_calloc(arena, spec->n_tolerations + 1, sizeof(*grown));
+    Core__Toleration **grown = arena_calloc(arena, spec->n_tolerations + 1, sizeof(void *));
     if (spec->n_tolerations > 0)
-        memcpy(grown, spec->tolerations, spec->n_tolerations * sizeof(*grown));
-    Core__Toleration *all = (Core__Toleration *)kube_message_new(&core__toleration__descriptor, arena);
+        memcpy(grown, spec->tolerations, spec->n_tolerations * sizeof(void *));
+    Core__Toleration *all =
+        (Core__Toleration *)kube_message_new(&core__toleration__descriptor, arena);
     all->operator_ = arena_strdup(arena, "Exists");
     all->effect = arena_strdup(arena, "NoExecute");
     grown[spec->n_tolerations++] = all;
@@ -102,10 +104,11 @@ static struct error *normalise(Core__Pod *pod, const struct static_pod_input *in
     if (!meta->uid || meta->uid[0] == '\0')
         meta->uid = arena_strdup(arena, content_uid(pod, input, arena));
     if (strchr(meta->uid, '/') || meta->uid[0] == '.')
-        return error_new(ERROR_INVALID_ARGUMENT,
-                         "%s: metadata.uid: Invalid value: \"%s\": it names folders, so it must not "
-                         "contain '/' or begin with '.'",
-                         input->path, meta->uid);
+        return error_new(
+            ERROR_INVALID_ARGUMENT,
+            "%s: metadata.uid: Invalid value: \"%s\": it names folders, so it must not "
+            "contain '/' or begin with '.'",
+            input->path, meta->uid);
     meta->name = arena_printf(arena, "%s-%s", meta->name, lower(input->node_name, arena));
     if (!meta->namespace_ || meta->namespace_[0] == '\0')
         meta->namespace_ = arena_strdup(arena, "default");

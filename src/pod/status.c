@@ -1,4 +1,5 @@
-/* The status as a whole: addresses, class, containers, phase, conditions, in that order (spec pods.md §8.1). */
+/* The status as a whole: addresses, class, containers, phase, conditions, in that order (spec
+ * pods.md §8.1). */
 #include "pod/status_internal.h"
 
 #include "base/time.h"
@@ -34,7 +35,7 @@ static void add_pod_ip(Core__PodStatus *status, const char *ip, struct arena *ar
 static void reduce_ips(const struct status_input *input, const char *const *ips, size_t count,
                        Core__PodStatus *status, struct arena *arena)
 {
-    status->pod_ips = arena_calloc(arena, 2, sizeof(*status->pod_ips));
+    status->pod_ips = arena_calloc(arena, 2, sizeof(void *));
     for (int pass = 0; pass < 2; pass++) {
         bool want_v6 = input->primary_ipv6 == (pass == 0);
         for (size_t i = 0; i < count; i++) {
@@ -53,7 +54,7 @@ static void fill_ips(const struct status_input *input, Core__PodStatus *status, 
     size_t n_host = 0;
     while (input->host_ips && input->host_ips[n_host])
         n_host++;
-    status->host_ips = arena_calloc(arena, n_host + 1, sizeof(*status->host_ips));
+    status->host_ips = arena_calloc(arena, n_host + 1, sizeof(void *));
     for (size_t i = 0; i < n_host; i++) {
         Core__HostIP *entry = STATUS_NEW(arena, Core__HostIP, core__host_ip__descriptor);
         entry->ip = arena_strdup(arena, input->host_ips[i]);
@@ -95,8 +96,7 @@ static void fill_pod_resources(const struct status_input *input, Core__PodStatus
     bool has_cpu = false, has_memory = false;
     int64_t cpu = pod_request_milli_cpu(pod, &all, &has_cpu);
     int64_t memory = pod_request_bytes(pod, &all, "memory", &has_memory);
-    status->allocated_resources =
-        arena_calloc(arena, 2, sizeof(*status->allocated_resources));
+    status->allocated_resources = arena_calloc(arena, 2, sizeof(void *));
     const struct {
         bool present;
         const char *name, *text;
@@ -116,7 +116,8 @@ static void fill_pod_resources(const struct status_input *input, Core__PodStatus
     }
 }
 
-static void fill_phase(const struct status_input *input, Core__PodStatus *status, struct arena *arena)
+static void fill_phase(const struct status_input *input, Core__PodStatus *status,
+                       struct arena *arena)
 {
     const Core__PodStatus *old = input->old;
     const char *phase = status_phase(input, status);
@@ -138,8 +139,8 @@ static void fill_phase(const struct status_input *input, Core__PodStatus *status
 }
 
 /*
- * Set once. After a restart of the agent the runtime still knows when the pod was first seen, through the annotation
- * that its sandbox got.
+ * Set once. After a restart of the agent the runtime still knows when the pod was first seen,
+ * through the annotation that its sandbox got.
  */
 static int64_t start_ns(const struct status_input *input)
 {

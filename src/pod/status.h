@@ -1,6 +1,6 @@
 /*
- * The pod's status as the API shows it, computed from the same inputs as the plan (spec pods.md §8). Pure: no clock,
- * no I/O, no memory but the arena. Any thread.
+ * The pod's status as the API shows it, computed from the same inputs as the plan (spec pods.md
+ * §8). Pure: no clock, no I/O, no memory but the arena. Any thread.
  */
 #pragma once
 
@@ -10,30 +10,33 @@
 
 #include "core.pb-c.h"
 
-/** The last start attempt of a container that failed, or why it waits: upstream's reason cache (§8.5 step 6). */
+/** The last start attempt of a container that failed, or why it waits: upstream's reason cache
+ * (§8.5 step 6). */
 struct start_result {
     const char *container;
-    const char *reason;  /* "CrashLoopBackOff", "ErrImagePull", …; NULL: the last start succeeded */
+    const char *reason; /* "CrashLoopBackOff", "ErrImagePull", …; NULL: the last start succeeded */
     const char *message;
 };
 
 struct status_input {
     const Core__Pod *pod;
     const struct pod_observed *have;
-    const Core__PodStatus *old; /* what was generated last (or recovered after a restart); NULL at first */
+    const Core__PodStatus
+        *old; /* what was generated last (or recovered after a restart); NULL at first */
     const struct start_result *results;
     size_t n_results;
     const struct container_note *notes; /* probe results */
     size_t n_notes;
-    const char *runtime_name;       /* "containerd": scheme of container ids */
-    const char *const *host_ips;    /* NULL-terminated: the node's, primary family first */
-    bool primary_ipv6;              /* family of the first node IP */
-    int64_t now_ns;                 /* wall clock */
-    int64_t agent_started_ns;       /* wall clock; containers older by 10 s keep ready/started (§7.4) */
+    const char *runtime_name;    /* "containerd": scheme of container ids */
+    const char *const *host_ips; /* NULL-terminated: the node's, primary family first */
+    bool primary_ipv6;           /* family of the first node IP */
+    int64_t now_ns;              /* wall clock */
+    int64_t agent_started_ns; /* wall clock; containers older by 10 s keep ready/started (§7.4) */
     bool is_static;
     bool final;      /* all containers have stopped for good: rule "final status" of §8.2 */
     bool terminated; /* SyncTerminatedPod has run: leftovers become ContainerStatusUnknown (§8.8) */
-    const char *forced_reason;  /* eviction, deadline, …: phase Failed with this reason and message; NULL: none */
+    const char *forced_reason; /* eviction, deadline, …: phase Failed with this reason and message;
+                                  NULL: none */
     const char *forced_message;
 };
 
@@ -44,11 +47,12 @@ Core__PodStatus *status_generate(const struct status_input *input, struct arena 
 bool status_is_terminal(const Core__PodStatus *status);
 
 /**
- * True when both say the same to a user: everything but condition times, condition observedGeneration
- * (spec §8.7 "Equality").
+ * True when both say the same to a user: everything but condition times, condition
+ * observedGeneration (spec §8.7 "Equality").
  */
 bool status_eq(const Core__PodStatus *a, const Core__PodStatus *b);
 
-/** activeDeadlineSeconds exceeded at @now_ns? *ret_due_ns is when it will be; false and 0 without a deadline. */
+/** activeDeadlineSeconds exceeded at @now_ns? *ret_due_ns is when it will be; false and 0 without a
+ * deadline. */
 bool status_deadline_exceeded(const Core__Pod *pod, const Core__PodStatus *status, int64_t now_ns,
                               int64_t *ret_due_ns);

@@ -1,4 +1,5 @@
-/* Conditions from phase and container entries (spec pods.md §8.4). A transition time moves only with the status. */
+/* Conditions from phase and container entries (spec pods.md §8.4). A transition time moves only
+ * with the status. */
 #include "pod/status_internal.h"
 
 #include "base/buf.h"
@@ -44,7 +45,8 @@ static void add(const struct status_input *input, Core__PodStatus *status, const
     status->conditions[status->n_conditions++] = condition;
 }
 
-/* --- lists of names in messages -------------------------------------------------------------------------------- */
+/* --- lists of names in messages
+ * -------------------------------------------------------------------------------- */
 
 struct names {
     struct buf text;
@@ -58,14 +60,15 @@ static void name_add(struct names *names, const char *name)
     buf_add_text(&names->text, name);
 }
 
-/* "containers with unknown status: [a b], containers with unready status: [c]"; NULL when both are empty. */
+/* "containers with unknown status: [a b], containers with unready status: [c]"; NULL when both are
+ * empty. */
 static const char *names_message(const struct names *unknown, const struct names *other,
                                  const char *what, struct arena *arena)
 {
-    const char *first = unknown->count > 0
-                            ? arena_printf(arena, "containers with unknown status: [%s]",
-                                           buf_text(&unknown->text))
-                            : NULL;
+    const char *first =
+        unknown->count > 0
+            ? arena_printf(arena, "containers with unknown status: [%s]", buf_text(&unknown->text))
+            : NULL;
     const char *second = other->count > 0 ? arena_printf(arena, "containers with %s status: [%s]",
                                                          what, buf_text(&other->text))
                                           : NULL;
@@ -74,7 +77,9 @@ static const char *names_message(const struct names *unknown, const struct names
     return first ? first : second;
 }
 
-/* --- the verdicts ----------------------------------------------------------------------------------------------- */
+/* --- the verdicts
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static bool any_regular_ran(const Core__PodStatus *status)
 {
@@ -108,11 +113,23 @@ static struct verdict initialised(const struct status_input *input, const Core__
         verdict.reason = "PodCompleted";
     else if (!any_regular_ran(status) && (unknown.count > 0 || incomplete.count > 0) &&
              !(old && text_eq(old->status, "True")))
-        verdict = (struct verdict){.reason = "ContainersNotInitialized",
-                                   .message = names_message(&unknown, &incomplete, "incomplete", arena)};
+        verdict =
+            (struct verdict){.reason = "ContainersNotInitialized",
+                             .message = names_message(&unknown, &incomplete, "incomplete", arena)};
     buf_done(&unknown.text);
     buf_done(&incomplete.text);
     return verdict;
+}
+
+/* Sorts container @name into @unknown or @unready unless its entry is ready. */
+static void sort_unready(Core__ContainerStatus *const *list, size_t count, const char *name,
+                         struct names *unknown, struct names *unready)
+{
+    const Core__ContainerStatus *entry = status_find(list, count, name);
+    if (!entry)
+        name_add(unknown, name);
+    else if (!entry->ready)
+        name_add(unready, name);
 }
 
 static struct verdict containers_ready(const struct status_input *input,
@@ -123,21 +140,13 @@ static struct verdict containers_ready(const struct status_input *input,
     buf_init(&unknown.text, CONDITION_TEXT_MAX_BYTES);
     buf_init(&unready.text, CONDITION_TEXT_MAX_BYTES);
     for (size_t i = 0; i < spec->n_init_containers; i++) {
-        const Core__Container *container = spec->init_containers[i];
-        if (!container_is_sidecar(container))
-            continue;
-        const Core__ContainerStatus *entry = status_find(
-            status->init_container_statuses, status->n_init_container_statuses, container->name);
-        if (!entry || !entry->ready)
-            name_add(entry ? &unready : &unknown, container->name);
+        if (container_is_sidecar(spec->init_containers[i]))
+            sort_unready(status->init_container_statuses, status->n_init_container_statuses,
+                         spec->init_containers[i]->name, &unknown, &unready);
     }
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        const char *name = spec->containers[i]->name;
-        const Core__ContainerStatus *entry =
-            status_find(status->container_statuses, status->n_container_statuses, name);
-        if (!entry || !entry->ready)
-            name_add(entry ? &unready : &unknown, name);
-    }
+    for (size_t i = 0; i < spec->n_containers; i++)
+        sort_unready(status->container_statuses, status->n_container_statuses,
+                     spec->containers[i]->name, &unknown, &unready);
     struct verdict verdict = {.is_true = true};
     if (text_eq(status->phase, "Succeeded") && unknown.count == 0)
         verdict = (struct verdict){.reason = "PodCompleted"};
@@ -168,10 +177,11 @@ static struct verdict ready(const struct status_input *input, struct verdict con
         if (text.len > 0)
             buf_add_text(&text, ", ");
         if (gate)
-            buf_printf(&text, "the status of pod readiness gate \"%s\" is not \"True\", but %s", type,
-                       gate->status);
+            buf_printf(&text, "the status of pod readiness gate \"%s\" is not \"True\", but %s",
+                       type, gate->status);
         else
-            buf_printf(&text, "corresponding condition of pod readiness gate \"%s\" does not exist.",
+            buf_printf(&text,
+                       "corresponding condition of pod readiness gate \"%s\" does not exist.",
                        type);
     }
     struct verdict verdict = {.is_true = true};
@@ -185,7 +195,7 @@ static struct verdict ready(const struct status_input *input, struct verdict con
 void status_fill_conditions(const struct status_input *input, Core__PodStatus *status,
                             struct arena *arena)
 {
-    status->conditions = arena_calloc(arena, MAX_OWN_CONDITIONS, sizeof(*status->conditions));
+    status->conditions = arena_calloc(arena, MAX_OWN_CONDITIONS, sizeof(void *));
     struct verdict sandbox = {.is_true = !pod_sandbox_decide(input->pod, input->have).create};
     struct verdict containers = containers_ready(input, status, arena);
     add(input, status, "PodReadyToStartContainers", sandbox, arena);

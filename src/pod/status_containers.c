@@ -1,6 +1,7 @@
 /*
- * Container entries of the status (spec pods.md §8.5). Each entry starts as "waiting", or as what it was; the newest
- * two instances of the runtime overwrite it; what is due to start but could not becomes waiting with the reason.
+ * Container entries of the status (spec pods.md §8.5). Each entry starts as "waiting", or as what
+ * it was; the newest two instances of the runtime overwrite it; what is due to start but could not
+ * becomes waiting with the reason.
  */
 #include "pod/status_internal.h"
 
@@ -40,7 +41,8 @@ bool status_is_running(const Core__ContainerStatus *entry)
     return entry && entry->state && entry->state->running;
 }
 
-Core__ContainerStatus *status_find(Core__ContainerStatus *const *list, size_t count, const char *name)
+Core__ContainerStatus *status_find(Core__ContainerStatus *const *list, size_t count,
+                                   const char *name)
 {
     for (size_t i = 0; i < count; i++) {
         if (text_eq(list[i]->name, name))
@@ -54,12 +56,14 @@ static const Core__ContainerStatus *old_entry(const struct build *build, const c
     const Core__PodStatus *old = build->input->old;
     if (!old)
         return NULL;
-    return build->is_init ? status_find(old->init_container_statuses,
-                                        old->n_init_container_statuses, name)
-                          : status_find(old->container_statuses, old->n_container_statuses, name);
+    return build->is_init
+               ? status_find(old->init_container_statuses, old->n_init_container_statuses, name)
+               : status_find(old->container_statuses, old->n_container_statuses, name);
 }
 
-/* --- states ---------------------------------------------------------------------------------------------------- */
+/* --- states
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static Core__ContainerState *waiting(struct arena *arena, const char *reason, const char *message)
 {
@@ -151,7 +155,8 @@ static Core__ContainerState *instance_state(const struct build *build,
     return waiting(arena, NULL, NULL);
 }
 
-/* --- resources, user, mounts --------------------------------------------------------------------------------------- */
+/* --- resources, user, mounts
+ * --------------------------------------------------------------------------------------- */
 
 static Meta__Quantity *quantity(struct arena *arena, const char *text)
 {
@@ -160,8 +165,8 @@ static Meta__Quantity *quantity(struct arena *arena, const char *text)
     return value;
 }
 
-static void overlay_limit(Core__ResourceRequirements *resources, const char *name,
-                          const char *text, struct arena *arena)
+static void overlay_limit(Core__ResourceRequirements *resources, const char *name, const char *text,
+                          struct arena *arena)
 {
     for (size_t i = 0; i < resources->n_limits; i++) {
         if (text_eq(resources->limits[i]->key, name))
@@ -179,8 +184,8 @@ static void overlay_request(Core__ResourceRequirements *resources, const char *n
 }
 
 /*
- * What the runtime reports counts over the spec for a running container, except for values below what cgroups can
- * express (spec runtime.md §4.5: requests up to 2m, limits up to 10m).
+ * What the runtime reports counts over the spec for a running container, except for values below
+ * what cgroups can express (spec runtime.md §4.5: requests up to 2m, limits up to 10m).
  */
 static void overlay_actual(Core__ResourceRequirements *resources,
                            const struct container_observed *instance, struct arena *arena)
@@ -215,8 +220,7 @@ static void fill_resources(Core__ContainerStatus *entry, const Core__Container *
         resources->n_claims = 0;
         entry->n_allocated_resources = resources->n_requests;
         if (resources->n_requests > 0)
-            entry->allocated_resources =
-                arena_calloc(arena, resources->n_requests, sizeof(*entry->allocated_resources));
+            entry->allocated_resources = arena_calloc(arena, resources->n_requests, sizeof(void *));
         for (size_t i = 0; i < resources->n_requests; i++) {
             Core__ContainerStatus__AllocatedResourcesEntry *item =
                 STATUS_NEW(arena, Core__ContainerStatus__AllocatedResourcesEntry,
@@ -254,8 +258,7 @@ static void fill_mounts(Core__ContainerStatus *entry, const Core__Container *con
     entry->n_volume_mounts = container->n_volume_mounts;
     if (container->n_volume_mounts == 0)
         return;
-    entry->volume_mounts =
-        arena_calloc(arena, container->n_volume_mounts, sizeof(*entry->volume_mounts));
+    entry->volume_mounts = arena_calloc(arena, container->n_volume_mounts, sizeof(void *));
     for (size_t i = 0; i < container->n_volume_mounts; i++) {
         const Core__VolumeMount *mount = container->volume_mounts[i];
         Core__VolumeMountStatus *shown =
@@ -272,7 +275,9 @@ static void fill_mounts(Core__ContainerStatus *entry, const Core__Container *con
     }
 }
 
-/* --- one entry ------------------------------------------------------------------------------------------------------ */
+/* --- one entry
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static Core__ContainerState *empty_state(struct arena *arena)
 {
@@ -323,21 +328,27 @@ static void note_vanished(const struct build *build, Core__ContainerStatus *entr
         set_restarts(entry, entry->restart_count + 1);
 }
 
+/* Never below what was shown; one more when an instance was lost from sight or its count does not
+ * tell of its start. */
+static int32_t restarts_of(const struct container_observed *instance,
+                           const Core__ContainerStatus *old, bool is_new)
+{
+    int32_t shown = old && old->has_restart_count ? old->restart_count : 0;
+    bool lost_sight = instance->state == CONTAINER_UNKNOWN && status_is_running(old);
+    bool uncounted = is_new && instance->state == CONTAINER_RUNNING && status_is_terminated(old) &&
+                     shown >= instance->restart_count;
+    if (lost_sight || uncounted)
+        return shown + 1;
+    return instance->restart_count > shown ? instance->restart_count : shown;
+}
+
 static void apply_newest(const struct build *build, Core__ContainerStatus *entry,
-                         const struct container_observed *instance, const Core__Container *container,
-                         const Core__ContainerStatus *old)
+                         const struct container_observed *instance,
+                         const Core__Container *container, const Core__ContainerStatus *old)
 {
     struct arena *arena = build->arena;
     const char *id = scheme_id(build, instance);
     bool is_new = !old || !text_eq(old->container_id, id);
-    int32_t old_restarts = old && old->has_restart_count ? old->restart_count : 0;
-    int32_t restarts = instance->restart_count > old_restarts ? instance->restart_count : old_restarts;
-    if (instance->state == CONTAINER_UNKNOWN && status_is_running(old))
-        restarts = old_restarts + 1;
-    else if (is_new && instance->state == CONTAINER_RUNNING && status_is_terminated(old) &&
-             old_restarts >= instance->restart_count)
-        restarts = old_restarts + 1;
-
     entry->last_state = copy_state(is_new && status_is_terminated(old) ? old->state
                                    : old                               ? old->last_state
                                                                        : NULL,
@@ -346,7 +357,7 @@ static void apply_newest(const struct build *build, Core__ContainerStatus *entry
     entry->container_id = arena_strdup(arena, id);
     entry->image = arena_strdup(arena, instance->image);
     entry->image_id = arena_strdup(arena, instance->image_ref);
-    set_restarts(entry, restarts);
+    set_restarts(entry, restarts_of(instance, old, is_new));
     fill_resources(entry, container, instance, arena);
     fill_user(entry, instance, arena);
 }
@@ -360,7 +371,8 @@ static const struct start_result *failed_start(const struct status_input *input,
     return NULL;
 }
 
-/* What should run but could not be started shows why; the end of its last run moves to lastState. */
+/* What should run but could not be started shows why; the end of its last run moves to lastState.
+ */
 static void show_failed_start(const struct build *build, Core__ContainerStatus *entry,
                               const Core__Container *container,
                               const struct container_observed *newest)
@@ -392,19 +404,19 @@ static void infer_completed(const struct build *build, Core__ContainerStatus *en
     if (!build->is_init || container_is_sidecar(container) || !entry->state->waiting ||
         !some_regular_was_created(build->input))
         return;
-    Core__ContainerStateTerminated *end =
-        STATUS_NEW(build->arena, Core__ContainerStateTerminated,
-                   core__container_state_terminated__descriptor);
+    Core__ContainerStateTerminated *end = STATUS_NEW(build->arena, Core__ContainerStateTerminated,
+                                                     core__container_state_terminated__descriptor);
     end->has_exit_code = true;
     end->reason = arena_strdup(build->arena, "Completed");
-    end->message = arena_strdup(build->arena,
-                                "Unable to get init container status from container runtime and "
-                                "pod has been initialized, treat it as exited normally");
+    end->message =
+        arena_strdup(build->arena, "Unable to get init container status from container runtime and "
+                                   "pod has been initialized, treat it as exited normally");
     entry->state = empty_state(build->arena);
     entry->state->terminated = end;
 }
 
-/* --- started and ready (spec pods.md §7.4) --------------------------------------------------------------------------- */
+/* --- started and ready (spec pods.md §7.4)
+ * --------------------------------------------------------------------------- */
 
 static const struct container_note *note_of(const struct status_input *input, const char *name)
 {
@@ -423,8 +435,10 @@ static void set_started_ready(const struct build *build, Core__ContainerStatus *
 {
     const struct container_note *note = note_of(build->input, container->name);
     bool running = status_is_running(entry);
-    bool survived = newest && build->input->agent_started_ns - newest->started_ns > AGENT_START_SLACK_NS;
-    bool was_started = old && old->has_started && old->started && text_eq(old->container_id, entry->container_id);
+    bool survived =
+        newest && build->input->agent_started_ns - newest->started_ns > AGENT_START_SLACK_NS;
+    bool was_started =
+        old && old->has_started && old->started && text_eq(old->container_id, entry->container_id);
     bool started = running && (!note->has_startup || note->startup == PROBE_SUCCESS || was_started);
     bool ready = started;
     if (ready && note->has_readiness)
@@ -437,7 +451,8 @@ static void set_started_ready(const struct build *build, Core__ContainerStatus *
     entry->ready = ready;
 }
 
-static Core__ContainerStatus *build_entry(const struct build *build, const Core__Container *container)
+static Core__ContainerStatus *build_entry(const struct build *build,
+                                          const Core__Container *container)
 {
     const struct pod_observed *have = build->input->have;
     const Core__ContainerStatus *old = old_entry(build, container->name);
@@ -472,17 +487,15 @@ void status_fill_containers(const struct status_input *input, Core__PodStatus *s
                           .arena = arena,
                           .message_max = MESSAGE_TOTAL_MAX_BYTES / (total > 0 ? total : 1)};
     status->n_container_statuses = spec->n_containers;
-    status->container_statuses =
-        arena_calloc(arena, spec->n_containers + 1, sizeof(*status->container_statuses));
+    status->container_statuses = arena_calloc(arena, spec->n_containers + 1, sizeof(void *));
     for (size_t i = 0; i < spec->n_containers; i++)
         status->container_statuses[i] = build_entry(&build, spec->containers[i]);
-    qsort(status->container_statuses, status->n_container_statuses,
-          sizeof(*status->container_statuses), by_name);
+    qsort(status->container_statuses, status->n_container_statuses, sizeof(void *), by_name);
 
     build.is_init = true;
     status->n_init_container_statuses = spec->n_init_containers;
     status->init_container_statuses =
-        arena_calloc(arena, spec->n_init_containers + 1, sizeof(*status->init_container_statuses));
+        arena_calloc(arena, spec->n_init_containers + 1, sizeof(void *));
     for (size_t i = 0; i < spec->n_init_containers; i++)
         status->init_container_statuses[i] = build_entry(&build, spec->init_containers[i]);
 }

@@ -1,22 +1,26 @@
 /*
- * The status generator's parts: containers, then phase, then conditions, each from what the one before made. Inside the
- * pod room only. Pure.
+ * The status generator's parts: containers, then phase, then conditions, each from what the one
+ * before made. Inside the pod room only. Pure.
  */
 #pragma once
 
 #include "kube/codec.h"
 #include "pod/status.h"
 
-#define STATUS_NEW(arena, type, descriptor) ((type *)(void *)kube_message_new(&(descriptor), (arena)))
+#define STATUS_NEW(arena, type, descriptor)                                                        \
+    ((type *)(void *)kube_message_new(&(descriptor), (arena)))
 
 /* status_containers.c */
 
-/** Fills container_statuses (by name) and init_container_statuses (spec order), with started and ready. */
+/** Fills container_statuses (by name) and init_container_statuses (spec order), with started and
+ * ready. */
 void status_fill_containers(const struct status_input *input, Core__PodStatus *status,
                             struct arena *arena);
 /** The entry of container @name in a list, or NULL. */
-Core__ContainerStatus *status_find(Core__ContainerStatus *const *list, size_t count, const char *name);
-/** What spec.md §8.8 asks of a pod that has been terminated: nothing may look as if it still ran. */
+Core__ContainerStatus *status_find(Core__ContainerStatus *const *list, size_t count,
+                                   const char *name);
+/** What spec.md §8.8 asks of a pod that has been terminated: nothing may look as if it still ran.
+ */
 void status_end_containers(const struct status_input *input, Core__PodStatus *status,
                            struct arena *arena);
 Meta__Time *status_time(int64_t wall_ns, struct arena *arena);
@@ -25,7 +29,8 @@ bool status_is_running(const Core__ContainerStatus *entry);
 
 /* status_phase.c */
 
-/** "Pending", "Running", "Succeeded" or "Failed" from the container entries of @status (spec §8.2). */
+/** "Pending", "Running", "Succeeded" or "Failed" from the container entries of @status (spec §8.2).
+ */
 const char *status_phase(const struct status_input *input, const Core__PodStatus *status);
 
 /* status_conditions.c */

@@ -1,4 +1,5 @@
-/* The phase: counters over the spec's containers, then the first rule that matches (spec pods.md §8.2). */
+/* The phase: counters over the spec's containers, then the first rule that matches (spec pods.md
+ * §8.2). */
 #include "pod/status_internal.h"
 
 #include "kube/resources.h"
@@ -69,7 +70,8 @@ static void count_regular(const struct status_input *input, const Core__Containe
     }
 }
 
-/* A regular container in the current sandbox proves that initialisation was over (spec runtime.md §4.2). */
+/* A regular container in the current sandbox proves that initialisation was over (spec runtime.md
+ * §4.2). */
 static bool was_initialised(const struct status_input *input)
 {
     const struct sandbox_observed *active = pod_observed_active_sandbox(input->have);
@@ -85,7 +87,8 @@ static bool was_initialised(const struct status_input *input)
     return false;
 }
 
-const char *status_phase(const struct status_input *input, const Core__PodStatus *status)
+static struct counts count_containers(const struct status_input *input,
+                                      const Core__PodStatus *status)
 {
     const Core__PodSpec *spec = input->pod->spec;
     struct counts n = {0};
@@ -100,26 +103,34 @@ const char *status_phase(const struct status_input *input, const Core__PodStatus
     }
     for (size_t i = 0; i < spec->n_containers; i++) {
         const Core__Container *container = spec->containers[i];
-        count_regular(input, container,
-                      status_find(status->container_statuses, status->n_container_statuses,
-                                  container->name),
-                      &n);
+        count_regular(
+            input, container,
+            status_find(status->container_statuses, status->n_container_statuses, container->name),
+            &n);
     }
-    bool initialised = was_initialised(input);
+    return n;
+}
+
+/* All have stopped: for good, or only until the next restart. */
+static const char *stopped_phase(const struct status_input *input, const struct counts *n)
+{
+    const char *end = n->stopped == n->succeeded ? "Succeeded" : "Failed";
+    if (input->final && !input->is_static)
+        return end;
+    return n->stopped != n->stopped_for_good ? "Running" : end;
+}
+
+const char *status_phase(const struct status_input *input, const Core__PodStatus *status)
+{
+    struct counts n = count_containers(input, status);
     if (n.failed_init_for_good > 0)
         return "Failed";
-    if ((n.pending_init > 0 || n.pending_sidecar > 0) && !initialised)
-        return "Pending";
-    if (n.waiting > 0)
+    bool initialising = n.pending_init > 0 || n.pending_sidecar > 0;
+    if ((initialising && !was_initialised(input)) || n.waiting > 0)
         return "Pending";
     if (n.running > 0 && n.unknown == 0)
         return "Running";
-    if (n.running == 0 && n.stopped > 0 && n.unknown == 0) {
-        if (input->final && !input->is_static)
-            return n.stopped == n.succeeded ? "Succeeded" : "Failed";
-        if (n.stopped != n.stopped_for_good)
-            return "Running";
-        return n.stopped == n.succeeded ? "Succeeded" : "Failed";
-    }
+    if (n.running == 0 && n.stopped > 0 && n.unknown == 0)
+        return stopped_phase(input, &n);
     return "Pending";
 }

@@ -1,7 +1,7 @@
 /*
- * Leftovers of pods that nobody knows any more: folders below <root>/pods and <podLogsDir>, and pod cgroups. Looked
- * for once, when all sources and the runtime were heard; later every pod cleans up after itself. Each leftover becomes
- * a worker without a pod that has only its clean-up to do.
+ * Leftovers of pods that nobody knows any more: folders below <root>/pods and <podLogsDir>, and pod
+ * cgroups. Looked for once, when all sources and the runtime were heard; later every pod cleans up
+ * after itself. Each leftover becomes a worker without a pod that has only its clean-up to do.
  */
 #include "pod/pods_internal.h"
 
@@ -21,7 +21,8 @@ void pods_sweep_cancel(struct pods *pods)
     free(TAKE(pods->sweep));
 }
 
-static void add_leftover(struct pods *pods, const char *uid, const char *namespace, const char *name)
+static void add_leftover(struct pods *pods, const char *uid, const char *namespace,
+                         const char *name)
 {
     if (uid[0] == '\0' || pods_find(pods, uid))
         return;
@@ -92,7 +93,8 @@ static void sweep_cgroups(struct pods *pods)
         add_leftover(pods, uids[i], "", "");
 }
 
-static void on_pod_folders(void *ctx, const char *const *uids, size_t count, struct error *err_owned)
+static void on_pod_folders(void *ctx, const char *const *uids, size_t count,
+                           struct error *err_owned)
 {
     struct pods *pods = ctx;
     AUTO(error) struct error *err = err_owned;

@@ -3,7 +3,8 @@
 #include "base/fd.h"
 #include "base/path.h"
 
-/* Enough of a log's end to hold 80 lines that add up to 2048 bytes, each with its time stamp, in normal cases. */
+/* Enough of a log's end to hold 80 lines that add up to 2048 bytes, each with its time stamp, in
+ * normal cases. */
 #define LOG_TAIL_BYTES (16 * KiB)
 
 struct message_job {
@@ -21,7 +22,8 @@ static void message_job_release(void *ctx)
     free(job);
 }
 
-/* "2026-01-02T03:04:05.6Z stdout F text": the part after the third blank, and whether the line is whole. */
+/* "2026-01-02T03:04:05.6Z stdout F text": the part after the third blank, and whether the line is
+ * whole. */
 static bool parse_log_line(struct str line, struct str *ret_content, bool *ret_partial)
 {
     struct str time, stream, tags;
@@ -37,7 +39,8 @@ static bool parse_log_line(struct str line, struct str *ret_content, bool *ret_p
 
 void termination_tail_of_log(struct str text, struct buf *out)
 {
-    /* Where the last 80 lines begin: raw lines, as `tailLines` counts them (spec runtime.md §6.4). */
+    /* Where the last 80 lines begin: raw lines, as `tailLines` counts them (spec runtime.md §6.4).
+     */
     size_t begin = text.len;
     size_t lines = 0;
     if (begin > 0 && text.ptr[begin - 1] == '\n')
@@ -69,8 +72,7 @@ static char *read_file_message(const char *path)
 {
     struct buf text;
     buf_init(&text, TERMINATION_FILE_MAX_BYTES);
-    AUTO(error) struct error *err =
-        fd_read_tail_blocking(path, TERMINATION_FILE_MAX_BYTES, &text);
+    AUTO(error) struct error *err = fd_read_tail_blocking(path, TERMINATION_FILE_MAX_BYTES, &text);
     if (err && err->code != ERROR_NOT_FOUND) {
         buf_done(&text);
         return xasprintf("Error on reading termination log %s: %s", path, err->message);

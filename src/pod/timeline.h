@@ -1,6 +1,6 @@
 /*
- * What happened to a pod, and since when: the last 64 transitions, from which events and `cubelet why` are read.
- * Bookkeeping only. Loop thread.
+ * What happened to a pod, and since when: the last 64 transitions, from which events and `cubelet
+ * why` are read. Bookkeeping only. Loop thread.
  */
 #pragma once
 
@@ -20,12 +20,14 @@ struct timeline_entry {
 };
 
 struct timeline {
-    struct timeline_entry *entries; /* ring of at most TIMELINE_MAX_ENTRIES, grown as needed; owned */
+    struct timeline_entry
+        *entries; /* ring of at most TIMELINE_MAX_ENTRIES, grown as needed; owned */
     size_t count, start, capacity;
 };
 
 void timeline_done(struct timeline *timeline);
-/** Adds an entry, or counts a repeat when the newest with the same type, reason, container and message exists. */
+/** Adds an entry, or counts a repeat when the newest with the same type, reason, container and
+ * message exists. */
 void timeline_add(struct timeline *timeline, int64_t now_ns, enum timeline_type type,
                   const char *reason, const char *container, const char *message);
 /** The @index-th oldest entry, 0 <= index < count. */

@@ -1,10 +1,12 @@
 /*
- * One pod. A pass reads what is known, writes the status, moves the life on, plans, and starts what the plan says:
- * the first chained action when nothing chained is under way (and, for actions that load the node, a start slot is
- * free), and every parallel action whose target is not being worked on already. What is left of the plan is dropped;
- * the end of each operation wakes the worker and the pod is planned anew.
+ * One pod. A pass reads what is known, writes the status, moves the life on, plans, and starts what
+ * the plan says: the first chained action when nothing chained is under way (and, for actions that
+ * load the node, a start slot is free), and every parallel action whose target is not being worked
+ * on already. What is left of the plan is dropped; the end of each operation wakes the worker and
+ * the pod is planned anew.
  *
- *   SYNC ──(removed, phase terminal)──► TERMINATING ──(nothing runs)──► TERMINATED ──(removed, all gone)──► freed
+ *   SYNC ──(removed, phase terminal)──► TERMINATING ──(nothing runs)──► TERMINATED ──(removed, all
+ * gone)──► freed
  */
 #include "pod/pods_internal.h"
 #include "pod/probing.h"
@@ -13,7 +15,8 @@
 
 #define STATUS_ARENA_BYTES 2048
 
-/* --- life and death of a worker ------------------------------------------------------------------------------ */
+/* --- life and death of a worker
+ * ------------------------------------------------------------------------------ */
 
 static void on_timer(void *ctx)
 {
@@ -91,7 +94,8 @@ static const Core__Container *spec_container(const Core__PodSpec *spec, size_t i
                                            : spec->containers[index - spec->n_init_containers];
 }
 
-/* Notes follow the spec: init containers, then regular ones. What is known of a name that stays is kept. */
+/* Notes follow the spec: init containers, then regular ones. What is known of a name that stays is
+ * kept. */
 static void renew_notes(struct pod_worker *worker)
 {
     const Core__PodSpec *spec = worker->object->pod->spec;
@@ -153,7 +157,8 @@ void pod_worker_wake(struct pod_worker *worker)
     loop_timer_start(pods->turn, 0);
 }
 
-/* --- memory of what went wrong --------------------------------------------------------------------------------- */
+/* --- memory of what went wrong
+ * --------------------------------------------------------------------------------- */
 
 struct container_note *pod_worker_note(struct pod_worker *worker, const char *name)
 {
@@ -181,8 +186,8 @@ void pod_worker_set_result(struct pod_worker *worker, const char *name, const ch
 
 void pod_worker_cool_down(struct pod_worker *worker, const char *id, int64_t delay_ns)
 {
-    worker->cooldowns = xrealloc(worker->cooldowns,
-                                 (worker->n_cooldowns + 1) * sizeof(*worker->cooldowns));
+    worker->cooldowns =
+        xrealloc(worker->cooldowns, (worker->n_cooldowns + 1) * sizeof(*worker->cooldowns));
     worker->cooldowns[worker->n_cooldowns++] = (struct pod_cooldown){
         .id = xstrdup(id),
         .until_ns = sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), delay_ns)};
@@ -219,7 +224,8 @@ void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const 
     timeline_add(&worker->timeline, loop_now_wall_ns(worker->pods->env.loop), type, reason, name,
                  message);
     log_info("Event occurred", LOG_POD(worker->namespace, worker->name),
-             LOG_STR("containerName", name), LOG_STR("type", type == TIMELINE_WARNING ? "Warning" : "Normal"),
+             LOG_STR("containerName", name),
+             LOG_STR("type", type == TIMELINE_WARNING ? "Warning" : "Normal"),
              LOG_STR("reason", reason), LOG_STR("message", message));
 }
 
@@ -241,7 +247,9 @@ void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret)
     }
 }
 
-/* --- status ------------------------------------------------------------------------------------------------------- */
+/* --- status
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void renew_status(struct pod_worker *worker, int64_t now_ns)
 {
@@ -283,7 +291,9 @@ static void renew_status(struct pod_worker *worker, int64_t now_ns)
         worker->pods->on_change(worker->pods->on_change_ctx, &view);
 }
 
-/* --- the pass ------------------------------------------------------------------------------------------------------ */
+/* --- the pass
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_under_way(const struct pod_worker *worker, const struct pod_action *action)
 {
@@ -332,7 +342,8 @@ static bool take_slot(struct pod_worker *worker)
     return true;
 }
 
-/* A static pod waits until an older one of the same full name has left the runtime (spec pods.md §3.4). */
+/* A static pod waits until an older one of the same full name has left the runtime (spec pods.md
+ * §3.4). */
 static bool name_is_free(const struct pod_worker *worker)
 {
     const struct pod_worker *other, *next;
@@ -355,8 +366,8 @@ static bool start_chained(struct pod_worker *worker, const struct pod_action *ac
 {
     if (has_chained(worker))
         return false;
-    bool heavy = action->kind == POD_ACTION_CREATE_SANDBOX ||
-                 action->kind == POD_ACTION_START_CONTAINER;
+    bool heavy =
+        action->kind == POD_ACTION_CREATE_SANDBOX || action->kind == POD_ACTION_START_CONTAINER;
     if (heavy && !take_slot(worker))
         return false;
     if (action->kind == POD_ACTION_CREATE_SANDBOX)
@@ -409,8 +420,8 @@ static void show_waiting(struct pod_worker *worker, const struct pod_plan *plan)
         const char *pod = pod_text(worker->object->pod, plan->arena);
         char wait[TIME_TEXT_SIZE];
         time_format_duration(waiting->backoff_ns, wait);
-        const char *text = arena_printf(plan->arena, "back-off %s restarting failed container=%s pod=%s",
-                                        wait, name, pod);
+        const char *text = arena_printf(
+            plan->arena, "back-off %s restarting failed container=%s pod=%s", wait, name, pod);
         for (size_t n = 0; n < worker->n_notes; n++) {
             const struct start_result *result = &worker->results[n];
             if (!text_eq(result->container, name) || text_eq(result->message, text))
@@ -532,7 +543,8 @@ void pod_worker_run(struct pod_worker *worker)
         next_ns = min_i64(next_ns, plan.next_look_ns);
     int64_t due_ns = 0;
     if (worker->object && worker->want.life == POD_LIFE_SYNC &&
-        !status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns) && due_ns > 0)
+        !status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns) &&
+        due_ns > 0)
         next_ns = min_i64(next_ns, due_ns);
     if (dispatch(worker, &plan, &next_ns))
         return;

@@ -1,7 +1,8 @@
 /*
- * The schedule of one probe: a first delay, then one attempt a period; an attempt that errs is tried up to three times
- * at once. Equal consecutive results are counted; at the threshold a changed result is told. Liveness holds after a
- * failure and startup after any result: the container is about to be restarted, or has started.
+ * The schedule of one probe: a first delay, then one attempt a period; an attempt that errs is
+ * tried up to three times at once. Equal consecutive results are counted; at the threshold a
+ * changed result is told. Liveness holds after a failure and startup after any result: the
+ * container is about to be restarted, or has started.
  */
 #include "probe/probe.h"
 
@@ -29,44 +30,50 @@ struct probe {
     unsigned tries;
     struct probe_net *net;
     struct probe_exec_run *run;
-    enum known told;    /* the result others know */
-    enum known last;    /* of the newest attempt */
-    int32_t streak;     /* attempts in a row with that result */
+    enum known told; /* the result others know */
+    enum known last; /* of the newest attempt */
+    int32_t streak;  /* attempts in a row with that result */
     bool on_hold;
 };
 
 const char *probe_type_name(enum probe_type type)
 {
-    static const char *const names[] = {
-        [PROBE_LIVENESS] = "Liveness", [PROBE_READINESS] = "Readiness", [PROBE_STARTUP] = "Startup"};
+    static const char *const names[] = {[PROBE_LIVENESS] = "Liveness",
+                                        [PROBE_READINESS] = "Readiness",
+                                        [PROBE_STARTUP] = "Startup"};
     return names[type];
+}
+
+static bool named_port(const Core__Container *container, const char *name, int64_t *ret)
+{
+    for (size_t i = 0; i < container->n_ports; i++) {
+        if (text_eq(container->ports[i]->name, name)) {
+            *ret = container->ports[i]->container_port;
+            return true;
+        }
+    }
+    return false;
 }
 
 struct error *probe_resolve_port(const Meta__IntOrString *port, const Core__Container *container,
                                  int32_t *ret)
 {
-    int64_t number = 0;
+    int64_t number = port && port->has_int_val ? port->int_val : 0;
     bool is_text = port && port->has_type && port->type == 1;
-    if (!is_text) {
-        number = port && port->has_int_val ? port->int_val : 0;
-    } else {
-        bool named = false;
-        for (size_t i = 0; i < container->n_ports && !named; i++) {
-            named = text_eq(container->ports[i]->name, port->str_val);
-            if (named)
-                number = container->ports[i]->container_port;
-        }
-        if (!named && !parse_i64(port->str_val ? port->str_val : "", INT32_MIN, INT32_MAX, &number))
-            return error_new(ERROR_INVALID_ARGUMENT, "strconv.Atoi: parsing \"%s\": invalid syntax",
-                             port->str_val ? port->str_val : "");
-    }
+    const char *text = is_text && port->str_val ? port->str_val : "";
+    if (is_text && !named_port(container, text, &number) &&
+        !parse_i64(text, INT32_MIN, INT32_MAX, &number))
+        return error_new(ERROR_INVALID_ARGUMENT, "strconv.Atoi: parsing \"%s\": invalid syntax",
+                         text);
     if (number < 1 || number > UINT16_MAX)
         return error_new(ERROR_INVALID_ARGUMENT, "invalid port number: %lld", (long long)number);
     *ret = (int32_t)number;
     return NULL;
 }
 
-/* --- results ----------------------------------------------------------------------------------------------------- */
+/* --- results
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static void tell_event(struct probe *probe, const char *reason, const char *what, const char *text)
 {
@@ -93,8 +100,7 @@ static void count(struct probe *probe, bool success)
     enum known now = success ? KNOWN_SUCCESS : KNOWN_FAILURE;
     probe->streak = probe->last == now ? probe->streak + 1 : 1;
     probe->last = now;
-    int32_t threshold =
-        success ? probe->spec->success_threshold : probe->spec->failure_threshold;
+    int32_t threshold = success ? probe->spec->success_threshold : probe->spec->failure_threshold;
     if (probe->streak < threshold)
         return;
     if ((probe->type == PROBE_LIVENESS && !success) || probe->type == PROBE_STARTUP) {
@@ -107,8 +113,6 @@ static void count(struct probe *probe, bool success)
     probe->listener.on_result(probe->listener.ctx, probe, success);
 }
 
-static void attempt(struct probe *probe);
-
 static void conclude(struct probe *probe, enum probe_outcome outcome, const char *output)
 {
     probe->net = NULL;
@@ -116,9 +120,10 @@ static void conclude(struct probe *probe, enum probe_outcome outcome, const char
     switch (outcome) {
     case PROBE_OUTCOME_ERROR:
         if (++probe->tries < MAX_TRIES) {
-            attempt(probe);
+            loop_timer_start(probe->timer, 0);
             return;
         }
+        probe->tries = 0;
         wait_for_next(probe);
         tell_event(probe, "Unhealthy", "errored and resulted in unknown state", output);
         return;
@@ -131,13 +136,16 @@ static void conclude(struct probe *probe, enum probe_outcome outcome, const char
     case PROBE_OUTCOME_SUCCESS:
         break;
     }
+    probe->tries = 0;
     wait_for_next(probe); /* before telling: the listener may free the probe */
     count(probe, outcome != PROBE_OUTCOME_FAILURE);
     if (probe->on_hold)
         loop_timer_cancel(probe->timer);
 }
 
-/* --- attempts ------------------------------------------------------------------------------------------------------ */
+/* --- attempts
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void on_net(void *ctx, enum probe_outcome outcome, const char *output)
 {
@@ -152,7 +160,8 @@ static void on_exec(void *ctx, int32_t exit_code, struct str output, struct erro
         conclude(ctx, timed_out ? PROBE_OUTCOME_FAILURE : PROBE_OUTCOME_ERROR, err->message);
         return;
     }
-    AUTO(free) char *text = xstrndup(output.ptr ? output.ptr : "", min_size(output.len, OUTPUT_MAX_BYTES));
+    AUTO(free)
+    char *text = xstrndup(output.ptr ? output.ptr : "", min_size(output.len, OUTPUT_MAX_BYTES));
     conclude(ctx, exit_code == 0 ? PROBE_OUTCOME_SUCCESS : PROBE_OUTCOME_FAILURE, text);
 }
 
@@ -180,8 +189,11 @@ static void attempt(struct probe *probe)
 {
     const Core__ProbeHandler *handler = probe->spec->handler;
     if (handler && handler->exec) {
-        probe->run = probe->exec->vtable->run(probe->exec, probe->container_id, probe->command,
-                                              probe->n_command, timeout_s(probe), on_exec, probe);
+        struct probe_command command = {.container_id = probe->container_id,
+                                        .words = probe->command,
+                                        .count = probe->n_command,
+                                        .timeout_s = timeout_s(probe)};
+        probe->run = probe->exec->vtable->run(probe->exec, &command, on_exec, probe);
     } else if (handler && handler->http_get && !text_eq(handler->http_get->scheme, "HTTPS")) {
         attempt_net(probe, handler->http_get->host, handler->http_get->port, handler->http_get);
     } else if (handler && handler->tcp_socket) {
@@ -199,20 +211,22 @@ static void on_due(void *ctx)
     struct probe *probe = ctx;
     if (probe->net || probe->run)
         return; /* triggered while one is under way */
-    probe->began_mono_ns = loop_now_mono_ns(probe->loop);
-    probe->tries = 0;
+    if (probe->tries == 0)
+        probe->began_mono_ns = loop_now_mono_ns(probe->loop);
     attempt(probe);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 /* Soon after the agent's start first probes are spread over a period (spec §7.1). */
 static int64_t first_delay_ns(const struct probe *probe, const struct probe_options *options)
 {
     int64_t now_ns = loop_now_wall_ns(probe->loop);
-    int64_t delay_ns = sat_sub_i64(sat_add_i64(options->started_wall_ns,
-                                               probe->spec->initial_delay_seconds * NS_PER_SEC),
-                                   now_ns);
+    int64_t delay_ns = sat_sub_i64(
+        sat_add_i64(options->started_wall_ns, probe->spec->initial_delay_seconds * NS_PER_SEC),
+        now_ns);
     delay_ns = clamp_i64(delay_ns, 0, probe->spec->initial_delay_seconds * NS_PER_SEC);
     bool old_container = sat_sub_i64(options->agent_started_wall_ns, options->started_wall_ns) > 0;
     if (old_container && sat_sub_i64(now_ns, options->agent_started_wall_ns) < period_ns(probe)) {

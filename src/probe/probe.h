@@ -1,7 +1,8 @@
 /*
- * Probes of one container instance: when to run them, how to count results, and the probers themselves (spec pods.md §7).
- * Exec goes through whoever owns the runtime; HTTP (plain) and TCP are done here with non-blocking sockets. gRPC and
- * HTTPS probes are errors that say so until their issue: an errored probe never changes a result. Loop thread.
+ * Probes of one container instance: when to run them, how to count results, and the probers
+ * themselves (spec pods.md §7). Exec goes through whoever owns the runtime; HTTP (plain) and TCP
+ * are done here with non-blocking sockets. gRPC and HTTPS probes are errors that say so until their
+ * issue: an errored probe never changes a result. Loop thread.
  */
 #pragma once
 
@@ -12,20 +13,33 @@
 enum probe_type { PROBE_LIVENESS, PROBE_READINESS, PROBE_STARTUP };
 const char *probe_type_name(enum probe_type type); /* "Liveness", … */
 
-enum probe_outcome { PROBE_OUTCOME_SUCCESS, PROBE_OUTCOME_FAILURE, PROBE_OUTCOME_WARNING, PROBE_OUTCOME_ERROR };
+enum probe_outcome {
+    PROBE_OUTCOME_SUCCESS,
+    PROBE_OUTCOME_FAILURE,
+    PROBE_OUTCOME_WARNING,
+    PROBE_OUTCOME_ERROR
+};
 
-struct probe;      /* opaque: one probe of one instance */
-struct probe_exec; /* an implementation's object */
+struct probe;          /* opaque: one probe of one instance */
+struct probe_exec;     /* an implementation's object */
 struct probe_exec_run; /* opaque: a command under way */
+
+/** What an exec probe runs; borrowed for the call. */
+struct probe_command {
+    const char *container_id;
+    char *const *words;
+    size_t count;
+    int64_t timeout_s;
+};
 
 /** How exec probes reach the runtime; src/pod implements it. */
 struct probe_exec_vtable {
     /**
-     * Runs @command in instance @container_id. Ends with @on_done exactly once, never from inside this: exit code and
-     * output (borrowed), or an error; code DEADLINE_EXCEEDED means that the command timed out.
+     * Runs @command. Ends with @on_done exactly once, never from inside
+     * this: exit code and output (borrowed), or an error; code DEADLINE_EXCEEDED means that the
+     * command timed out.
      */
-    struct probe_exec_run *(*run)(struct probe_exec *self, const char *container_id, char *const *command, size_t count,
-                                  int64_t timeout_s,
+    struct probe_exec_run *(*run)(struct probe_exec *self, const struct probe_command *command,
                                   void (*on_done)(void *ctx, int32_t exit_code, struct str output,
                                                   struct error *err_owned),
                                   void *ctx);
@@ -37,15 +51,16 @@ struct probe_exec {
 
 struct probe_options {
     enum probe_type type;
-    const Core__Probe *spec;           /* defaulted; borrowed until probe_free() */
-    const Core__Container *container;  /* for port names; borrowed likewise */
-    char *const *command;              /* of an exec probe, variables expanded; borrowed likewise */
+    const Core__Probe *spec;          /* defaulted; borrowed until probe_free() */
+    const Core__Container *container; /* for port names; borrowed likewise */
+    char *const *command;             /* of an exec probe, variables expanded; borrowed likewise */
     size_t n_command;
-    const char *container_id;          /* copied */
-    const char *pod_ip;                /* copied; the host probed unless the spec names one */
-    int64_t started_wall_ns;           /* of the instance: initialDelaySeconds count from here */
-    int64_t agent_started_wall_ns;     /* soon after its start the agent spreads first probes over a period */
-    struct probe_exec *exec;           /* borrowed */
+    const char *container_id;      /* copied */
+    const char *pod_ip;            /* copied; the host probed unless the spec names one */
+    int64_t started_wall_ns;       /* of the instance: initialDelaySeconds count from here */
+    int64_t agent_started_wall_ns; /* soon after its start the agent spreads first probes over a
+                                      period */
+    struct probe_exec *exec;       /* borrowed */
 };
 
 /** What is told: the counted result after it changed, and what is worth an event. */
@@ -58,7 +73,8 @@ struct probe_listener {
 };
 
 /** Begins probing. The caller owns it. */
-struct probe *probe_new(struct loop *loop, const struct probe_options *options, const struct probe_listener *listener);
+struct probe *probe_new(struct loop *loop, const struct probe_options *options,
+                        const struct probe_listener *listener);
 void probe_free(struct probe *probe); /* cancels; NULL is fine; may be called from the listener */
 DEFINE_AUTO(probe, struct probe *, probe_free)
 
@@ -67,6 +83,7 @@ const char *probe_container_id(const struct probe *probe);
 /** Runs a readiness probe at once and starts its period anew; others ignore it. */
 void probe_trigger(struct probe *probe);
 
-/** The port meant by @port of @container: a number, a port name, or a number as text. INVALID_ARGUMENT with upstream's words. */
-MUST_CHECK struct error *probe_resolve_port(const Meta__IntOrString *port, const Core__Container *container,
-                                            int32_t *ret);
+/** The port meant by @port of @container: a number, a port name, or a number as text.
+ * INVALID_ARGUMENT with upstream's words. */
+MUST_CHECK struct error *probe_resolve_port(const Meta__IntOrString *port,
+                                            const Core__Container *container, int32_t *ret);

@@ -92,19 +92,22 @@ bool probe_http_redirect(struct str location, const char *host, int32_t *port, c
     struct str authority = {.ptr = rest.ptr, .len = slash};
     bool v6 = authority.len > 0 && authority.ptr[0] == '[';
     size_t host_end = v6 ? str_find(authority, ']') : str_find(authority, ':');
-    struct str name = {.ptr = authority.ptr + (v6 ? 1 : 0), .len = host_end - (v6 && host_end > 0 ? 1 : 0)};
+    struct str name = {.ptr = authority.ptr + (v6 ? 1 : 0),
+                       .len = host_end - (v6 && host_end > 0 ? 1 : 0)};
     if (!str_eq_c(name, host))
         return false;
     size_t port_at = host_end + (v6 ? 1 : 0);
     int64_t number = 80;
     if (port_at < authority.len) {
-        AUTO(free) char *text = str_dup(
+        AUTO(free)
+        char *text = str_dup(
             (struct str){.ptr = authority.ptr + port_at + 1, .len = authority.len - port_at - 1});
         if (!parse_i64(text, 1, UINT16_MAX, &number))
             return false;
     }
     *port = (int32_t)number;
-    *ret_path = slash < rest.len ? str_dup((struct str){.ptr = rest.ptr + slash, .len = rest.len - slash})
-                                 : xstrdup("/");
+    *ret_path = slash < rest.len
+                    ? str_dup((struct str){.ptr = rest.ptr + slash, .len = rest.len - slash})
+                    : xstrdup("/");
     return true;
 }

@@ -1,7 +1,7 @@
 /*
- * connect → (send request → read head and up to 10 KiB of body → perhaps follow a redirect and connect again) → done.
- * One timer covers the whole attempt. Whatever happens on the way is an outcome with a text, never an error object:
- * a refused connection is a failed probe.
+ * connect → (send request → read head and up to 10 KiB of body → perhaps follow a redirect and
+ * connect again) → done. One timer covers the whole attempt. Whatever happens on the way is an
+ * outcome with a text, never an error object: a refused connection is a failed probe.
  */
 #include "probe/probe_net.h"
 
@@ -89,8 +89,10 @@ static const char *errno_text(int number)
     static const struct {
         int number;
         const char *text;
-    } rows[] = {{ECONNREFUSED, "connection refused"}, {EHOSTUNREACH, "no route to host"},
-                {ENETUNREACH, "network is unreachable"}, {ECONNRESET, "connection reset by peer"},
+    } rows[] = {{ECONNREFUSED, "connection refused"},
+                {EHOSTUNREACH, "no route to host"},
+                {ENETUNREACH, "network is unreachable"},
+                {ECONNRESET, "connection reset by peer"},
                 {ETIMEDOUT, "connection timed out"}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].number == number)
@@ -109,8 +111,10 @@ static void on_deadline(void *ctx)
 {
     struct probe_net *net = ctx;
     if (net->http)
-        say(net, "", net->connected ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-                                    : "context deadline exceeded");
+        say(net, "",
+            net->connected
+                ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+                : "context deadline exceeded");
     else
         say(net, "i/o", "timeout");
     finish(net, PROBE_OUTCOME_FAILURE);
@@ -118,7 +122,9 @@ static void on_deadline(void *ctx)
 
 static void connect_to(struct probe_net *net);
 
-/* --- HTTP ---------------------------------------------------------------------------------------------------------- */
+/* --- HTTP
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void follow(struct probe_net *net, struct str location)
 {
@@ -126,8 +132,10 @@ static void follow(struct probe_net *net, struct str location)
     if (!probe_http_redirect(location, net->host, &net->port, &path)) {
         buf_clear(&net->output);
         buf_add_text(&net->output, "Probe terminated redirects, Response body: ");
-        size_t head = (size_t)((const char *)memmem(net->reply.data, net->reply.len, "\r\n\r\n", 4) -
-                               net->reply.data) + 4;
+        size_t head =
+            (size_t)((const char *)memmem(net->reply.data, net->reply.len, "\r\n\r\n", 4) -
+                     net->reply.data) +
+            4;
         buf_add(&net->output, net->reply.data + head, net->reply.len - head);
         finish(net, PROBE_OUTCOME_WARNING);
         return;
@@ -167,7 +175,8 @@ static void read_reply(struct probe_net *net)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got < 0) {
-        say(net, "", errno == ECONNRESET ? "read: connection reset by peer" : "read: input/output error");
+        say(net, "",
+            errno == ECONNRESET ? "read: connection reset by peer" : "read: input/output error");
         finish(net, PROBE_OUTCOME_FAILURE);
         return;
     }
@@ -186,7 +195,8 @@ static void read_reply(struct probe_net *net)
 
 static void send_request(struct probe_net *net)
 {
-    ssize_t sent = send(net->fd, net->request.data + net->sent, net->request.len - net->sent, MSG_NOSIGNAL);
+    ssize_t sent =
+        send(net->fd, net->request.data + net->sent, net->request.len - net->sent, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         say(net, "", "write: broken pipe");
         finish(net, PROBE_OUTCOME_FAILURE);
@@ -197,7 +207,9 @@ static void send_request(struct probe_net *net)
         loop_io_want(net->io, LOOP_IO_READ);
 }
 
-/* --- connecting ------------------------------------------------------------------------------------------------------- */
+/* --- connecting
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void connected(struct probe_net *net)
 {
@@ -228,7 +240,8 @@ static void on_ready(void *ctx, unsigned events)
         send_request(net);
 }
 
-/* Addresses only: a name would need a resolver, which may block the loop; the hosts file's localhost is known. */
+/* Addresses only: a name would need a resolver, which may block the loop; the hosts file's
+ * localhost is known. */
 static bool resolve(const struct probe_net *net, struct sockaddr_storage *ret, socklen_t *ret_len)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)ret;
@@ -294,7 +307,9 @@ struct probe_net *probe_net_start(struct loop *loop, const struct probe_net_opti
                               .on_done = on_done,
                               .ctx = ctx,
                               .fd = -1};
-    net->path = xstrdup(options->http && options->http->path && options->http->path[0] != '\0' ? options->http->path : "/");
+    net->path = xstrdup(options->http && options->http->path && options->http->path[0] != '\0'
+                            ? options->http->path
+                            : "/");
     buf_init(&net->request, REQUEST_MAX_BYTES);
     buf_init(&net->reply, TEXT_MAX_BYTES);
     buf_init(&net->output, TEXT_MAX_BYTES);

@@ -51,9 +51,7 @@ static void write_type(struct doc_writer *writer, const char *kind)
     end_object(writer);
 }
 
-/* --- pods
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- pods ----------------------------------------------------------------------------------- */
 
 struct pods_render {
     struct buf *out;
@@ -111,9 +109,7 @@ void local_render_pods(const struct local_server *server, bool orphans, struct b
     buf_add_text(out, "]}\n");
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- events --------------------------------------------------------------------------------- */
 
 struct events_render {
     const struct local_server *server;
@@ -199,9 +195,7 @@ void local_render_events(const struct local_server *server, const char *namespac
     buf_add_char(out, '\n');
 }
 
-/* --- status
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- status --------------------------------------------------------------------------------- */
 
 /* Field 2 of /proc/self/statm, in pages; procfs answers from memory, so the loop may read it. 0
  * when unknown. */
@@ -213,7 +207,8 @@ static int64_t resident_bytes(void)
     if (got <= 0)
         return 0;
     struct str rest = {.ptr = text, .len = (size_t)got}, field;
-    if (!str_split_next(&rest, ' ', &field) || !str_split_next(&rest, ' ', &field))
+    bool has_field = str_split_next(&rest, ' ', &field); /* the first: total size */
+    if (!has_field || !str_split_next(&rest, ' ', &field))
         return 0;
     AUTO(free) char *pages_text = str_dup(field);
     int64_t pages;
@@ -312,9 +307,7 @@ void local_render_status(const struct local_server *server, struct buf *out)
     buf_add_char(out, '\n');
 }
 
-/* --- errors
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------------------------- */
 
 /* Error codes as HTTP and as metav1.StatusReason; what is not listed is an internal error. */
 static const struct {

@@ -76,15 +76,16 @@ struct volume_op *volume_mount_start(struct volume_manager *manager, const Core_
                                      void *ctx);
 
 enum volume_teardown {
-    VOLUME_TEARDOWN_KEEP_DIR,  /* the pod ended but is still wanted: its hosts file and messages stay */
+    VOLUME_TEARDOWN_KEEP_DIR, /* the pod ended but is still wanted: its hosts file and messages stay
+                               */
     VOLUME_TEARDOWN_REMOVE_DIR /* nothing wants the pod any more */
 };
 
 /**
  * Unmounts subPath binds and volumes of pod @uid, removes their content as each plugin says, then
- * (@what) the pod's directory (spec runtime.md §9.3 removal rules). Works from the disk and the mount table
- * alone, so also for a pod that nobody remembers. A pod without a directory is fine. On an error
- * everything that could still be in use is left where it is; call again later.
+ * (@what) the pod's directory (spec runtime.md §9.3 removal rules). Works from the disk and the
+ * mount table alone, so also for a pod that nobody remembers. A pod without a directory is fine. On
+ * an error everything that could still be in use is left where it is; call again later.
  */
 struct volume_op *volume_teardown_start(struct volume_manager *manager, const char *uid,
                                         enum volume_teardown what,

@@ -43,8 +43,8 @@ void volume_mount_job_run_blocking(struct volume_mount_job *job);
 void volume_mount_job_free(struct volume_mount_job *job);
 
 struct volume_teardown_job {
-    char *root_dir;    /* owned */
-    char *pod_uid;     /* owned */
+    char *root_dir; /* owned */
+    char *pod_uid;  /* owned */
     enum volume_teardown what;
     struct error *err; /* the result */
 };

@@ -231,8 +231,11 @@ void volume_teardown_job_run_blocking(struct volume_teardown_job *job)
         return;
     }
     AUTO(arena) struct arena *arena = arena_new(0);
-    const struct teardown teardown = {
-        .arena = arena, .root_dir = job->root_dir, .pod_uid = job->pod_uid, .pod_dir = pod_dir, .what = job->what};
+    const struct teardown teardown = {.arena = arena,
+                                      .root_dir = job->root_dir,
+                                      .pod_uid = job->pod_uid,
+                                      .pod_dir = pod_dir,
+                                      .what = job->what};
     job->err = run(&teardown);
 }
 

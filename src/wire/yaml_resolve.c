@@ -28,6 +28,8 @@ static const struct word words[] = {
 
 static bool resolve_word(struct str text, struct doc_node *node)
 {
+    if (text.len >= sizeof(words[0].text))
+        return false;
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
         if (!str_eq_c(text, words[i].text))
             continue;

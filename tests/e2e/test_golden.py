@@ -175,7 +175,7 @@ def test_a_container_is_configured_as_the_kubelet_does(recorded_node, name, cont
 
 # Entries of the kubelet's root directory that come with parts that a standalone node does not have yet.
 NOT_YET = {"actuated_pods_state", "allocated_pods_state", "cpu_manager_state", "memory_manager_state",
-           "dra_manager_state", "device-plugins", "pki", "pod-resources", "image_manager", "checkpoints"}
+           "dra_manager_state", "device-plugins", "pki", "pod-resources/kubelet.sock"}
 # Ours alone: the journal (DESIGN: crash-safe local state).
 OURS = {"journal"}
 
@@ -240,8 +240,7 @@ def test_the_root_directory_is_as_the_kubelets(recorded_node):
 
     def top(lines, dropped):
         return {line for line in lines if not re.match(r".* \./pods/", line)
-                and not any(re.search(rf" \./{re.escape(name)}(/|$)", line) for name in dropped)
-                and not re.match(r".* \./image_manager/\w+/", line)}
+                and not any(re.search(rf" \./{re.escape(name)}(/|$)", line) for name in dropped)}
 
     theirs = top(recorded_tree("tree-kubelet.txt"), NOT_YET)
     ours = top(tree(recorded_node.root_dir), OURS)

@@ -6,14 +6,15 @@ import subprocess
 
 import bed as beds
 import pytest
-from agent import PROGRAM, SLEEP, pod, shell
+from agent import SLEEP, pod, shell
 
 
-def test_help_and_version_need_nothing():
+def test_help_and_version_need_nothing(make_node):
+    program = make_node().program
     for arguments in (["--help"], ["pods", "--help"], ["status", "--help"], ["logs", "--help"]):
-        shown = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout
         assert "Usage:" in shown or "usage:" in shown, arguments
-    version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     assert version.startswith("Kubernetes v1.36.2+cubelet.")
 
 
@@ -79,7 +80,7 @@ def test_a_stale_socket_is_no_obstacle(make_node):
 def test_the_local_socket_is_roots_alone(node):
     assert node.socket.stat().st_mode & 0o777 == 0o600
     refused = node.bed.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--",
-                           PROGRAM, "status", f"--local-socket={node.socket}", check=False)
+                           node.program, "status", f"--local-socket={node.socket}", check=False)
     assert refused.returncode != 0
 
 

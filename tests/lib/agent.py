@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -22,6 +23,9 @@ class Agent:
     def __init__(self, bed, config=None, flags=(), name=None):
         assert PROGRAM.exists(), f"{PROGRAM} is not built: run make first"
         self.bed = bed
+        self.program = bed.dir / "cubelet"  # a copy: a build may go on meanwhile
+        if not self.program.exists():
+            shutil.copy(PROGRAM, self.program)
         self.name = name or f"node-{next(_numbers)}"
         self.dir = bed.dir / self.name
         self.root_dir = self.dir / "kubelet"
@@ -56,7 +60,7 @@ class Agent:
     # Its life
 
     def command(self, *more):
-        return [PROGRAM, f"--config={self.config_path}", f"--root-dir={self.root_dir}",
+        return [self.program, f"--config={self.config_path}", f"--root-dir={self.root_dir}",
                 f"--local-socket={self.socket}", *self.flags, *more]
 
     def start(self, *flags, wait=True):
@@ -110,7 +114,7 @@ class Agent:
                               capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     def client_command(self, *arguments):
-        return [PROGRAM, *arguments, f"--local-socket={self.socket}"]
+        return [self.program, *arguments, f"--local-socket={self.socket}"]
 
     def pods(self):
         """Every pod, by name, as the API would show it."""

@@ -35,7 +35,8 @@ TEST_CASE(an_empty_bucket_refuses_and_fills_with_time)
         assert_no_error(pull_queue_enter(queue, 0, on_turn, NULL, &ticket, &now));
         pull_queue_leave(ticket);
     }
-    assert_error_message(pull_queue_enter(queue, 0, on_turn, NULL, &ticket, &now), "pull QPS exceeded");
+    assert_error_message(pull_queue_enter(queue, 0, on_turn, NULL, &ticket, &now),
+                         "pull QPS exceeded");
     assert_no_error(pull_queue_enter(queue, 200 * NS_PER_MS, on_turn, NULL, &ticket, &now));
     pull_queue_leave(ticket);
     pull_queue_free(queue);

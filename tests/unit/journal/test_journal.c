@@ -16,7 +16,8 @@ static void reopen(struct place *place)
 {
     journal_close(place->journal);
     place->journal = NULL;
-    assert_no_error(journal_open_blocking(place->loop, place->pool, place->dir, "test", &place->journal));
+    assert_no_error(
+        journal_open_blocking(place->loop, place->pool, place->dir, "test", &place->journal));
 }
 
 static void place_init(struct place *place)

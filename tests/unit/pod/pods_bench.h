@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "fake_runtime.h"
 #include "kube/resources.h"
 #include "pod/pods.h"
@@ -14,6 +15,7 @@
 #include "tests/lib/tempdir.h"
 #include "tests/unit/cgroup/fake_cgroup.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #define BENCH_MAX_PODS 8
@@ -35,6 +37,7 @@ struct bench {
     struct node_facts node;
     struct pods_environment env;
     struct pods *pods;
+    int log_fd;
     struct pod_object *wanted[BENCH_MAX_PODS];
     size_t n_wanted;
 };
@@ -55,6 +58,10 @@ static inline UNUSED void bench_init(struct bench *bench)
     static const struct pull_queue_options pulls = {.max_parallel = 1};
     static const struct cgroup_node_limits no_limits = {0};
     *bench = (struct bench){.arena = arena_new(0), .dir = tempdir_new()};
+    /* What goes wrong on purpose would fill the terminal. */
+    bench->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (!getenv("CUBELET_TEST_LOG"))
+        log_set_fd(bench->log_fd);
     assert_no_error(loop_new(&bench->loop));
     bench->pool = work_pool_new(bench->loop, 0);
     bench->fake = fake_runtime_new(bench->loop);
@@ -118,6 +125,8 @@ static inline UNUSED void bench_done(struct bench *bench)
     work_pool_free(bench->pool, NS_PER_SEC);
     loop_free(bench->loop);
     tempdir_free(bench->dir);
+    log_set_fd(STDERR_FILENO);
+    assert_int_equal(close(bench->log_fd), 0);
     arena_free(bench->arena);
 }
 

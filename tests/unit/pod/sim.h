@@ -1,6 +1,7 @@
 /*
- * A node that exists only as data: it carries out what pod_plan() says, on virtual time, with containers that end as
- * they were told to and steps that fail when they are told to. Header-only, for the tests of the plan.
+ * A node that exists only as data: it carries out what pod_plan() says, on virtual time, with
+ * containers that end as they were told to and steps that fail when they are told to. Header-only,
+ * for the tests of the plan.
  */
 #pragma once
 
@@ -37,9 +38,9 @@ struct sim {
     struct sim_script scripts[SIM_MAX_CONTAINERS];
     size_t n_scripts;
     struct backoff *backoff;
-    size_t ids;          /* for instance and sandbox names */
-    size_t steps;        /* actions carried out, failed ones included */
-    size_t fault_at;     /* this step fails; 0: none */
+    size_t ids;      /* for instance and sandbox names */
+    size_t steps;    /* actions carried out, failed ones included */
+    size_t fault_at; /* this step fails; 0: none */
     bool finished;
     struct buf transcript; /* one line an action: "@12 StartContainer web" */
     const char *broken;    /* the first invariant that did not hold */
@@ -132,7 +133,8 @@ static inline void sim_put(struct sim *sim, const char *id, const char *sandbox,
     pod_observed_put_container(&sim->have, sandbox, &status);
 }
 
-static inline void sim_end_container(struct sim *sim, const struct container_observed *c, int32_t code)
+static inline void sim_end_container(struct sim *sim, const struct container_observed *c,
+                                     int32_t code)
 {
     struct sim_script *script = sim_script(sim, c->name);
     struct sim_script ended = *script;
@@ -170,7 +172,8 @@ static inline int64_t sim_expire(struct sim *sim)
     return next_ns;
 }
 
-/* --- invariants of a start --------------------------------------------------------------------------------------- */
+/* --- invariants of a start
+ * --------------------------------------------------------------------------------------- */
 
 static inline void sim_check_start(struct sim *sim, const struct pod_action *action)
 {
@@ -211,8 +214,8 @@ static inline void sim_check_kill(struct sim *sim, const struct pod_action *acti
     const struct container_observed *c = pod_observed_container(&sim->have, action->id);
     const Core__PodSpec *spec = sim->pod->spec;
     sim_check(sim, action->grace_s >= 2, "no kill has less than two seconds");
-    bool over = sim->env.now_ns >= sim->want.terminating_since_ns +
-                                       pod_effective_grace(sim->pod) * NS_PER_SEC;
+    bool over = sim->env.now_ns >=
+                sim->want.terminating_since_ns + pod_effective_grace(sim->pod) * NS_PER_SEC;
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         const Core__Container *init = spec->init_containers[i];
         if (!text_eq(init->name, c->name) || !container_is_sidecar(init) || over)
@@ -228,7 +231,9 @@ static inline void sim_check_kill(struct sim *sim, const struct pod_action *acti
     }
 }
 
-/* --- carrying out -------------------------------------------------------------------------------------------------- */
+/* --- carrying out
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static inline void sim_put_sandbox(struct sim *sim, const char *id, bool ready, uint32_t attempt)
 {
@@ -237,8 +242,8 @@ static inline void sim_put_sandbox(struct sim *sim, const char *id, bool ready, 
     meta.attempt = attempt;
     status.id = cri_borrow(id);
     status.metadata = &meta;
-    status.state = ready ? CRI__POD_SANDBOX_STATE__SANDBOX_READY
-                         : CRI__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
+    status.state =
+        ready ? CRI__POD_SANDBOX_STATE__SANDBOX_READY : CRI__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
     status.created_at = sim->env.now_ns;
     pod_observed_put_sandbox(&sim->have, &status);
 }
@@ -256,8 +261,8 @@ static inline void sim_start(struct sim *sim, const struct pod_action *action)
     script->running = true;
     script->started_ns = sim->env.now_ns;
     const char *id = arena_printf(sim->arena, "c%zu", ++sim->ids);
-    sim_put(sim, id, sim->have.sandboxes->id, script->name,
-            CRI__CONTAINER_STATE__CONTAINER_RUNNING, script, sim->env.now_ns + (int64_t)sim->ids);
+    sim_put(sim, id, sim->have.sandboxes->id, script->name, CRI__CONTAINER_STATE__CONTAINER_RUNNING,
+            script, sim->env.now_ns + (int64_t)sim->ids);
 }
 
 static inline void sim_fail(struct sim *sim, const struct pod_action *action)
@@ -355,7 +360,8 @@ static inline bool sim_same_plan(const struct pod_plan *a, const struct pod_plan
         a->next_look_ns != b->next_look_ns || a->n_waiting != b->n_waiting || a->done != b->done)
         return false;
     for (size_t i = 0; i < a->n_actions; i++) {
-        if (a->actions[i].kind != b->actions[i].kind || !text_eq(a->actions[i].id, b->actions[i].id) ||
+        if (a->actions[i].kind != b->actions[i].kind ||
+            !text_eq(a->actions[i].id, b->actions[i].id) ||
             a->actions[i].container != b->actions[i].container ||
             a->actions[i].grace_s != b->actions[i].grace_s)
             return false;
@@ -399,7 +405,8 @@ static inline void sim_run(struct sim *sim, int64_t until_s)
         }
         if (sim->want.life == POD_LIFE_TERMINATING && plan.stopped)
             return;
-        int64_t next_ns = plan.has_next_look ? min_i64(plan.next_look_ns, next_end_ns) : next_end_ns;
+        int64_t next_ns =
+            plan.has_next_look ? min_i64(plan.next_look_ns, next_end_ns) : next_end_ns;
         if (next_ns == SIM_FOREVER || next_ns > until_ns)
             return;
         sim_check(sim, next_ns > sim->env.now_ns || next_end_ns <= sim->env.now_ns,

@@ -1,16 +1,16 @@
 #include "sim.h"
 
-#define ONE(policy) \
-    "metadata: {name: p, namespace: default}\n" \
+#define ONE(policy)                                                                                \
+    "metadata: {name: p, namespace: default}\n"                                                    \
     "spec: {restartPolicy: " policy ", containers: [{name: web, image: i}]}\n"
 
-#define WITH_INIT \
-    "metadata: {name: p, namespace: default}\n" \
-    "spec:\n" \
-    "  initContainers:\n" \
-    "  - {name: first, image: i}\n" \
-    "  - {name: proxy, image: i, restartPolicy: Always}\n" \
-    "  - {name: second, image: i}\n" \
+#define WITH_INIT                                                                                  \
+    "metadata: {name: p, namespace: default}\n"                                                    \
+    "spec:\n"                                                                                      \
+    "  initContainers:\n"                                                                          \
+    "  - {name: first, image: i}\n"                                                                \
+    "  - {name: proxy, image: i, restartPolicy: Always}\n"                                         \
+    "  - {name: second, image: i}\n"                                                               \
     "  containers: [{name: web, image: i}, {name: log, image: i}]\n"
 
 static void expect(struct sim *sim, const char *want)
@@ -44,10 +44,11 @@ TEST_CASE(init_containers_run_one_after_another_and_a_sidecar_stays)
                  "@5 StartContainer proxy\n@5 StartContainer second\n@10 StartContainer web\n"
                  "@10 StartContainer log\n");
     sim_terminate(&sim);
-    expect(&sim, "@10 KillContainer log\n@10 KillContainer web\n@10 KillContainer proxy\n"
-                 "@10 StopSandbox\n@10 RemoveContainer log\n@10 RemoveContainer web\n"
-                 "@10 RemoveContainer second\n@10 RemoveContainer proxy\n@10 RemoveContainer first\n"
-                 "@10 RemoveSandbox\n@10 CleanDisk\n@10 Finish\n");
+    expect(&sim,
+           "@10 KillContainer log\n@10 KillContainer web\n@10 KillContainer proxy\n"
+           "@10 StopSandbox\n@10 RemoveContainer log\n@10 RemoveContainer web\n"
+           "@10 RemoveContainer second\n@10 RemoveContainer proxy\n@10 RemoveContainer first\n"
+           "@10 RemoveSandbox\n@10 CleanDisk\n@10 Finish\n");
     sim_done(&sim);
 }
 
@@ -57,11 +58,10 @@ TEST_CASE(a_crashing_container_restarts_at_once_then_waits_ever_longer)
     sim_init(&sim, ONE("Always"));
     sim_exits(&sim, "web", 1, 7);
     sim_run(&sim, 90);
-    expect(&sim,
-           "@0 EnsureCgroup\n@0 EnsureVolumes\n@0 CreateSandbox\n@0 StartContainer web\n"
-           "@1 StartContainer web\n@2 RemoveContainer web\n@12 StartContainer web\n"
-           "@13 RemoveContainer web\n@33 StartContainer web\n@34 RemoveContainer web\n"
-           "@74 StartContainer web\n@75 RemoveContainer web\n");
+    expect(&sim, "@0 EnsureCgroup\n@0 EnsureVolumes\n@0 CreateSandbox\n@0 StartContainer web\n"
+                 "@1 StartContainer web\n@2 RemoveContainer web\n@12 StartContainer web\n"
+                 "@13 RemoveContainer web\n@33 StartContainer web\n@34 RemoveContainer web\n"
+                 "@74 StartContainer web\n@75 RemoveContainer web\n");
     sim_done(&sim);
 }
 
@@ -177,7 +177,8 @@ TEST_CASE(a_changed_image_restarts_the_container_even_under_never)
     struct pod_plan plan;
     pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
     assert_int_equal(plan.n_actions, 1);
-    assert_string_equal(plan.actions[0].message, "Container web definition changed, will be restarted");
+    assert_string_equal(plan.actions[0].message,
+                        "Container web definition changed, will be restarted");
     assert_true(plan.actions[0].restart);
     sim_done(&sim);
 }
@@ -192,11 +193,13 @@ TEST_CASE(a_failed_liveness_probe_kills_and_restarts_by_policy)
     struct pod_plan plan;
     pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
     assert_int_equal(plan.n_actions, 1);
-    assert_string_equal(plan.actions[0].message, "Container web failed liveness probe, will be restarted");
+    assert_string_equal(plan.actions[0].message,
+                        "Container web failed liveness probe, will be restarted");
     sim_done(&sim);
 }
 
-/* --- properties over random pods --------------------------------------------------------------------------------------- */
+/* --- properties over random pods
+ * --------------------------------------------------------------------------------------- */
 
 static uint32_t next_random(uint32_t *state)
 {
@@ -277,7 +280,8 @@ TEST_CASE(a_failure_at_any_step_changes_nothing_about_the_end)
 TEST_MAIN(TEST(a_plain_pod_gets_its_ground_then_its_sandbox_then_its_container),
           TEST(init_containers_run_one_after_another_and_a_sidecar_stays),
           TEST(a_crashing_container_restarts_at_once_then_waits_ever_longer),
-          TEST(never_runs_once_and_then_the_pod_is_stopped), TEST(on_failure_restarts_failures_only),
+          TEST(never_runs_once_and_then_the_pod_is_stopped),
+          TEST(on_failure_restarts_failures_only),
           TEST(a_failed_init_container_under_never_ends_the_pod),
           TEST(a_dead_sandbox_is_replaced_and_initialisation_runs_again),
           TEST(an_unready_network_holds_back_the_sandbox_unless_the_pod_uses_the_hosts),

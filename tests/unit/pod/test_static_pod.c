@@ -47,10 +47,11 @@ TEST_CASE(the_uid_depends_on_content_alone_and_stays_when_given)
                               "spec: {containers: [{name: c, image: 'busybox:2'}]}\n",
                               &c));
     assert_string_not_equal(a->pod->metadata->uid, c->pod->metadata->uid);
-    assert_no_error(read_text("{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": "
-                              "\"web\", \"uid\": \"my-uid\"}, \"spec\": {\"containers\": [{\"name\": "
-                              "\"c\", \"image\": \"x\"}]}}",
-                              &d));
+    assert_no_error(
+        read_text("{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": "
+                  "\"web\", \"uid\": \"my-uid\"}, \"spec\": {\"containers\": [{\"name\": "
+                  "\"c\", \"image\": \"x\"}]}}",
+                  &d));
     assert_string_equal(d->pod->metadata->uid, "my-uid");
 }
 
@@ -59,22 +60,28 @@ TEST_CASE(what_is_wrong_is_named_with_file_and_field)
     static const struct {
         const char *name, *text, *part;
     } rows[] = {
-        {"no name", "apiVersion: v1\nkind: Pod\nmetadata: {}\nspec: {containers: [{name: c, image: i}]}\n",
+        {"no name",
+         "apiVersion: v1\nkind: Pod\nmetadata: {}\nspec: {containers: [{name: c, image: i}]}\n",
          "metadata.name: invalid pod: name is needed for the pod"},
-        {"a list", "apiVersion: v1\nkind: PodList\nitems: []\n", "expected apiVersion \"v1\" and kind \"Pod\""},
+        {"a list", "apiVersion: v1\nkind: PodList\nitems: []\n",
+         "expected apiVersion \"v1\" and kind \"Pod\""},
         {"unknown field",
-         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec: {containers: [{name: c, imagee: i}]}\n",
+         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec: {containers: [{name: c, imagee: "
+         "i}]}\n",
          "imagee"},
         {"wrong type",
-         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec:\n  containers:\n  - name: c\n    image: i\n"
+         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec:\n  containers:\n  - name: c\n    "
+         "image: i\n"
          "    ports: [{containerPort: http}]\n",
          "web.yaml:8"},
         {"validation",
-         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec: {containers: [{name: c, image: i, ports: "
+         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec: {containers: [{name: c, image: i, "
+         "ports: "
          "[{containerPort: 70000}]}]}\n",
          "spec.containers[0].ports[0].containerPort: Invalid value: 70000"},
         {"api object",
-         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec: {serviceAccountName: x, containers: "
+         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec: {serviceAccountName: x, "
+         "containers: "
          "[{name: c, image: i}]}\n",
          "static pods may not reference serviceaccounts"},
         {"uid with a slash",

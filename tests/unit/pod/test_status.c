@@ -59,7 +59,8 @@ static const char *state(const struct world *world, const Core__ContainerState *
     if (s->running)
         return "running";
     if (s->waiting)
-        return arena_printf(world->sim.arena, "waiting %s", s->waiting->reason ? s->waiting->reason : "");
+        return arena_printf(world->sim.arena, "waiting %s",
+                            s->waiting->reason ? s->waiting->reason : "");
     if (s->terminated)
         return arena_printf(world->sim.arena, "terminated %d %s", s->terminated->exit_code,
                             s->terminated->reason ? s->terminated->reason : "");
@@ -142,9 +143,12 @@ TEST_CASE(the_phase_follows_policy_and_exit_codes)
         int32_t exit_code;
         const char *phase;
     } rows[] = {
-        {"Never and 0", "Never", 0, "Succeeded"},   {"Never and 3", "Never", 3, "Failed"},
-        {"OnFailure and 0", "OnFailure", 0, "Succeeded"}, {"OnFailure and 3", "OnFailure", 3, "Running"},
-        {"Always and 0", "Always", 0, "Running"},   {"Always and 3", "Always", 3, "Running"},
+        {"Never and 0", "Never", 0, "Succeeded"},
+        {"Never and 3", "Never", 3, "Failed"},
+        {"OnFailure and 0", "OnFailure", 0, "Succeeded"},
+        {"OnFailure and 3", "OnFailure", 3, "Running"},
+        {"Always and 0", "Always", 0, "Running"},
+        {"Always and 3", "Always", 3, "Running"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         AUTO(arena) struct arena *arena = arena_new(0);
@@ -229,7 +233,8 @@ TEST_CASE(what_never_stopped_in_sight_is_unknown_after_termination)
     pod_observed_clear(&world.sim.have);
     world.final = world.terminated = true;
     renew(&world);
-    assert_string_equal(state(&world, entry(&world, 0)->state), "terminated 137 ContainerStatusUnknown");
+    assert_string_equal(state(&world, entry(&world, 0)->state),
+                        "terminated 137 ContainerStatusUnknown");
     sim_done(&world.sim);
 }
 
