@@ -61,6 +61,10 @@ static struct error *check_machine(const struct config *config)
                          "cubelet must run as root: it mounts volumes and writes cgroups (running "
                          "as uid %d)",
                          (int)geteuid());
+    if (config->fail_swap_on && node_has_swap())
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "running with swap on is not supported, please disable swap or set "
+                         "--fail-swap-on flag to false");
     struct config_host host = {.cgroup_v1 = node_has_cgroup_v1()};
     return config_check_host(config, &host);
 }

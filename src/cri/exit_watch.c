@@ -115,7 +115,8 @@ static void pause_for(struct watch *watch, int64_t max_ns)
     if (!watch->timer)
         watch->timer = loop_timer_new(watch->watcher->loop, "exit watch", on_timer, watch);
     loop_timer_start(watch->timer, watch->delay_ns);
-    watch->delay_ns = min_i64(sat_mul_i64(watch->delay_ns, 2), max_ns);
+    /* Grows slowly: what is slept too long is time that a restart takes longer. */
+    watch->delay_ns = min_i64(sat_add_i64(watch->delay_ns, watch->delay_ns / 3), max_ns);
 }
 
 static void ask(struct watch *watch, bool is_verbose, runtime_on_reply *on_reply)

@@ -24,17 +24,21 @@ enum kube_unknown_fields {
 
 struct kube_decode_options {
     enum kube_unknown_fields unknown;
-    const char
-        *file; /* names the source in errors ("<file>:<line>: <path>: …"); NULL leaves it out */
+    const char *file; /* names the source in errors; NULL leaves it out */
 };
 
 /**
  * Decodes @text (one JSON or YAML document; YAML: only the first document of a stream) into a
  * message of @type that lives in @arena. A field that is null is absent. `apiVersion` and `kind` at
- * the top are accepted and ignored here (see kube_type_meta). Errors INVALID_ARGUMENT with line and
- * field path, such as web.yaml:12: spec.containers[0].ports[1].containerPort: expected an integer,
- * found string "http" RESOURCE_EXHAUSTED when @text is beyond KUBE_OBJECT_MAX_BYTES or nested
- * deeper than the cap.
+ * the top are accepted and ignored here (see kube_type_meta).
+ *
+ * INVALID_ARGUMENT with line (YAML), field path and what was found:
+ *
+ *     web.yaml:12: spec.containers[0].ports[1].containerPort: expected an integer, found string "a"
+ *     web.yaml:12: unknown field "spec.containers[0].imagee"
+ *
+ * RESOURCE_EXHAUSTED when @text is beyond KUBE_OBJECT_MAX_BYTES, nested deeper than the cap, or
+ * stands for too much memory.
  */
 MUST_CHECK struct error *kube_decode_json(struct str text, const ProtobufCMessageDescriptor *type,
                                           const struct kube_decode_options *options,

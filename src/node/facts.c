@@ -102,6 +102,18 @@ int64_t node_max_pids(void)
     return pids > 0 && threads > 0 ? min_i64(pids, threads) : max_i64(pids, threads);
 }
 
+bool node_has_swap(void)
+{
+    struct buf text;
+    AUTO(error) struct error *err = read_proc("/proc/swaps", &text);
+    struct str rest = buf_str(&text), line;
+    size_t lines = 0;
+    while (!err && str_split_next(&rest, '\n', &line))
+        lines += line.len > 0 ? 1 : 0;
+    buf_done(&text);
+    return lines > 1; /* the first one is the heading */
+}
+
 bool node_has_cgroup_v1(void)
 {
     struct statfs info;

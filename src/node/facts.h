@@ -34,6 +34,8 @@ MUST_CHECK struct error *node_memory_bytes(int64_t *ret);
 int64_t node_cpu_count(void);
 /** min(kernel.pid_max, kernel.threads-max). */
 int64_t node_max_pids(void);
+/** True when some swap is on (/proc/swaps). */
+bool node_has_swap(void);
 /** True when /sys/fs/cgroup is no cgroup2 file system (hybrid counts as v1, spec resources.md
  * §2.1). */
 bool node_has_cgroup_v1(void);

@@ -62,6 +62,7 @@ static void create_advance(struct pod_op *op)
         return;
     case CREATE_RUN:
         if (op->err) {
+            op->worker->inspect_again = true; /* only the answer may have been lost */
             creation_failed(op, "FailedCreatePodSandBox", "Failed to create pod sandbox");
             return;
         }

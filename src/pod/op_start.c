@@ -31,6 +31,7 @@ enum {
     START_CREATE,
     START_START,
     START_STATUS,
+    START_STATUS_PAUSE,
     START_MESSAGE,
     START_LINK,
     START_HOOK,
@@ -54,6 +55,7 @@ struct start {
     struct pull_ticket *ticket;
     int64_t wait_began_ns, pull_began_ns;
     uint64_t image_bytes;
+    bool is_doubtful; /* StartContainer failed: its effect is not known */
 };
 
 static void start_release(struct pod_op *op)
@@ -218,6 +220,7 @@ static void pull(struct pod_op *op)
     request.sandbox_config = start->sandbox_config;
     op->step = START_PULL;
     pod_op_call(op, IMAGE_PULL_IMAGE, &request.base, 0);
+    pod_op_idles(op);
 }
 
 static void on_pull_turn(void *ctx)
@@ -242,6 +245,8 @@ static void queue_pull(struct pod_op *op)
         pull_failed(op);
     else if (may_begin)
         pull(op);
+    else
+        pod_op_idles(op);
 }
 
 static void pulled(struct pod_op *op)
@@ -478,6 +483,7 @@ static void run_hook(struct pod_op *op)
     }
     op->step = START_HOOK;
     hook_start(op, handler, start->id, 0);
+    pod_op_idles(op);
 }
 
 static void hook_ended(struct pod_op *op)
@@ -501,22 +507,10 @@ static void hook_ended(struct pod_op *op)
     pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, sat_mul_i64(grace_s, NS_PER_SEC));
 }
 
-static void started(struct pod_op *op)
+static void is_started(struct pod_op *op)
 {
     struct pod_worker *worker = op->worker;
     const char *name = op->container->name;
-    if (op->err) {
-        AUTO(error) struct error *err = TAKE(op->err);
-        pod_worker_event(worker, TIMELINE_WARNING, "Failed", name,
-                         arena_printf(op->arena, "Error: %s", err->message));
-        pod_worker_set_result(worker, name, "RunContainerError", err->message);
-        struct container_note *failed = pod_worker_note(worker, name);
-        if (failed)
-            failed->retry_at_ns =
-                sat_add_i64(now_wall(op), pods_retry_delay(op->worker->pods, false));
-        ask_status(op);
-        return;
-    }
     pod_worker_event(worker, TIMELINE_NORMAL, "Started", name, "Container started");
     pod_worker_set_result(worker, name, NULL, NULL);
     struct container_note *note = pod_worker_note(worker, name);
@@ -525,6 +519,29 @@ static void started(struct pod_op *op)
         note->restart_wanted = false;
     }
     run_hook(op);
+}
+
+static void started(struct pod_op *op)
+{
+    struct pod_worker *worker = op->worker;
+    const char *name = op->container->name;
+    if (op->err) {
+        ((struct start *)op->state)->is_doubtful = true;
+        AUTO(error) struct error *err = TAKE(op->err);
+        pod_worker_event(worker, TIMELINE_WARNING, "Failed", name,
+                         arena_printf(op->arena, "Error: %s", err->message));
+        pod_worker_set_result(worker, name, "RunContainerError", err->message);
+        int64_t delay_ns = pods_retry_delay(worker->pods, false);
+        struct container_note *failed = pod_worker_note(worker, name);
+        if (failed)
+            failed->retry_at_ns = sat_add_i64(now_wall(op), delay_ns);
+        /* It may start yet: the next try looks first. */
+        worker->inspect_again = true;
+        pod_worker_cool_down(worker, "", delay_ns);
+        ask_status(op);
+        return;
+    }
+    is_started(op);
 }
 
 static void link_log(struct pod_op *op)
@@ -540,18 +557,36 @@ static void link_log(struct pod_op *op)
                                    op->arena));
 }
 
-static void take_status(struct pod_op *op)
+/* A container that was started must be seen before the plan goes on; a pod that ends looks for
+ * itself. */
+static void status_failed(struct pod_op *op)
 {
-    struct start *start = op->state;
     struct pod_worker *worker = op->worker;
-    if (op->err) { /* the plan must not act on what it cannot see */
+    if (op->err->code == ERROR_NOT_FOUND || worker->want.life != POD_LIFE_SYNC) {
         worker->inspect_again = true;
         pod_op_end(op);
         return;
     }
+    op->step = START_STATUS_PAUSE;
+    pod_op_wait(op, pods_retry_delay(worker->pods, true));
+}
+
+static void take_status(struct pod_op *op)
+{
+    struct start *start = op->state;
+    struct pod_worker *worker = op->worker;
+    if (op->err) {
+        status_failed(op);
+        return;
+    }
+    const Cri__ContainerStatus *status = ((const Cri__ContainerStatusResponse *)op->reply)->status;
+    if (start->is_doubtful && status->state == CRI__CONTAINER_STATE__CONTAINER_RUNNING) {
+        start->is_doubtful = false;
+        is_started(op);
+        return;
+    }
     struct container_observed *instance =
-        pod_observed_put_container(&worker->have, start->sandbox_id,
-                                   ((const Cri__ContainerStatusResponse *)op->reply)->status);
+        pod_observed_put_container(&worker->have, start->sandbox_id, status);
     struct pod_runtime *runtime = worker->pods->env.runtime;
     if (instance->state == CONTAINER_RUNNING)
         runtime->vtable->watch_exit(runtime, worker->uid, instance->id);
@@ -601,6 +636,9 @@ static void start_advance(struct pod_op *op)
         return;
     case START_STATUS:
         take_status(op);
+        return;
+    case START_STATUS_PAUSE:
+        ask_status(op);
         return;
     case START_MESSAGE:
         termination_finish(op, ((struct start *)op->state)->id);

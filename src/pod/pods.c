@@ -106,7 +106,6 @@ static void set_runtime_state(struct pods *pods, bool runtime_ready, bool networ
     if (!changed)
         return;
     free(pods->runtime_message);
-    pods->probe_exec = pods_exec_new(pods);
     pods->runtime_message = xstrdup(message);
     if (message[0] != '\0')
         log_warning("Container runtime is not ready", LOG_STR("reason", message));
@@ -318,6 +317,7 @@ struct pods *pods_new(const struct pods_environment *environment)
     policy.max_ns = BACKOFF_MAX_NS;
     pods->image_backoff = backoff_new(&policy);
     pods->runtime_message = xstrdup("network state unknown");
+    pods->probe_exec = pods_exec_new(pods);
     if (environment->journal)
         environment->journal->vtable->load_backoffs(environment->journal, on_kept_backoff, pods);
     return pods;

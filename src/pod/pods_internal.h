@@ -70,8 +70,8 @@ void pod_op_job(struct pod_op *op, const struct pod_job *kind, void *job_owned);
 /** Calls advance() after @delay_ns. */
 void pod_op_wait(struct pod_op *op, int64_t delay_ns);
 /**
- * The step that was just started waits for something that may take any time (a pull, a hook): the pod's start slot is
- * given back, and the operation is cancelled when the pod ends meanwhile.
+ * The step that was just started waits for something that may take any time (a pull, a hook): the
+ * pod's start slot is given back, and the operation is cancelled when the pod ends meanwhile.
  */
 void pod_op_idles(struct pod_op *op);
 /** Ends the operation: unlinks, wakes the worker, frees at the end of the turn. Cancels what is
@@ -106,7 +106,8 @@ struct pod_worker {
     struct pods *pods;
     char *uid, *name, *namespace;
     struct pod_object *object; /* NULL for an orphan */
-    struct pod_object *again;  /* wanted anew under the same uid once this removed one is gone, or NULL */
+    struct pod_object
+        *again; /* wanted anew under the same uid once this removed one is gone, or NULL */
     struct pod_desired want;
     struct pod_observed have;
     bool observed;      /* the runtime was read at least once; before that nothing is planned */

@@ -50,7 +50,7 @@ static void free_notes(struct pod_worker *worker)
     worker->n_notes = 0;
 }
 
-static void release_slot(struct pod_worker *worker)
+void pod_worker_release_slot(struct pod_worker *worker)
 {
     if (!worker->holds_slot)
         return;
@@ -68,8 +68,10 @@ void pod_worker_free(struct pod_worker *worker)
         pods->env.runtime->vtable->unwatch_exit(pods->env.runtime, c->id);
     if (worker->queued)
         DL_DELETE2(pods->woken, worker, wake_prev, wake_next);
-    release_slot(worker);
     HASH_DEL(pods->workers, worker);
+    pod_worker_release_slot(worker);
+    if (worker->was_offered_slot)
+        pods_slot_released(pods);
     pods_wake_name(pods, worker->namespace, worker->name);
     loop_timer_free(worker->timer);
     probing_stop(worker);
@@ -82,6 +84,7 @@ void pod_worker_free(struct pod_worker *worker)
         free(worker->cooldowns[i].id);
     free(worker->cooldowns);
     pod_object_unref(worker->object);
+    pod_object_unref(worker->again);
     free(worker->uid);
     free(worker->name);
     free(worker->namespace);
@@ -141,6 +144,13 @@ void pod_worker_terminate(struct pod_worker *worker, bool removed)
     pod_worker_wake(worker);
     if (want->life != POD_LIFE_SYNC)
         return;
+    struct pod_op *op, *next;
+    DL_FOREACH_SAFE(worker->ops, op, next) {
+        if (!op->may_abandon)
+            continue;
+        worker->inspect_again = true; /* what it had started is looked for */
+        pod_op_cancel(op);
+    }
     want->life = POD_LIFE_TERMINATING;
     want->terminating_since_ns = loop_now_wall_ns(worker->pods->env.loop);
     log_info("Terminating pod", LOG_POD(worker->namespace, worker->name),
@@ -454,6 +464,16 @@ static void make_plan(struct pod_worker *worker, int64_t now_ns, struct arena *a
     pod_plan(&worker->want, &worker->have, &env, arena, plan);
 }
 
+/* Nothing is left of the pod. When the same uid is wanted again it begins anew. */
+static void finish(struct pod_worker *worker)
+{
+    struct pods *pods = worker->pods;
+    AUTO(pod_object) struct pod_object *again = TAKE(worker->again);
+    pod_worker_free(worker);
+    if (again)
+        pods_want_object(pods, again);
+}
+
 /* Starts what may start. True when the worker is gone. */
 static bool dispatch(struct pod_worker *worker, const struct pod_plan *plan, int64_t *next_ns)
 {
@@ -471,12 +491,12 @@ static bool dispatch(struct pod_worker *worker, const struct pod_plan *plan, int
         }
         wants_slot = true;
         if (start_chained(worker, action)) {
-            pod_worker_free(worker);
+            finish(worker);
             return true;
         }
     }
     if (!wants_slot && !has_chained(worker))
-        release_slot(worker);
+        pod_worker_release_slot(worker);
     return false;
 }
 
@@ -510,7 +530,7 @@ static bool inspect_first(struct pod_worker *worker, int64_t *next_ns)
     return true;
 }
 
-void pod_worker_run(struct pod_worker *worker)
+static void pass(struct pod_worker *worker)
 {
     struct pods *pods = worker->pods;
     int64_t now_ns = loop_now_wall_ns(pods->env.loop);
@@ -538,7 +558,10 @@ void pod_worker_run(struct pod_worker *worker)
         }
     }
     renew_status(worker, now_ns);
+    enum pod_life life = worker->want.life;
     move_life(worker, &plan);
+    if (worker->want.life != life)
+        return; /* the plan is that of the life before; a new pass was promised */
     if (plan.has_next_look)
         next_ns = min_i64(next_ns, plan.next_look_ns);
     int64_t due_ns = 0;
@@ -552,4 +575,14 @@ void pod_worker_run(struct pod_worker *worker)
         loop_timer_cancel(worker->timer);
     else
         loop_timer_start(worker->timer, sat_sub_i64(next_ns, now_ns));
+}
+
+void pod_worker_run(struct pod_worker *worker)
+{
+    struct pods *pods = worker->pods;
+    bool was_offered_slot = worker->was_offered_slot;
+    worker->was_offered_slot = false;
+    pass(worker); /* may free it */
+    if (was_offered_slot && pods->slots_used < pods->env.max_parallel_starts)
+        pods_slot_released(pods);
 }

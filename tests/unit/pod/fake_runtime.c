@@ -96,6 +96,17 @@ static struct fake_runtime *fake_of(struct pod_runtime *self)
     return CONTAINER_OF(self, struct fake_runtime, base);
 }
 
+/* A deep copy in @arena: the way over the wire, as every request and reply goes. */
+static ProtobufCMessage *dup_message(const ProtobufCMessage *message, struct arena *arena)
+{
+    uint8_t *wire = arena_alloc(arena, protobuf_c_message_get_packed_size(message) + 1);
+    size_t size = protobuf_c_message_pack(message, wire);
+    ProtobufCAllocator allocator = kube_arena_allocator(arena);
+    ProtobufCMessage *copy = protobuf_c_message_unpack(message->descriptor, &allocator, size, wire);
+    assert_non_null(copy);
+    return copy;
+}
+
 /* Times are distinct, so that the order of instances is clear. */
 static int64_t tick(struct fake_runtime *fake)
 {
@@ -313,7 +324,7 @@ static struct error *do_run_sandbox(struct exchange *it)
     *sandbox = (struct fake_sandbox){
         .arena = arena,
         .id = arena_printf(arena, "sandbox-%zu", ++fake->ids),
-        .config = (const Cri__PodSandboxConfig *)kube_message_dup(&config->base, arena),
+        .config = (const Cri__PodSandboxConfig *)dup_message(&config->base, arena),
         .ready = true,
         .created_ns = tick(fake)};
     DL_APPEND(fake->sandboxes, sandbox);
@@ -364,8 +375,7 @@ static struct error *do_sandbox_status(struct exchange *it)
     ((Cri__PodSandboxStatusResponse *)it->reply)->status = status;
     const Cri__PodSandboxConfig *config = sandbox->config;
     status->id = cri_text(it->arena, sandbox->id);
-    status->metadata =
-        (Cri__PodSandboxMetadata *)kube_message_dup(&config->metadata->base, it->arena);
+    status->metadata = (Cri__PodSandboxMetadata *)dup_message(&config->metadata->base, it->arena);
     status->state = sandbox->ready ? CRI__POD_SANDBOX_STATE__SANDBOX_READY
                                    : CRI__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
     status->created_at = sandbox->created_ns;
@@ -378,7 +388,7 @@ static struct error *do_sandbox_status(struct exchange *it)
     if (!options)
         return NULL;
     status->linux->namespaces->options =
-        (Cri__NamespaceOption *)kube_message_dup(&options->base, it->arena);
+        (Cri__NamespaceOption *)dup_message(&options->base, it->arena);
     if (options->network != CRI__NAMESPACE_MODE__NODE && sandbox->ready)
         status->network->ip = cri_text(it->arena, "10.1.0.7");
     return NULL;
@@ -400,8 +410,8 @@ static struct error *do_list_sandboxes(struct exchange *it)
             continue;
         Cri__PodSandbox *item = cri_new(it->arena, &cri__pod_sandbox__descriptor);
         item->id = cri_text(it->arena, sandbox->id);
-        item->metadata = (Cri__PodSandboxMetadata *)kube_message_dup(
-            &sandbox->config->metadata->base, it->arena);
+        item->metadata =
+            (Cri__PodSandboxMetadata *)dup_message(&sandbox->config->metadata->base, it->arena);
         item->state = sandbox->ready ? CRI__POD_SANDBOX_STATE__SANDBOX_READY
                                      : CRI__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
         item->created_at = sandbox->created_ns;
@@ -449,7 +459,7 @@ static struct error *do_create_container(struct exchange *it)
         .pod = arena_strdup(arena, pod),
         .log_path =
             arena_printf(arena, "%s/%s", sandbox->config->log_directory, request->config->log_path),
-        .config = (const Cri__ContainerConfig *)kube_message_dup(&request->config->base, arena),
+        .config = (const Cri__ContainerConfig *)dup_message(&request->config->base, arena),
         .state = CRI__CONTAINER_STATE__CONTAINER_CREATED,
         .created_ns = tick(fake)};
     DL_APPEND(fake->containers, container);
@@ -568,7 +578,7 @@ static void fill_maps(const struct exchange *it, const Cri__ContainerConfig *con
     status->mounts = cri_array(it->arena, config->n_mounts + 1);
     for (size_t i = 0; i < config->n_mounts; i++)
         status->mounts[status->n_mounts++] =
-            (Cri__Mount *)kube_message_dup(&config->mounts[i]->base, it->arena);
+            (Cri__Mount *)dup_message(&config->mounts[i]->base, it->arena);
 }
 
 static struct error *do_container_status(struct exchange *it)
@@ -582,8 +592,7 @@ static struct error *do_container_status(struct exchange *it)
     ((Cri__ContainerStatusResponse *)it->reply)->status = status;
     const Cri__ContainerConfig *config = container->config;
     status->id = cri_text(it->arena, container->id);
-    status->metadata =
-        (Cri__ContainerMetadata *)kube_message_dup(&config->metadata->base, it->arena);
+    status->metadata = (Cri__ContainerMetadata *)dup_message(&config->metadata->base, it->arena);
     status->state = container->state;
     status->created_at = container->created_ns;
     status->started_at = container->started_ns;
@@ -760,7 +769,7 @@ static void run_with_fault(struct runtime_call *call, const ProtobufCMessage *re
     call->held = fault->effect == FAKE_HELD || fault->effect == FAKE_HUNG;
     if (fault->effect == FAKE_LATE) {
         struct runtime_call *late = call_new(fake, call->method);
-        late->late_request = kube_message_dup(request, late->arena);
+        late->late_request = dup_message(request, late->arena);
         late->wait = LATE_TURNS;
     }
     if (fault->effect != FAKE_HELD) {

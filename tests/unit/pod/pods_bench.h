@@ -22,6 +22,7 @@
 #define BENCH_TURNS 4000
 #define BENCH_WAIT_NS (2 * NS_PER_MS)
 #define BENCH_QUIET_TURNS 12
+#define BENCH_QUIET_NS (6 * NS_PER_MS) /* longer than any pause after a failure */
 #define BENCH_NEVER_NS (24 * 3600 * NS_PER_SEC)
 
 struct bench {
@@ -178,18 +179,22 @@ static inline bool bench_is_settled(const struct bench *bench)
     return summary.settled && fake_runtime_pending(bench->fake) == 0;
 }
 
-/** Turns the loop until nothing is under way and nothing begins for some turns. False: it never
+/** Turns the loop until nothing is under way and nothing begins for a while. False: it never
  * rests. */
 static inline bool bench_rests(struct bench *bench)
 {
-    size_t quiet = 0, calls = fake_runtime_calls(bench->fake);
-    for (size_t i = 0; i < BENCH_TURNS && quiet < BENCH_QUIET_TURNS; i++) {
-        bool settled = bench_is_settled(bench);
-        loop_turn(bench->loop, settled ? BENCH_WAIT_NS / 4 : BENCH_WAIT_NS);
-        quiet = settled && calls == fake_runtime_calls(bench->fake) ? quiet + 1 : 0;
+    size_t calls = fake_runtime_calls(bench->fake);
+    int64_t since_ns = loop_now_mono_ns(bench->loop);
+    for (size_t i = 0; i < BENCH_TURNS; i++) {
+        loop_turn(bench->loop, BENCH_WAIT_NS);
+        bool quiet = bench_is_settled(bench) && calls == fake_runtime_calls(bench->fake);
+        if (!quiet)
+            since_ns = loop_now_mono_ns(bench->loop);
+        else if (loop_now_mono_ns(bench->loop) - since_ns > BENCH_QUIET_NS)
+            return true;
         calls = fake_runtime_calls(bench->fake);
     }
-    return quiet >= BENCH_QUIET_TURNS;
+    return false;
 }
 
 #define bench_rest(bench)                                                                          \
