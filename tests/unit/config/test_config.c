@@ -56,7 +56,8 @@ TEST_CASE(the_recorded_file_loads)
     assert_string_equal(eviction_of(config, "nodefs.available"), "1%");
     assert_true(is_inert(config, "authentication.x509.clientCAFile"));
     assert_true(is_inert(config, "authorization.mode"));
-    assert_false(is_inert(config, "maxPods"));
+    assert_true(is_inert(config, "maxPods"));
+    assert_false(is_inert(config, "staticPodPath"));
 }
 
 /* What a running kubelet shows at /configz for the recorded file with -v=4, apart from what it

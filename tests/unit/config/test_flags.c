@@ -207,7 +207,7 @@ TEST_CASE(flags_without_effect_and_deprecated_ones_are_told)
 {
     AUTO(config)
     struct config *config =
-        load_config("--port=10250 --kubeconfig=/x --max-pods=5 --max-pods=6", NULL);
+        load_config("--port=10250 --kubeconfig=/x --pod-max-pids=5 --pod-max-pids=6", NULL);
     assert_int_equal(config->inert_count, 2);
     assert_string_equal(config->inert[0].name, "--kubeconfig");
     assert_string_equal(config->inert[1].name, "--port");

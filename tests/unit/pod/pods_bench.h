@@ -53,7 +53,8 @@ static inline void bench_write(const char *path, const char *text)
     assert_no_error(fd_write_file_blocking(path, str_from(text), 0644));
 }
 
-static inline UNUSED void bench_init(struct bench *bench)
+/** @cgroups changes the cgroup tree, as for fake_tree(); NULL: one cgroup per QoS tier and pod. */
+static inline void bench_init_with(struct bench *bench, const struct cgroup_options *cgroups)
 {
     static const char *const host_ips[] = {"192.0.2.1", NULL};
     static const struct pull_queue_options pulls = {.max_parallel = 1};
@@ -68,7 +69,7 @@ static inline UNUSED void bench_init(struct bench *bench)
     bench->fake = fake_runtime_new(bench->loop);
     fake_runtime_add_image(bench->fake, "img:1");
     bench->cgroup_fs = fake_cgroup_new(CGROUP_V2);
-    bench->cgroups = fake_tree(bench->cgroup_fs, NULL);
+    bench->cgroups = fake_tree(bench->cgroup_fs, cgroups);
     assert_no_error(cgroup_setup_node(bench->cgroups, &no_limits));
     static const char *const folders[] = {"root", "root/pods", "logs", "links"};
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
@@ -79,6 +80,7 @@ static inline UNUSED void bench_init(struct bench *bench)
     bench->volumes = volume_manager_new(bench->loop, bench->pool, &volumes);
     bench->pulls = pull_queue_new(&pulls);
     bench->node = node_for_tests();
+    bench->node.cgroups_per_qos = !cgroups || cgroups->cgroups_per_qos;
     bench->node.root_dir = bench_path(bench, "root");
     bench->node.pod_logs_dir = bench_path(bench, "logs");
     bench->env = (struct pods_environment){.loop = bench->loop,
@@ -98,6 +100,11 @@ static inline UNUSED void bench_init(struct bench *bench)
                                            .audit_period_ns = BENCH_NEVER_NS,
                                            .max_parallel_starts = 8,
                                            .host_ips = host_ips};
+}
+
+static inline UNUSED void bench_init(struct bench *bench)
+{
+    bench_init_with(bench, NULL);
 }
 
 /** Makes and starts the pods with what bench->env says; nothing is wanted yet. */

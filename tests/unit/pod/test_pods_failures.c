@@ -85,7 +85,7 @@ static size_t run_scenario(enum kind kind, size_t at)
 {
     struct run run = {.kind = kind, .at = at};
     struct bench *bench = &run.bench;
-    bench_init(bench);
+    bench_init_with(bench, &(struct cgroup_options){.cgroups_per_qos = false});
     fake_runtime_script(bench->fake, &(struct fake_script){.name = "init", .exits = SIZE_MAX});
     if (kind != NO_FAULT && kind != AGENT_RESTART)
         fake_runtime_fail(
