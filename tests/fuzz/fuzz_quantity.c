@@ -1,6 +1,7 @@
 /*
- * Quantities: the canonical form is one itself, stays as it is, and means the same; comparison is
- * an order that agrees with the rounded values.
+ * Quantities: the canonical form is one itself, settles, and means the same; comparison is an order
+ * that agrees with the rounded values. Upstream's form may change once more: "687.5Ki" becomes
+ * "704000", which has lost the memory of its suffix and so becomes "704k".
  */
 #include "kube/quantity.h"
 
@@ -29,7 +30,8 @@ static bool check_one(const char *text, struct arena *arena)
         return false;
     const char *again = quantity_canonical(canonical, arena);
     Meta__Quantity a = quantity_of(text), b = quantity_of(canonical);
-    ASSERT(again && text_eq(again, canonical));
+    const char *settled = again ? quantity_canonical(again, arena) : NULL;
+    ASSERT(again && text_eq(again, settled));
     ASSERT(quantity_compare(&a, &b) == 0);
     ASSERT(quantity_value(&a) == quantity_value(&b));
     ASSERT(quantity_milli_value(&a) == quantity_milli_value(&b));

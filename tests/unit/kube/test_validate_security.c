@@ -54,7 +54,8 @@ TEST_CASE(contexts_of_pods_are_checked)
          "runAsGroup: Invalid value: -5: must be between 0 and 4294967295, inclusive\n" PS
          "supplementalGroups[1]: Invalid value: -1: must be between 0 and 4294967295, inclusive"},
         {"policies",
-         POD("fsGroupChangePolicy: Never, supplementalGroupsPolicy: None, seLinuxChangePolicy: Odd"),
+         POD("fsGroupChangePolicy: Never, supplementalGroupsPolicy: None, seLinuxChangePolicy: "
+             "Odd"),
          PS "fsGroupChangePolicy: Unsupported value: \"Never\": supported values: \"Always\", "
             "\"OnRootMismatch\"\n" PS
             "supplementalGroupsPolicy: Unsupported value: \"None\": supported values: \"Merge\", "

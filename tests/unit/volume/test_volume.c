@@ -187,7 +187,8 @@ TEST_CASE(pods_are_listed_and_torn_down)
     turn(world);
     assert_string_equal(world->uids, "a b");
 
-    assert_non_null(volume_teardown_start(world->manager, "a", VOLUME_TEARDOWN_REMOVE_DIR, on_torn_down, world));
+    assert_non_null(volume_teardown_start(world->manager, "a", VOLUME_TEARDOWN_REMOVE_DIR,
+                                          on_torn_down, world));
     turn(world);
     assert_null(world->err);
     assert_int_equal(world->n_done, 3);
@@ -199,7 +200,8 @@ TEST_CASE(a_cancelled_operation_is_silent)
     AUTO(world) struct world *world = world_new();
     Core__Pod *pod = pod_new(world->scratch->arena, "uid");
     volume_op_cancel(volume_mount_start(world->manager, pod, on_mounted, world));
-    volume_op_cancel(volume_teardown_start(world->manager, "uid", VOLUME_TEARDOWN_REMOVE_DIR, on_torn_down, world));
+    volume_op_cancel(volume_teardown_start(world->manager, "uid", VOLUME_TEARDOWN_REMOVE_DIR,
+                                           on_torn_down, world));
     volume_op_cancel(NULL);
     assert_non_null(volume_mount_start(world->manager, pod, on_mounted, world));
     volume_manager_free(TAKE(world->manager));

@@ -4,7 +4,8 @@
 
 static struct error *tear_down(const struct scratch *scratch, const char *uid)
 {
-    struct volume_teardown_job *job = volume_teardown_job_new(scratch->dir, uid, VOLUME_TEARDOWN_REMOVE_DIR);
+    struct volume_teardown_job *job =
+        volume_teardown_job_new(scratch->dir, uid, VOLUME_TEARDOWN_REMOVE_DIR);
     volume_teardown_job_run_blocking(job);
     struct error *err = TAKE(job->err);
     volume_teardown_job_free(job);
