@@ -56,3 +56,28 @@ struct error *expand(const char *text, expand_lookup *lookup, const void *ctx, s
     *ret = arena_strndup(arena, buf_text(&out), out.len);
     return NULL;
 }
+
+static const char *literal_env(const void *ctx, struct str name)
+{
+    const Core__Container *container = ctx;
+    for (size_t i = container->n_env; i-- > 0;) {
+        if (str_eq_c(name, container->env[i]->name) && container->env[i]->value)
+            return container->env[i]->value;
+    }
+    return NULL;
+}
+
+struct error *expand_command(const Core__Container *container, const Core__ExecAction *exec,
+                             struct arena *arena, char ***ret_words)
+{
+    char **words = arena_calloc(arena, exec->n_command + 1, sizeof(*words));
+    for (size_t i = 0; i < exec->n_command; i++) {
+        const char *word;
+        struct error *err = expand(exec->command[i], literal_env, container, arena, &word);
+        if (err)
+            return err;
+        words[i] = arena_strdup(arena, word);
+    }
+    *ret_words = words;
+    return NULL;
+}

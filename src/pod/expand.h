@@ -7,6 +7,8 @@
 
 #include "base/arena.h"
 
+#include "core.pb-c.h"
+
 /* What one text may grow to: the kernel takes no argument or variable above 128 KiB, so nobody
  * misses more. */
 #define EXPAND_MAX_BYTES (1 * MiB)
@@ -20,3 +22,11 @@ typedef const char *expand_lookup(const void *ctx, struct str name);
  */
 MUST_CHECK struct error *expand(const char *text, expand_lookup *lookup, const void *ctx,
                                 struct arena *arena, const char **ret);
+
+/**
+ * Expands the words of a hook's or probe's command, which see the literal environment of @container
+ * only (spec runtime.md §3.4). The list and its words live in @arena.
+ */
+MUST_CHECK struct error *expand_command(const Core__Container *container,
+                                        const Core__ExecAction *exec, struct arena *arena,
+                                        char ***ret_words);

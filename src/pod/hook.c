@@ -5,30 +5,13 @@
 
 #define HOOK_OUTPUT_MAX_BYTES (10 * KiB)
 
-/* Hooks see the literal environment only (spec runtime.md §3.4). */
-static const char *literal_env(const void *ctx, struct str name)
-{
-    const Core__Container *container = ctx;
-    for (size_t i = container->n_env; i-- > 0;) {
-        if (str_eq_c(name, container->env[i]->name) && container->env[i]->value)
-            return container->env[i]->value;
-    }
-    return NULL;
-}
-
 static void run_exec(struct pod_op *op, const Core__ExecAction *exec, const char *id)
 {
-    char **command = arena_calloc(op->arena, exec->n_command + 1, sizeof(*command));
-    for (size_t i = 0; i < exec->n_command; i++) {
-        const char *word = exec->command[i];
-        op->err = op->container
-                      ? expand(exec->command[i], literal_env, op->container, op->arena, &word)
-                      : NULL;
-        if (op->err) {
-            pod_op_wait(op, 0);
-            return;
-        }
-        command[i] = cri_borrow(word);
+    char **command = exec->command;
+    op->err = op->container ? expand_command(op->container, exec, op->arena, &command) : NULL;
+    if (op->err) {
+        pod_op_wait(op, 0);
+        return;
     }
     Cri__ExecSyncRequest request = CRI__EXEC_SYNC_REQUEST__INIT;
     request.container_id = cri_borrow(id);

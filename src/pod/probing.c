@@ -159,29 +159,6 @@ static const Core__Probe *spec_of(const Core__Container *container, enum probe_t
     return NULL;
 }
 
-static const char *literal_env(const void *ctx, struct str name)
-{
-    const Core__Container *container = ctx;
-    for (size_t i = container->n_env; i-- > 0;) {
-        if (str_eq_c(name, container->env[i]->name) && container->env[i]->value)
-            return container->env[i]->value;
-    }
-    return NULL;
-}
-
-static char **expand_command(const Core__Container *container, const Core__ExecAction *exec,
-                             struct arena *arena)
-{
-    char **command = arena_calloc(arena, exec->n_command + 1, sizeof(*command));
-    for (size_t i = 0; i < exec->n_command; i++) {
-        const char *word = exec->command[i];
-        AUTO(error)
-        struct error *err = expand(exec->command[i], literal_env, container, arena, &word);
-        command[i] = arena_strdup(arena, err ? exec->command[i] : word);
-    }
-    return command;
-}
-
 static void slot_start(struct pod_probe *slot, enum probe_type type,
                        const Core__Container *container, const struct container_observed *instance)
 {
@@ -202,7 +179,10 @@ static void slot_start(struct pod_probe *slot, enum probe_type type,
                                     .exec = pods->probe_exec};
     if (spec->handler && spec->handler->exec) {
         slot->arena = arena_new(0);
-        options.command = expand_command(container, spec->handler->exec, slot->arena);
+        char **words = spec->handler->exec->command;
+        struct error *err = expand_command(container, spec->handler->exec, slot->arena, &words);
+        error_ignore(err, "a word that grows beyond all bounds stays as it is written");
+        options.command = words;
         options.n_command = spec->handler->exec->n_command;
     }
     struct probe_listener listener = {.on_result = on_result, .on_event = on_event, .ctx = slot};

@@ -511,7 +511,7 @@ static struct error *do_stop_container(struct exchange *it)
     const Cri__StopContainerRequest *request = (const Cri__StopContainerRequest *)it->request;
     struct fake_container *container = find_container(it->fake, request->container_id);
     if (!container)
-        return NULL; /* idempotent */
+        return error_new(ERROR_NOT_FOUND, "container \"%s\" not found", request->container_id);
     note(it, "StopContainer %s.%s/%u %lld", container->pod, container->config->metadata->name,
          container->config->metadata->attempt, (long long)request->timeout);
     if (container->state == CRI__CONTAINER_STATE__CONTAINER_RUNNING)
@@ -1096,6 +1096,11 @@ void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod)
 void fake_runtime_lose_events(struct fake_runtime *fake, bool lose)
 {
     fake->lose_events = lose;
+}
+
+void fake_runtime_forget(struct fake_runtime *fake)
+{
+    forget_all(fake);
 }
 
 void fake_runtime_restart(struct fake_runtime *fake, bool wipe)

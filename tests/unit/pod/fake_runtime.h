@@ -74,6 +74,8 @@ void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *n
 void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod);
 /** While true, changes are not told to the listener. */
 void fake_runtime_lose_events(struct fake_runtime *fake, bool lose);
+/** All sandboxes and containers vanish without a word. */
+void fake_runtime_forget(struct fake_runtime *fake);
 /** The runtime restarts: on_lost is told; @wipe: it has forgotten everything but its images. */
 void fake_runtime_restart(struct fake_runtime *fake, bool wipe);
 

@@ -536,11 +536,52 @@ TEST_CASE(a_pod_can_go_while_its_post_start_hook_hangs)
     bench_drop(&bench, "u-web");
     bench_tell(&bench);
     bench_rest(&bench);
+    assert_non_null(strstr(transcript(&bench), "StopContainer web-n.c/0 30\n"));
     bench_assert_gone(&bench, "web-n", "u-web");
     finish(&bench);
 }
 
-TEST_CASE(a_slot_that_was_waited_for_in_vain_goes_to_the_next_pod)
+static const char *condition(const struct bench *bench, const char *uid, const char *type)
+{
+    const Core__PodStatus *status = bench_look(bench, uid).view.status;
+    for (size_t i = 0; status && i < status->n_conditions; i++) {
+        if (text_eq(status->conditions[i]->type, type))
+            return status->conditions[i]->status;
+    }
+    return "";
+}
+
+TEST_CASE(a_sandbox_that_dies_during_a_pull_is_noticed)
+{
+    struct bench bench;
+    bench_init(&bench);
+    fake_runtime_fail(
+        bench.fake,
+        &(struct fake_fault){.of_method = true, .method = IMAGE_PULL_IMAGE, .effect = FAKE_HUNG});
+    bench_start(&bench);
+    bench_want(&bench, "web", "containers: [{name: c, image: 'other:1'}]");
+    bench_tell(&bench);
+    bench_until(&bench, fake_runtime_was_hit(bench.fake, NULL));
+    bench_until(&bench, text_eq(condition(&bench, "u-web", "PodReadyToStartContainers"), "True"));
+    fake_runtime_kill_sandbox(bench.fake, "web-n");
+    bench_until(&bench, text_eq(condition(&bench, "u-web", "PodReadyToStartContainers"), "False"));
+    finish(&bench);
+}
+
+TEST_CASE(a_pod_whose_containers_vanished_can_be_removed)
+{
+    struct bench bench;
+    bench_init(&bench);
+    begin(&bench, "web", WEB);
+    fake_runtime_forget(bench.fake);
+    bench_drop(&bench, "u-web");
+    bench_tell(&bench);
+    bench_rest(&bench);
+    bench_assert_gone(&bench, "web-n", "u-web");
+    finish(&bench);
+}
+
+TEST_CASE(a_slot_goes_to_the_next_pod_when_the_first_in_line_cannot_use_it)
 {
     struct bench bench;
     bench_init(&bench);
@@ -551,15 +592,18 @@ TEST_CASE(a_slot_that_was_waited_for_in_vain_goes_to_the_next_pod)
     bench_start(&bench);
     bench_want(&bench, "a", WEB);
     bench_want(&bench, "b", WEB);
-    bench_want(&bench, "z", WEB);
+    bench_want(&bench, "z", "hostNetwork: true, " WEB);
     bench_tell(&bench);
     bench_until(&bench, fake_runtime_was_hit(bench.fake, NULL));
-    bench_drop(&bench, "u-b");
-    bench_tell(&bench);
+    fake_runtime_set_network_ready(bench.fake, false);
+    fake_runtime_restart(bench.fake, false);
+    bench_until(&bench, fake_runtime_count(bench.fake, RUNTIME_STATUS) == 2);
+    for (size_t i = 0; i < BENCH_QUIET_TURNS; i++)
+        loop_turn(bench.loop, BENCH_WAIT_NS);
     fake_runtime_release(bench.fake);
     bench_rest(&bench);
-    assert_int_equal(fake_runtime_running(bench.fake, NULL, "c"), 2);
-    bench_assert_gone(&bench, "b-n", "u-b");
+    assert_int_equal(fake_runtime_running(bench.fake, "b-n", "c"), 0);
+    assert_int_equal(fake_runtime_running(bench.fake, "z-n", "c"), 1);
     finish(&bench);
 }
 
@@ -588,4 +632,6 @@ TEST_MAIN(TEST(a_wanted_pod_comes_to_run_and_says_so),
           TEST(a_pod_that_comes_back_while_it_is_ended_starts_anew),
           TEST(a_pod_can_go_while_its_image_is_pulled_for_ever),
           TEST(a_pod_can_go_while_its_post_start_hook_hangs),
-          TEST(a_slot_that_was_waited_for_in_vain_goes_to_the_next_pod))
+          TEST(a_sandbox_that_dies_during_a_pull_is_noticed),
+          TEST(a_pod_whose_containers_vanished_can_be_removed),
+          TEST(a_slot_goes_to_the_next_pod_when_the_first_in_line_cannot_use_it))

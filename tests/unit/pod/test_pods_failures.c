@@ -81,6 +81,20 @@ static void settle(struct run *run, const char *phase)
     }
 }
 
+/* The hook of the instance that runs now, not only of one that had to be replaced. */
+static bool hook_ran(const struct bench *bench)
+{
+    uint32_t attempt = fake_runtime_config(bench->fake, "hook-n", "main")->metadata->attempt;
+    return strstr(fake_runtime_transcript(bench->fake),
+                  arena_printf(bench->arena, "ExecSync hook-n.main/%u hello\n", attempt));
+}
+
+static bool has_link(const struct bench *bench)
+{
+    const char *id = fake_runtime_newest(bench->fake, "hook-n", "main");
+    return bench_exists(bench, arena_printf(bench->arena, "links/hook-n_default_main-%s.log", id));
+}
+
 static size_t run_scenario(enum kind kind, size_t at)
 {
     struct run run = {.kind = kind, .at = at};
@@ -97,6 +111,10 @@ static size_t run_scenario(enum kind kind, size_t at)
     bench_tell(bench);
     settle(&run, "starting");
     check(&run, fake_runtime_running(bench->fake, NULL, NULL) == 3, "three containers should run");
+    if (kind == REFUSED || kind == REPLY_LOST) {
+        check(&run, hook_ran(bench), "the running container's postStart hook should have run");
+        check(&run, has_link(bench), "the running container's log should be linked");
+    }
     fake_runtime_exit(bench->fake, "work-n", "main", 3);
     settle(&run, "restarting");
     check(&run, fake_runtime_running(bench->fake, NULL, NULL) == 3, "three containers should run");
