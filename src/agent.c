@@ -40,6 +40,8 @@ struct agent {
     struct pull_queue *pulls;
     struct journal *backoffs;
     struct pods_journal pods_journal; /* how the pods reach it */
+    struct journal *manifests;
+    struct manifest_store manifest_store; /* how the file source reaches it */
     struct node_facts facts;
     struct pods *pods;
     struct file_source *source;
@@ -251,6 +253,26 @@ static void load_backoffs(struct pods_journal *self,
     journal_visit(agent->backoffs, load_one, &load);
 }
 
+static void load_manifests(struct manifest_store *self,
+                           void (*each)(void *ctx, const char *file, struct str pod), void *ctx)
+{
+    const struct agent *agent = CONTAINER_OF(self, struct agent, manifest_store);
+    journal_visit(agent->manifests, each, ctx);
+}
+
+static void put_manifest(struct manifest_store *self, const char *file, struct str pod)
+{
+    journal_put(CONTAINER_OF(self, struct agent, manifest_store)->manifests, file, pod);
+}
+
+static void remove_manifest(struct manifest_store *self, const char *file)
+{
+    journal_remove(CONTAINER_OF(self, struct agent, manifest_store)->manifests, file);
+}
+
+static const struct manifest_store_vtable manifest_store_vtable = {
+    .load = load_manifests, .put = put_manifest, .remove = remove_manifest};
+
 static const struct pods_journal_vtable pods_journal_vtable = {.note_backoff = note_backoff,
                                                                .load_backoffs = load_backoffs};
 
@@ -270,9 +292,13 @@ static struct error *set_up_pods(struct agent *agent)
     AUTO(free) char *journal_dir = xasprintf("%s/journal", config->root_dir);
     struct error *err =
         journal_open_blocking(agent->loop, agent->pool, journal_dir, "backoff", &agent->backoffs);
+    if (!err)
+        err = journal_open_blocking(agent->loop, agent->pool, journal_dir, "manifests",
+                                    &agent->manifests);
     if (err)
         return err;
     agent->pods_journal.vtable = &pods_journal_vtable;
+    agent->manifest_store.vtable = &manifest_store_vtable;
 
     struct volume_options volumes = {
         .root_dir = config->root_dir,
@@ -321,7 +347,8 @@ static void start_pods(struct agent *agent)
     }
     struct file_source_options source = {.path = config->static_pod_path,
                                          .node_name = agent->facts.node_name,
-                                         .resync_ns = config->file_check_frequency_ns};
+                                         .resync_ns = config->file_check_frequency_ns,
+                                         .store = &agent->manifest_store};
     agent->source = file_source_new(agent->loop, agent->pool, &source, on_static_pods, agent);
 }
 
@@ -385,6 +412,7 @@ static void stop(struct agent *agent)
     volume_manager_free(agent->volumes);
     pull_queue_free(agent->pulls);
     journal_close(agent->backoffs);
+    journal_close(agent->manifests);
     cri_runtime_free(agent->runtime);
     cgroup_tree_free(agent->cgroups);
     if (agent->pool)

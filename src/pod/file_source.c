@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "kube/codec.h"
 #include "loop/inotify.h"
 #include "pod/static_pod.h"
 
@@ -23,11 +24,16 @@
 #define SETTLE_NS (50 * NS_PER_MS)
 #define WATCH_RETRY_NS NS_PER_SEC /* pkg/kubelet/config/file_linux.go: retryPeriod */
 
-/* What tells a changed file without reading it. */
+/*
+ * What tells a changed file: without reading it where nothing was heard of it, and by its content after an event, since
+ * file times are coarser than writes are fast.
+ */
 struct file_mark {
     int64_t mtime_ns;
-    int64_t size;
+    int64_t size; /* -1: unknown, the file must be read */
     uint64_t inode;
+    bool has_content;
+    struct hash128 content;
 };
 
 /* A manifest as it was last seen. */
@@ -45,6 +51,7 @@ struct file_source {
     struct work_pool *pool;
     char *path, *node_name;
     int64_t resync_ns;
+    struct manifest_store *store;
     void (*on_set)(void *ctx, struct pod_object *const *objects, size_t count);
     void *ctx;
     struct manifest *manifests; /* hash head by name */
@@ -54,6 +61,7 @@ struct file_source {
     bool scan_all;       /* the next scan looks at everything */
     struct dirty *dirty; /* names for the next scan */
     bool first_done;
+    bool first_delayed;    /* for a manifest that is perhaps still being written */
     bool missing_reported;
 };
 
@@ -143,14 +151,22 @@ static void scan_file(const struct scan_job *job, struct scanned *file)
     AUTO(free)
     char *path = file->name[0] != '\0' ? path_join(job->path, file->name) : xstrdup(job->path);
     struct stat info;
-    if (stat(path, &info) < 0 || !S_ISREG(info.st_mode)) {
+    if (stat(path, &info) < 0) {
+        file->gone = errno == ENOENT || errno == ENOTDIR;
+        if (!file->gone)
+            file->err = error_from_errno(errno, "reading %s", path);
+        return;
+    }
+    if (!S_ISREG(info.st_mode)) {
         file->gone = true;
         return;
     }
     struct file_mark mark = {.mtime_ns =
                                  (int64_t)info.st_mtim.tv_sec * NS_PER_SEC + info.st_mtim.tv_nsec,
                              .size = info.st_size,
-                             .inode = info.st_ino};
+                             .inode = info.st_ino,
+        .has_content = file->mark.has_content,
+        .content = file->mark.content};
     file->unchanged = mark.mtime_ns == file->mark.mtime_ns && mark.size == file->mark.size &&
                       mark.inode == file->mark.inode;
     file->mark = mark;
@@ -165,9 +181,16 @@ static void scan_file(const struct scan_job *job, struct scanned *file)
     }
     if (!file->err && str_trim(buf_str(&text)).len == 0)
         file->err = error_new(ERROR_INVALID_ARGUMENT, "%s: the file is empty", path);
+    if (!file->err) {
+        struct hash128 content = hash_fnv1a_128(text.data, text.len);
+        file->unchanged = mark.has_content && content.high == mark.content.high &&
+                          content.low == mark.content.low;
+        file->mark.has_content = true;
+        file->mark.content = content;
+    }
     struct static_pod_input input = {
         .text = buf_str(&text), .path = path, .node_name = job->node_name, .seen_ns = job->now_ns};
-    if (!file->err)
+    if (!file->err && !file->unchanged)
         file->err = static_pod_read(&input, &file->object);
     buf_done(&text);
 }
@@ -196,6 +219,69 @@ static void scan_run(void *ctx)
     }
     for (size_t i = 0; !job->err && i < job->count; i++)
         scan_file(job, &job->files[i]);
+}
+
+/* --- what outlives the agent ------------------------------------------------------------------ */
+
+#define KEPT_MAX_BYTES (256 * KiB)
+
+static struct manifest *add_manifest(struct file_source *source, const char *name)
+{
+    struct manifest *manifest = xcalloc(1, sizeof(*manifest));
+    manifest->name = xstrdup(name);
+    manifest->mark.size = -1; /* unlike any file: the next scan reads it */
+    HASH_ADD_KEYPTR(hh, source->manifests, manifest->name, strlen(manifest->name), manifest);
+    return manifest;
+}
+
+static void on_kept(void *ctx, const char *file, struct str pod)
+{
+    struct file_source *source = ctx;
+    AUTO(arena) struct arena *arena = arena_new(0);
+    ProtobufCMessage *message = NULL;
+    AUTO(error)
+    struct error *err = kube_decode_protobuf(pod, &core__pod__descriptor, arena, &message);
+    const Core__Pod *decoded = (const Core__Pod *)message;
+    if (err || !decoded->metadata || !decoded->metadata->uid || !decoded->metadata->name ||
+        !decoded->metadata->namespace_ || !decoded->spec) {
+        log_warning("What was kept of a static pod manifest cannot be used", LOG_STR("file", file));
+        return;
+    }
+    const char *origin = arena_printf(arena, "%s/%s", source->path, file);
+    add_manifest(source, file)->object = pod_object_new(TAKE(arena), decoded, origin);
+}
+
+static void load_kept(struct file_source *source)
+{
+    if (source->store)
+        source->store->vtable->load(source->store, on_kept, source);
+}
+
+static void keep(struct file_source *source, const struct manifest *manifest)
+{
+    struct buf bytes;
+    buf_init(&bytes, KEPT_MAX_BYTES);
+    kube_encode_protobuf(&manifest->object->pod->base, &bytes);
+    if (source->store && !bytes.overflowed)
+        source->store->vtable->put(source->store, manifest->name, buf_str(&bytes));
+    buf_done(&bytes);
+}
+
+/* config.seen is the pod's first time, so it stays while the pod is the same (spec pods.md §1.8).
+ */
+static void adopt_seen(struct pod_object *object, const struct pod_object *old)
+{
+    const Meta__ObjectMeta *meta = object->pod->metadata, *old_meta = old->pod->metadata;
+    if (!text_eq(meta->uid, old_meta->uid))
+        return;
+    for (size_t i = 0; i < meta->n_annotations; i++) {
+        for (size_t n = 0; n < old_meta->n_annotations; n++) {
+            if (text_eq(meta->annotations[i]->key, ANNOTATION_CONFIG_SEEN) &&
+                text_eq(old_meta->annotations[n]->key, ANNOTATION_CONFIG_SEEN))
+                meta->annotations[i]->value =
+                    arena_strdup(object->arena, old_meta->annotations[n]->value);
+        }
+    }
 }
 
 /* --- taking over what was found
@@ -233,7 +319,7 @@ static void note_problem(struct file_source *source, struct manifest *manifest, 
         manifest->problem = xstrdup(err->message);
         manifest->reported = false;
         /* Perhaps it is still being written: look again before saying so. */
-        manifest->mark.size = -1;
+        manifest->mark = (struct file_mark){.size = -1};
         loop_timer_start(source->settle, SETTLE_NS);
         return;
     }
@@ -252,16 +338,15 @@ static bool take_file(struct file_source *source, struct scanned *file)
     if (file->gone) {
         if (!manifest)
             return false;
+        if (source->store)
+            source->store->vtable->remove(source->store, manifest->name);
         drop(source, manifest);
         return true;
     }
     if (file->unchanged && manifest)
         return false;
-    if (!manifest) {
-        manifest = xcalloc(1, sizeof(*manifest));
-        manifest->name = xstrdup(file->name);
-        HASH_ADD_KEYPTR(hh, source->manifests, manifest->name, strlen(manifest->name), manifest);
-    }
+    if (!manifest)
+        manifest = add_manifest(source, file->name);
     manifest->mark = file->mark;
     if (file->err) {
         note_problem(source, manifest, file->err);
@@ -271,18 +356,22 @@ static bool take_file(struct file_source *source, struct scanned *file)
         log_info("Static pod manifest is usable now", LOG_STR("file", manifest->name));
     free(manifest->problem);
     manifest->problem = NULL;
+    if (manifest->object)
+        adopt_seen(file->object, manifest->object);
     pod_object_unref(manifest->object);
     manifest->object = TAKE(file->object);
+    keep(source, manifest);
     return true;
 }
 
 static bool same_key(const struct pod_object *a, const struct pod_object *b)
 {
-    return text_eq(a->pod->metadata->namespace_, b->pod->metadata->namespace_) &&
-           text_eq(a->pod->metadata->name, b->pod->metadata->name);
+    return (text_eq(a->pod->metadata->namespace_, b->pod->metadata->namespace_) &&
+            text_eq(a->pod->metadata->name, b->pod->metadata->name)) ||
+           text_eq(a->pod->metadata->uid, b->pod->metadata->uid);
 }
 
-/* Two files that define one namespace/name: the last in order wins (spec pods.md §1.2). */
+/* Two files that define one namespace/name, or give one uid: the last in order wins (spec pods.md §1.2). */
 static void emit(struct file_source *source)
 {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in drop() */
@@ -338,12 +427,25 @@ static bool take_scan(struct file_source *source, struct scan_job *job)
     return changed;
 }
 
+/*
+ * The first set makes orphans of all running pods that it does not name. So it waits for a path that can be read, and
+ * once for a manifest that could not be parsed and is perhaps still being written.
+ */
+static bool may_emit_first(struct file_source *source, const struct scan_job *job)
+{
+    if (job->err)
+        return false;
+    bool delay = loop_timer_is_armed(source->settle) && !source->first_delayed;
+    source->first_delayed = true;
+    return !delay;
+}
+
 static void on_scanned(void *ctx, void *done)
 {
     struct file_source *source = ctx;
     source->scan = NULL;
     bool changed = take_scan(source, done);
-    if (changed || !source->first_done) {
+    if (source->first_done ? changed : may_emit_first(source, done)) {
         source->first_done = true;
         emit(source);
     }
@@ -380,8 +482,10 @@ static void start_scan(struct file_source *source)
         struct dirty *dirty = source->dirty;
         source->dirty = dirty->next;
         manifest = find(source, dirty->name);
+        struct file_mark mark = manifest ? manifest->mark : unknown;
+        mark.size = -1;
         if (!job_has(job, dirty->name))
-            add_file(job, dirty->name, manifest ? &manifest->mark : &unknown);
+            add_file(job, dirty->name, &mark);
         free(dirty);
     }
     source->scan_all = false;
@@ -462,11 +566,13 @@ struct file_source *file_source_new(
                                    .path = path_clean(options->path),
                                    .node_name = xstrdup(options->node_name),
                                    .resync_ns = options->resync_ns,
+                                   .store = options->store,
                                    .on_set = on_set,
                                    .ctx = ctx};
     source->resync = loop_timer_new(loop, "static pods resync", on_resync, source);
     source->settle = loop_timer_new(loop, "static pods settle", scan_everything, source);
     source->rewatch = loop_timer_new(loop, "static pods watch", watch, source);
+    load_kept(source);
     loop_timer_start(source->resync, source->resync_ns);
     watch(source);
     return source;

@@ -13,10 +13,27 @@
 
 struct file_source; /* opaque */
 
+/**
+ * Keeps the last usable content of each manifest over a restart of the agent, so that a pod whose
+ * manifest is bad by then still goes on. Implemented by agent.c over the journal; may be absent.
+ */
+struct manifest_store;
+struct manifest_store_vtable {
+    /** Calls @each for every manifest kept: its file name and the bytes given to put(). */
+    void (*load)(struct manifest_store *self,
+                 void (*each)(void *ctx, const char *file, struct str pod), void *ctx);
+    void (*put)(struct manifest_store *self, const char *file, struct str pod);
+    void (*remove)(struct manifest_store *self, const char *file);
+};
+struct manifest_store {
+    const struct manifest_store_vtable *vtable;
+};
+
 struct file_source_options {
-    const char *path;      /* folder or file; copied, trailing slashes trimmed */
-    const char *node_name; /* copied */
-    int64_t resync_ns;     /* fileCheckFrequency */
+    const char *path;             /* folder or file; copied, trailing slashes trimmed */
+    const char *node_name;        /* copied */
+    int64_t resync_ns;            /* fileCheckFrequency */
+    struct manifest_store *store; /* borrowed; NULL: nothing is kept */
 };
 
 /** A manifest that cannot be used now. */

@@ -129,3 +129,16 @@ def test_a_stopped_agent_takes_over_from_its_state_on_disk_only(node):
             path.write_bytes(b"\0garbage")
     node.start()
     assert node.container(node.wait_running("a")) == node.container(before)
+
+
+def test_a_manifest_that_turned_bad_keeps_its_pod_over_a_restart_of_the_agent(node):
+    node.apply("kept.yaml", pod("kept", shell("c", SLEEP), terminationGracePeriodSeconds=1))
+    before = node.wait_running("kept")
+    node.apply("kept.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: kept}\nspec: {containerz: []}\n")
+    beds.wait_for("the complaint", lambda: "containerz" in node.log())
+    node.restart(signal.SIGKILL)
+    after = node.wait_running("kept")
+    assert node.container(after) == node.container(before)
+    assert after["status"]["startTime"] == before["status"]["startTime"]
+    node.remove("kept.yaml")
+    node.wait_gone("kept")
