@@ -25,8 +25,8 @@
 #define WATCH_RETRY_NS NS_PER_SEC /* pkg/kubelet/config/file_linux.go: retryPeriod */
 
 /*
- * What tells a changed file: without reading it where nothing was heard of it, and by its content after an event, since
- * file times are coarser than writes are fast.
+ * What tells a changed file: without reading it where nothing was heard of it, and by its content
+ * after an event, since file times are coarser than writes are fast.
  */
 struct file_mark {
     int64_t mtime_ns;
@@ -61,7 +61,7 @@ struct file_source {
     bool scan_all;       /* the next scan looks at everything */
     struct dirty *dirty; /* names for the next scan */
     bool first_done;
-    bool first_delayed;    /* for a manifest that is perhaps still being written */
+    bool first_delayed; /* for a manifest that is perhaps still being written */
     bool missing_reported;
 };
 
@@ -165,8 +165,8 @@ static void scan_file(const struct scan_job *job, struct scanned *file)
                                  (int64_t)info.st_mtim.tv_sec * NS_PER_SEC + info.st_mtim.tv_nsec,
                              .size = info.st_size,
                              .inode = info.st_ino,
-        .has_content = file->mark.has_content,
-        .content = file->mark.content};
+                             .has_content = file->mark.has_content,
+                             .content = file->mark.content};
     file->unchanged = mark.mtime_ns == file->mark.mtime_ns && mark.size == file->mark.size &&
                       mark.inode == file->mark.inode;
     file->mark = mark;
@@ -343,8 +343,10 @@ static bool take_file(struct file_source *source, struct scanned *file)
         drop(source, manifest);
         return true;
     }
-    if (file->unchanged && manifest)
+    if (file->unchanged && manifest) {
+        manifest->mark = file->mark;
         return false;
+    }
     if (!manifest)
         manifest = add_manifest(source, file->name);
     manifest->mark = file->mark;
@@ -371,7 +373,8 @@ static bool same_key(const struct pod_object *a, const struct pod_object *b)
            text_eq(a->pod->metadata->uid, b->pod->metadata->uid);
 }
 
-/* Two files that define one namespace/name, or give one uid: the last in order wins (spec pods.md §1.2). */
+/* Two files that define one namespace/name, or give one uid: the last in order wins (spec pods.md
+ * §1.2). */
 static void emit(struct file_source *source)
 {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in drop() */
@@ -428,8 +431,9 @@ static bool take_scan(struct file_source *source, struct scan_job *job)
 }
 
 /*
- * The first set makes orphans of all running pods that it does not name. So it waits for a path that can be read, and
- * once for a manifest that could not be parsed and is perhaps still being written.
+ * The first set makes orphans of all running pods that it does not name. So it waits for a path
+ * that can be read, and once for a manifest that could not be parsed and is perhaps still being
+ * written.
  */
 static bool may_emit_first(struct file_source *source, const struct scan_job *job)
 {
@@ -474,10 +478,6 @@ static void start_scan(struct file_source *source)
     job->all = source->scan_all;
     const struct file_mark unknown = {.size = -1};
     const struct manifest *manifest, *next;
-    HASH_ITER(hh, source->manifests, manifest, next) {
-        if (source->scan_all)
-            add_file(job, manifest->name, &manifest->mark);
-    }
     while (source->dirty) {
         struct dirty *dirty = source->dirty;
         source->dirty = dirty->next;
@@ -487,6 +487,10 @@ static void start_scan(struct file_source *source)
         if (!job_has(job, dirty->name))
             add_file(job, dirty->name, &mark);
         free(dirty);
+    }
+    HASH_ITER(hh, source->manifests, manifest, next) {
+        if (source->scan_all && !job_has(job, manifest->name))
+            add_file(job, manifest->name, &manifest->mark);
     }
     source->scan_all = false;
     source->scan = work_start(source->pool, &scan_vtable, job, source);

@@ -12,6 +12,11 @@ struct pod_op *pod_op_new(struct pod_worker *worker, unsigned kind, const char *
     op->object = worker->object ? pod_object_ref(worker->object) : NULL;
     op->since_ns = loop_now_wall_ns(worker->pods->env.loop);
     DL_APPEND(worker->ops, op);
+    log_v(4, "Operation begins", LOG_POD(worker->namespace, worker->name),
+          LOG_STR("operation", kind < POD_ACTION_KIND_COUNT
+                                   ? pod_action_name((enum pod_action_kind)kind)
+                                   : "Inspect"),
+          LOG_STR("target", op->target));
     return op;
 }
 
