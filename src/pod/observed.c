@@ -200,6 +200,15 @@ static enum container_state state_from_cri(Cri__ContainerState state)
     return CONTAINER_UNKNOWN; /* also any value a newer runtime may invent */
 }
 
+/* One to eight hexadecimal digits and nothing else; 0 for any other text. */
+static uint32_t parse_hash(const char *text)
+{
+    size_t digits = strspn(text, "0123456789abcdefABCDEF");
+    if (digits == 0 || digits > 8 || text[digits] != '\0')
+        return 0;
+    return (uint32_t)strtoul(text, NULL, 16);
+}
+
 /* Annotations that cannot be read count as absent: they are the runtime's copy of what a kubelet
  * wrote. */
 static void read_annotations(struct container_observed *instance,
@@ -211,12 +220,8 @@ static void read_annotations(struct container_observed *instance,
         instance->restart_count = (int32_t)number;
 
     const char *hash = annotation_of(status, ANNOTATION_HASH);
-    if (hash && hash[0] != '\0') {
-        char *end;
-        unsigned long long value = strtoull(hash, &end, 16);
-        if (*end == '\0' && value <= UINT32_MAX)
-            instance->hash = (uint32_t)value;
-    }
+    if (hash)
+        instance->hash = parse_hash(hash);
 
     const char *grace = annotation_of(status, ANNOTATION_DELETION_GRACE);
     if (!grace)
