@@ -94,9 +94,6 @@ def accepted(config, name):
         config["linux"]["resources"]["hugepage_limits"] = [
             {"page_size": names[path.name.removeprefix("hugepages-")]}
             for path in pathlib.Path("/sys/kernel/mm/hugepages").glob("hugepages-*")]
-    # containerd 2 puts these into the stored map by itself (enable_unprivileged_ports, …_icmp).
-    for name_added in ("net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range"):
-        config["linux"].get("sysctls", {}).pop(name_added, None)
     if name == "web" and "log_path" in config:
         config["image"]["user_specified_image"] = AGNHOST
     return config
@@ -118,6 +115,9 @@ def settle(node, config):
     listing, sorted."""
     old = node.bed.cri.call("Version").runtime_version.startswith("1.6.")
     config["linux"]["resources"].get("hugepage_limits", []).sort(key=lambda limit: limit["page_size"])
+    # containerd 2 puts these into the stored map by itself (enable_unprivileged_ports, …_icmp).
+    for name_added in ("net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range"):
+        config["linux"].get("sysctls", {}).pop(name_added, None)
     return without(config, UNKNOWN_TO_1_6 if old else set())
 
 

@@ -79,6 +79,7 @@ struct fake_runtime {
     struct fake_script scripts[MAX_SCRIPTS];
     size_t n_scripts;
     bool network_ready, lose_events;
+    bool holds[RUNTIME_METHOD_COUNT];
     size_t ids, n_calls, counts[RUNTIME_METHOD_COUNT];
     int64_t last_ns;
     bool has_fault, hit;
@@ -807,12 +808,17 @@ static void fake_cancel(UNUSED struct pod_runtime *self, struct runtime_call *ca
     call_free(call);
 }
 
+static bool is_held(const struct runtime_call *call)
+{
+    return call->held || call->fake->holds[call->method];
+}
+
 /* The first call whose reply may go out now. */
 static struct runtime_call *next_call(struct fake_runtime *fake)
 {
     struct runtime_call *call;
     DL_FOREACH(fake->calls, call) {
-        if (call->held)
+        if (is_held(call))
             continue;
         if (call->wait > 0)
             call->wait--;
@@ -862,7 +868,7 @@ static void on_timer(void *ctx)
         tell_change(fake);
     bool more = fake->changes;
     DL_FOREACH(fake->calls, call)
-        more = more || !call->held;
+        more = more || !is_held(call);
     if (more)
         loop_timer_start(fake->timer, 0);
 }
@@ -1096,6 +1102,21 @@ void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod)
 void fake_runtime_lose_events(struct fake_runtime *fake, bool lose)
 {
     fake->lose_events = lose;
+}
+
+void fake_runtime_poke(struct fake_runtime *fake, const char *pod)
+{
+    const struct fake_sandbox *sandbox;
+    DL_FOREACH(fake->sandboxes, sandbox) {
+        if (sandbox->ready && strcmp(sandbox->config->metadata->name, pod) == 0)
+            add_change(fake, sandbox->config->metadata->uid, sandbox->id);
+    }
+}
+
+void fake_runtime_hold(struct fake_runtime *fake, enum runtime_method method, bool hold)
+{
+    fake->holds[method] = hold;
+    loop_timer_start(fake->timer, 0);
 }
 
 void fake_runtime_forget(struct fake_runtime *fake)

@@ -74,6 +74,10 @@ void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *n
 void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod);
 /** While true, changes are not told to the listener. */
 void fake_runtime_lose_events(struct fake_runtime *fake, bool lose);
+/** The listener is told that the ready sandbox of @pod changed, though it did not. */
+void fake_runtime_poke(struct fake_runtime *fake, const char *pod);
+/** While true, replies of @method wait; beside the one fault. */
+void fake_runtime_hold(struct fake_runtime *fake, enum runtime_method method, bool hold);
 /** All sandboxes and containers vanish without a word. */
 void fake_runtime_forget(struct fake_runtime *fake);
 /** The runtime restarts: on_lost is told; @wipe: it has forgotten everything but its images. */

@@ -607,6 +607,31 @@ TEST_CASE(a_slot_goes_to_the_next_pod_when_the_first_in_line_cannot_use_it)
     finish(&bench);
 }
 
+/* A list that was made before a container and comes after it says nothing about that container. */
+TEST_CASE(a_list_that_was_overtaken_hides_no_container)
+{
+    struct bench bench;
+    bench_init(&bench);
+    fake_runtime_hold(bench.fake, IMAGE_PULL_IMAGE, true);
+    bench_start(&bench);
+    bench_want(&bench, "web", "containers: [{name: c, image: 'other:1'}]");
+    bench_tell(&bench);
+    bench_until(&bench, fake_runtime_count(bench.fake, IMAGE_PULL_IMAGE) == 1);
+    fake_runtime_hold(bench.fake, RUNTIME_LIST_CONTAINERS, true);
+    size_t lists = fake_runtime_count(bench.fake, RUNTIME_LIST_CONTAINERS);
+    fake_runtime_poke(bench.fake, "web-n");
+    bench_until(&bench, fake_runtime_count(bench.fake, RUNTIME_LIST_CONTAINERS) == lists + 1);
+    fake_runtime_hold(bench.fake, IMAGE_PULL_IMAGE, false);
+    bench_until(&bench, bench_events(&bench, "u-web", "Started") == 1);
+    for (size_t i = 0; i < BENCH_QUIET_TURNS; i++)
+        loop_turn(bench.loop, BENCH_WAIT_NS);
+    fake_runtime_hold(bench.fake, RUNTIME_LIST_CONTAINERS, false);
+    bench_rest(&bench);
+    assert_int_equal(fake_runtime_count(bench.fake, RUNTIME_CREATE_CONTAINER), 1);
+    assert_string_equal(bench_state(&bench, "u-web", "c"), "running");
+    finish(&bench);
+}
+
 TEST_MAIN(TEST(a_wanted_pod_comes_to_run_and_says_so),
           TEST(init_containers_run_in_order_before_the_regular_ones),
           TEST(a_container_that_exits_restarts_at_once_and_then_backs_off),
@@ -634,4 +659,5 @@ TEST_MAIN(TEST(a_wanted_pod_comes_to_run_and_says_so),
           TEST(a_pod_can_go_while_its_post_start_hook_hangs),
           TEST(a_sandbox_that_dies_during_a_pull_is_noticed),
           TEST(a_pod_whose_containers_vanished_can_be_removed),
+          TEST(a_list_that_was_overtaken_hides_no_container),
           TEST(a_slot_goes_to_the_next_pod_when_the_first_in_line_cannot_use_it))
