@@ -347,7 +347,6 @@ struct container_observed *pod_observed_put_container(struct pod_observed *have,
         struct arena *arena = CONTAINER_OF(instance, struct container_cell, instance)->arena;
         if (instance->sandbox_id[0] == '\0')
             instance->sandbox_id = text_of(arena, old->sandbox_id);
-        instance->start_failed = old->start_failed;
         if (old->state == CONTAINER_EXITED && instance->state == CONTAINER_EXITED &&
             old->message_is_final) {
             instance->message = text_of(arena, old->message);

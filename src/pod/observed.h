@@ -29,7 +29,6 @@ struct container_observed {
     const char *termination_path; /* host file that holds the termination message, or NULL */
     bool termination_from_logs;   /* policy FallbackToLogsOnError */
     bool message_is_final;        /* the termination message was read into `message` */
-    bool start_failed;            /* this agent saw StartContainer fail */
     enum container_state state;
     int32_t restart_count;
     int32_t exit_code;

@@ -12,6 +12,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 import grpc
 from google.protobuf import empty_pb2
@@ -94,7 +95,19 @@ class CriClient:
         """Stops and removes every sandbox with its containers."""
         for sandbox in self.sandboxes():
             self.call("StopPodSandbox", pod_sandbox_id=sandbox.id)
-            self.call("RemovePodSandbox", pod_sandbox_id=sandbox.id)
+            self._remove(sandbox.id)
+
+    def _remove(self, sandbox_id, patience_s=10):
+        """Removes a stopped sandbox; a container whose start the agent left under way has to get through it first."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                self.call("RemovePodSandbox", pod_sandbox_id=sandbox_id)
+                return
+            except grpc.RpcError as error:
+                if "starting state" not in error.details() or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
 
 def container_command(name, image, *command, **more):

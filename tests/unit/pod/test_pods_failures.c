@@ -15,17 +15,19 @@
     "containers: [{name: main, image: 'img:1', lifecycle: {"                                       \
     "postStart: {exec: {command: [hello]}}, preStop: {exec: {command: [goodbye]}}}}]"
 
-enum kind { NO_FAULT, REFUSED, REPLY_LOST, LATE, AGENT_RESTART };
+enum kind { NO_FAULT, REFUSED, OUTAGE, REPLY_LOST, LATE, AGENT_RESTART };
 
 static const struct {
     const char *name;
     enum fake_effect effect;
     enum error_code code;
+    size_t times; /* so many calls in a row */
 } kinds[] = {
     [NO_FAULT] = {.name = "no fault"},
-    [REFUSED] = {"refused", FAKE_REFUSED, ERROR_UNAVAILABLE},
-    [REPLY_LOST] = {"reply lost", FAKE_REPLY_LOST, ERROR_UNAVAILABLE},
-    [LATE] = {"late", FAKE_LATE, ERROR_DEADLINE_EXCEEDED},
+    [REFUSED] = {"refused", FAKE_REFUSED, ERROR_UNAVAILABLE, 1},
+    [OUTAGE] = {"outage", FAKE_REFUSED, ERROR_UNAVAILABLE, 4},
+    [REPLY_LOST] = {"reply lost", FAKE_REPLY_LOST, ERROR_UNAVAILABLE, 1},
+    [LATE] = {"late", FAKE_LATE, ERROR_DEADLINE_EXCEEDED, 1},
     [AGENT_RESTART] = {.name = "agent restart"},
 };
 
@@ -74,8 +76,9 @@ static void settle(struct run *run, const char *phase)
             loop_turn(bench->loop, BENCH_WAIT_NS);
     }
     check(run, bench_rests(bench), "never comes to rest");
-    enum runtime_method hit;
-    if (fake_runtime_was_hit(bench->fake, &hit) && hit == RUNTIME_STATUS) {
+    struct pods_summary summary;
+    pods_summarize(bench->pods, &summary);
+    if (!summary.network_ready) {
         fake_runtime_restart(bench->fake, false); /* else it is asked again only seconds later */
         check(run, bench_rests(bench), "never comes to rest");
     }
@@ -102,9 +105,10 @@ static size_t run_scenario(enum kind kind, size_t at)
     bench_init_with(bench, &(struct cgroup_options){.cgroups_per_qos = false});
     fake_runtime_script(bench->fake, &(struct fake_script){.name = "init", .exits = SIZE_MAX});
     if (kind != NO_FAULT && kind != AGENT_RESTART)
-        fake_runtime_fail(
-            bench->fake,
-            &(struct fake_fault){.at = at, .effect = kinds[kind].effect, .code = kinds[kind].code});
+        fake_runtime_fail(bench->fake, &(struct fake_fault){.at = at,
+                                                            .effect = kinds[kind].effect,
+                                                            .code = kinds[kind].code,
+                                                            .times = kinds[kind].times});
     bench_start(bench);
     bench_want(bench, "work", WORK_POD);
     bench_want(bench, "hook", HOOK_POD);
@@ -151,6 +155,11 @@ TEST_CASE(every_call_may_be_refused)
     sweep(REFUSED);
 }
 
+TEST_CASE(the_runtime_may_be_out_for_some_calls)
+{
+    sweep(OUTAGE);
+}
+
 TEST_CASE(every_reply_may_be_lost)
 {
     sweep(REPLY_LOST);
@@ -166,6 +175,7 @@ TEST_CASE(the_agent_may_restart_at_every_call)
     sweep(AGENT_RESTART);
 }
 
-TEST_MAIN(TEST(every_call_may_be_refused), TEST(every_reply_may_be_lost),
+TEST_MAIN(TEST(every_call_may_be_refused), TEST(the_runtime_may_be_out_for_some_calls),
+          TEST(every_reply_may_be_lost),
           TEST(every_call_may_miss_its_deadline_and_be_carried_out_later),
           TEST(the_agent_may_restart_at_every_call))
