@@ -112,6 +112,7 @@ struct pod_worker {
     struct pod_observed have;
     bool observed;      /* the runtime was read at least once; before that nothing is planned */
     bool inspect_again; /* something changed while an inspection was under way */
+    bool network_event_sent; /* NetworkNotReady was noted for the present wait */
     bool sandbox_event_sent; /* SandboxChanged was noted for the replacement under way */
 
     struct container_note *notes; /* per container of the spec: init, then regular */

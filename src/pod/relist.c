@@ -29,6 +29,7 @@ struct pods_relist {
     struct listed *listed; /* hash head; entries in the arena */
     struct runtime_call *call;
     struct loop_timer *retry;
+    bool failed; /* said once; further tries of this list are for those who look closely */
 };
 
 static void relist_free(struct pods_relist *relist)
@@ -56,7 +57,11 @@ static void on_retry(void *ctx)
 static void try_again(struct pods_relist *relist, struct error *err_owned)
 {
     AUTO(error) struct error *err = err_owned;
-    log_v(2, "Listing the runtime failed, will try again", LOG_ERR(err));
+    if (relist->failed)
+        log_v(2, "Listing the runtime failed again", LOG_ERR(err));
+    else
+        log_warning("Listing the runtime failed, will try again", LOG_ERR(err));
+    relist->failed = true;
     HASH_CLEAR(hh, relist->listed);
     relist->listed = NULL;
     loop_timer_start(relist->retry, pods_retry_delay(relist->pods, true));

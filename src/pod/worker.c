@@ -445,6 +445,23 @@ static void show_waiting(struct pod_worker *worker, const struct pod_plan *plan)
     }
 }
 
+/* What the plan says about the pod as a whole, once for as long as it holds. */
+static void note_changes(struct pod_worker *worker, const struct pod_plan *plan)
+{
+    if (plan->sandbox_changed && !worker->sandbox_event_sent) {
+        worker->sandbox_event_sent = true;
+        pod_worker_event(worker, TIMELINE_NORMAL, "SandboxChanged", NULL,
+                         "Pod sandbox changed, it will be killed and re-created.");
+    }
+    /* Before the first status nothing is known, and that is nothing to tell. */
+    bool no_network = plan->waits_for_network && worker->pods->runtime_ready;
+    if (no_network && !worker->network_event_sent)
+        pod_worker_event(
+            worker, TIMELINE_WARNING, "NetworkNotReady", NULL,
+            arena_printf(plan->arena, "network is not ready: %s", worker->pods->runtime_message));
+    worker->network_event_sent = no_network;
+}
+
 static void make_plan(struct pod_worker *worker, int64_t now_ns, struct arena *arena,
                       struct pod_plan *plan)
 {
@@ -551,11 +568,7 @@ static void pass(struct pod_worker *worker)
         make_plan(worker, now_ns, arena, &plan);
         if (worker->object)
             show_waiting(worker, &plan);
-        if (plan.sandbox_changed && !worker->sandbox_event_sent) {
-            worker->sandbox_event_sent = true;
-            pod_worker_event(worker, TIMELINE_NORMAL, "SandboxChanged", NULL,
-                             "Pod sandbox changed, it will be killed and re-created.");
-        }
+        note_changes(worker, &plan);
     }
     renew_status(worker, now_ns);
     enum pod_life life = worker->want.life;

@@ -68,8 +68,8 @@ def runtime(make_runtime):
 @pytest.fixture
 def make_fake_node(make_node):
     """Makes agents on a fake runtime, not yet started."""
-    def make(fake, flags=()):
-        return make_node(config={"containerRuntimeEndpoint": f"unix://{fake.socket}"}, flags=flags)
+    def make(fake):
+        return make_node(config={"containerRuntimeEndpoint": f"unix://{fake.socket}"})
 
     return make
 
@@ -213,7 +213,7 @@ def test_an_exit_is_noticed_by_its_event_alone(fake_node, runtime):
 
 def test_a_list_beyond_what_is_taken_is_logged_and_got_over(make_fake_node, runtime):
     runtime.do("grow", method="ListContainers", bytes=17 << 20)
-    node = make_fake_node(runtime, flags=["--v=2"])
+    node = make_fake_node(runtime)
     node.apply("a.yaml", simple("a"))
     node.start()
     beds.wait_for("the refusal in the log", lambda: node.log_lines("larger than max"))
@@ -229,7 +229,7 @@ def test_a_pod_waits_for_the_runtimes_network(make_fake_node, runtime):
     node = make_fake_node(runtime)
     node.apply("a.yaml", simple("a"))
     node.start()
-    beds.wait_for("the reason", lambda: node.log_lines("network not ready.*told so by a test"))
+    wait_event(node, "network is not ready: container runtime network not ready: NetworkReady=false")
     # A pod of the host's network needs none; once it runs, the other had its turn, too.
     node.apply("host.yaml", pod("host", {"name": "c", "image": IMAGE}, hostNetwork=True))
     node.wait_running("host")
