@@ -53,8 +53,7 @@ struct agent {
     struct error *connect_err;
 };
 
-/* --- start-up: the machine
- * ------------------------------------------------------------------------------------------ */
+/* --- start-up: the machine --- */
 
 static struct error *check_machine(const struct config *config)
 {
@@ -106,8 +105,7 @@ static struct error *make_folders(const struct config *config)
     return error_wrap(err, "preparing folders");
 }
 
-/* --- start-up: the runtime
- * --------------------------------------------------------------------------------------------- */
+/* --- start-up: the runtime --- */
 
 static void on_handshake(void *ctx, const struct cri_handshake *handshake, struct error *err_owned)
 {
@@ -150,9 +148,7 @@ static struct error *connect_runtime(struct agent *agent)
     return NULL;
 }
 
-/* --- start-up: the node
- * -------------------------------------------------------------------------------------------------
- */
+/* --- start-up: the node --- */
 
 static bool wants_systemd_driver(const struct agent *agent)
 {
@@ -208,8 +204,7 @@ static struct error *set_up_node(struct agent *agent)
     return err ? err : limit_node(agent);
 }
 
-/* --- the journal, as the pods see it
- * -------------------------------------------------------------------------------------- */
+/* --- the journal, as the pods see it --- */
 
 /* A value is "<wait ns> <restarted at ns>" in decimal. */
 static void note_backoff(struct pods_journal *self, const char *key, int64_t wait_ns,
@@ -276,9 +271,7 @@ static const struct manifest_store_vtable manifest_store_vtable = {
 static const struct pods_journal_vtable pods_journal_vtable = {.note_backoff = note_backoff,
                                                                .load_backoffs = load_backoffs};
 
-/* --- start-up: pods
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- start-up: pods --- */
 
 static void on_static_pods(void *ctx, struct pod_object *const *objects, size_t count)
 {
@@ -365,9 +358,7 @@ static struct error *start_server(struct agent *agent)
                             &agent->server);
 }
 
-/* --- the whole
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 static void on_signal(void *ctx, int number)
 {

@@ -14,8 +14,7 @@
 static const enum cgroup_controller required_v1[] = {CGROUP_CPU, CGROUP_CPUACCT, CGROUP_CPUSET,
                                                      CGROUP_MEMORY};
 
-/* --- looking at the machine
- * ------------------------------------------------------------------------------- */
+/* --- looking at the machine --- */
 
 static struct error *check_options(const struct cgroup_options *options)
 {
@@ -151,8 +150,7 @@ bool cgroup_tree_has_swap(const struct cgroup_tree *tree)
     return tree->has_swap;
 }
 
-/* --- the tiers
- * -------------------------------------------------------------------------------------------- */
+/* --- the tiers --- */
 
 struct error *cgroup_setup_node(struct cgroup_tree *tree, const struct cgroup_node_limits *limits)
 {
@@ -195,9 +193,7 @@ struct error *cgroup_update_qos(struct cgroup_tree *tree, int64_t burstable_requ
     return error_wrap(err, "updating the cgroups of the QoS tiers");
 }
 
-/* --- pods
- * -------------------------------------------------------------------------------------------------
- */
+/* --- pods --- */
 
 static struct error *check_uid(const char *uid)
 {

@@ -78,8 +78,7 @@ char *cgroup_name_text(const char *cgroup)
     return buf_take(&text);
 }
 
-/* --- is it there?
- * ----------------------------------------------------------------------------------------- */
+/* --- is it there? --- */
 
 static bool has_word(struct str words, const char *word)
 {
@@ -135,9 +134,7 @@ struct error *cgroup_dir_check(const struct cgroup_tree *tree, const char *cgrou
                      buf_text(&missing));
 }
 
-/* --- making
- * -----------------------------------------------------------------------------------------------
- */
+/* --- making --- */
 
 /* Directories made by one call, so that a failure leaves nothing behind. */
 struct made {
@@ -284,8 +281,7 @@ struct error *cgroup_dir_make(const struct cgroup_tree *tree, const char *cgroup
     return NULL;
 }
 
-/* --- listing
- * ---------------------------------------------------------------------------------------------- */
+/* --- listing --- */
 
 static bool is_directory(int dir_fd, const struct dirent *entry)
 {
@@ -359,8 +355,7 @@ static struct error *list_tree(const char *top, struct arena *arena, struct path
     return NULL;
 }
 
-/* --- killing and removing
- * --------------------------------------------------------------------------------- */
+/* --- killing and removing --- */
 
 static struct error *kill_in(const struct cgroup_tree *tree, const char *path, size_t *seen)
 {

@@ -23,8 +23,7 @@ struct cgroup_tree {
     char *tiers[CGROUP_TIER_COUNT]; /* by enum pod_qos: kubepods, burstable, besteffort */
 };
 
-/* --- cgroup_dir.c: directories
- * ---------------------------------------------------------------------------- */
+/* --- cgroup_dir.c: directories --- */
 
 /** The mount point that serves @controller, or NULL when none does. Borrowed. */
 const char *cgroup_mount_of(const struct cgroup_tree *tree, enum cgroup_controller controller);
@@ -44,8 +43,7 @@ MUST_CHECK struct error *cgroup_dir_destroy_blocking(const struct cgroup_tree *t
 MUST_CHECK struct error *cgroup_dir_children(const char *path, struct arena *arena,
                                              const char ***ret_names, size_t *ret_count);
 
-/* --- cgroup_values.c: control files
- * ----------------------------------------------------------------------- */
+/* --- cgroup_values.c: control files --- */
 
 #define CGROUP_UNLIMITED INT64_C(-1)
 

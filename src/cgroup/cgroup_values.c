@@ -43,8 +43,7 @@ int64_t cgroup_weight_from_shares(int64_t shares)
     return 1 + above * (WEIGHT_MAX - 1) / (SHARES_MAX - SHARES_MIN);
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static char *control_path(const struct cgroup_tree *tree, enum cgroup_controller controller,
                           const char *cgroup, const char *file)
@@ -200,8 +199,7 @@ struct error *cgroup_values_apply(const struct cgroup_tree *tree, const char *cg
     return err;
 }
 
-/* --- what a pod gets
- * -------------------------------------------------------------------------------------- */
+/* --- what a pod gets --- */
 
 struct cgroup_values cgroup_values_of_pod(const struct cgroup_tree *tree, const Core__Pod *pod)
 {

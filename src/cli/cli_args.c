@@ -75,7 +75,7 @@ bool cli_find_command(const char *word, enum cli_command *ret)
     return false;
 }
 
-/* --- reading -------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 /* What is left of argv, and the result under way. */
 struct reader {
@@ -240,7 +240,7 @@ struct error *cli_parse(int argc, const char *const *argv, struct cli_options *r
     return NULL;
 }
 
-/* --- help ----------------------------------------------------------------------------------- */
+/* --- help --- */
 
 static void add_option(const struct option *option, struct buf *out)
 {

@@ -57,7 +57,7 @@ void cli_render_pod_names(const Core__PodList *list, const char *namespace, stru
     }
 }
 
-/* --- watching ------------------------------------------------------------------------------- */
+/* --- watching --- */
 
 /* What was last printed of a pod, without what changes by itself as time passes. */
 struct seen {
@@ -168,7 +168,7 @@ static struct error *watch_pods(const struct cli_options *options)
     return err;
 }
 
-/* --- the command ---------------------------------------------------------------------------- */
+/* --- the command --- */
 
 static struct error *print_json(const struct cli_options *options)
 {

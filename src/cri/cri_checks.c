@@ -15,8 +15,7 @@ static struct error *missing(const char *what)
     return error_new(ERROR_UNKNOWN, "%s is not set", what);
 }
 
-/* --- replies
- * ---------------------------------------------------------------------------------------------- */
+/* --- replies --- */
 
 struct error *cri_check_version(const ProtobufCMessage *reply, UNUSED const char *subject)
 {
@@ -143,8 +142,7 @@ struct error *cri_check_pull_image(const ProtobufCMessage *reply, const char *su
     return error_new(ERROR_UNKNOWN, "imageRef of image \"%s\" is not set", subject);
 }
 
-/* --- requests
- * --------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 char *cri_subject_run_pod_sandbox(const ProtobufCMessage *request)
 {

@@ -41,9 +41,7 @@ static struct cri_runtime *as_cri(struct pod_runtime *self)
     return CONTAINER_OF(self, struct cri_runtime, base);
 }
 
-/* --- calls
- * ------------------------------------------------------------------------------------------------
- */
+/* --- calls --- */
 
 static void call_free(struct runtime_call *call)
 {
@@ -119,8 +117,7 @@ static void cancel_call(UNUSED struct pod_runtime *self, struct runtime_call *ca
         call_free(call);
 }
 
-/* --- changes
- * ---------------------------------------------------------------------------------------------- */
+/* --- changes --- */
 
 static void on_changed(void *ctx, const char *pod_uid, const char *container_id)
 {
@@ -184,9 +181,7 @@ static const struct pod_runtime_vtable vtable = {.call = start_call,
                                                  .watch_exit = watch_exit,
                                                  .unwatch_exit = unwatch_exit};
 
-/* --- life
- * -------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct error *cri_endpoint_path(const char *endpoint, char **ret_path)
 {

@@ -128,8 +128,7 @@ static void ask(struct watch *watch, bool is_verbose, runtime_on_reply *on_reply
                                      &request.base, 0, on_reply, watch);
 }
 
-/* --- CONFIRMING
- * ------------------------------------------------------------------------------------------- */
+/* --- CONFIRMING --- */
 
 static void on_confirm_reply(void *ctx, const ProtobufCMessage *reply, struct error *err_owned)
 {
@@ -159,8 +158,7 @@ static void on_process_gone(void *ctx)
     confirm(ctx);
 }
 
-/* --- LOOKING, WAITING
- * ------------------------------------------------------------------------------------- */
+/* --- LOOKING, WAITING --- */
 
 int64_t exit_watch_parse_pid(const char *info_json)
 {
@@ -275,8 +273,7 @@ void exit_watcher_reconnected(struct exit_watcher *watcher)
     }
 }
 
-/* --- the table
- * -------------------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 struct exit_watcher *exit_watcher_new(struct loop *loop, struct pod_runtime *runtime,
                                       exit_watcher_on_exit *on_exit, void *ctx)

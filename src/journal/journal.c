@@ -43,8 +43,7 @@ static size_t record_bytes(const char *key, size_t value_len)
     return 8 + 3 + strlen(key) + value_len;
 }
 
-/* --- records in memory
- * ------------------------------------------------------------------------------------------- */
+/* --- records in memory --- */
 
 static struct record *find(const struct journal *journal, const char *key)
 {
@@ -87,9 +86,7 @@ static void on_loaded(void *ctx, const char *key, struct str value)
         forget(journal, old);
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static void set_aside(const struct journal *journal)
 {
@@ -133,9 +130,7 @@ static void load(struct journal *journal)
     buf_done(&text);
 }
 
-/* --- writing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 struct write_job {
     char *path;
@@ -251,9 +246,7 @@ static void flush(struct journal *journal)
         journal->write = work_start(journal->pool, &write_vtable, job, journal);
 }
 
-/* --- the door
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- the door --- */
 
 struct error *journal_open_blocking(struct loop *loop, struct work_pool *pool, const char *dir,
                                     const char *kind, struct journal **ret)

@@ -41,8 +41,7 @@ void journal_visit(const struct journal *journal,
                    void (*visit)(void *ctx, const char *key, struct str value), void *ctx);
 size_t journal_count(const struct journal *journal);
 
-/* --- the format, on its own for tests and fuzzing: pure
- * --------------------------------------------------------- */
+/* --- the format, on its own for tests and fuzzing: pure --- */
 
 /** Appends the header, or one record (@value NULL ptr: remove), to @out. */
 void journal_format_header(const char *kind, struct buf *out);

@@ -24,7 +24,7 @@ static void default_text(char **field, const char *value, struct arena *arena)
         *field = arena_strdup(arena, value);
 }
 
-/* ---- image references ---- */
+/* --- image references --- */
 
 static bool is_lower_or_digit(char c)
 {
@@ -110,7 +110,7 @@ const char *image_default_pull_policy(const char *image)
     return has_digest ? if_not_present : always;
 }
 
-/* ---- quantities ---- */
+/* --- quantities --- */
 
 static void default_quantity(Meta__Quantity *quantity, bool in_map, struct arena *arena)
 {
@@ -206,7 +206,7 @@ static void default_requests_from_limits(Core__ResourceRequirements *resources, 
     }
 }
 
-/* ---- pod-level resources ---- */
+/* --- pod-level resources --- */
 
 static bool pod_names_nothing(const Core__ResourceRequirements *resources)
 {
@@ -267,7 +267,7 @@ static void default_pod_level(Core__Pod *pod, struct arena *arena)
     }
 }
 
-/* ---- containers ---- */
+/* --- containers --- */
 
 static void default_http_get(Core__HTTPGetAction *action, struct arena *arena)
 {
@@ -390,7 +390,7 @@ static void default_host_ports(Core__Container *const *containers, size_t count)
     }
 }
 
-/* ---- volumes ---- */
+/* --- volumes --- */
 
 static void default_mode(protobuf_c_boolean *has, int32_t *mode)
 {
@@ -496,7 +496,7 @@ static void default_volume(Core__Volume *volume, struct arena *arena)
     default_driver_volumes(source, arena);
 }
 
-/* ---- the pod ---- */
+/* --- the pod --- */
 
 /* serviceAccount is an alias of serviceAccountName; the conversion to v1 writes both. */
 static void default_service_account(Core__PodSpec *spec, struct arena *arena)

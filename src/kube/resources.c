@@ -222,7 +222,7 @@ bool pod_limits_cover_all(const Core__Pod *pod, const char *resource)
     return true;
 }
 
-/* ---- QoS ---- */
+/* --- QoS --- */
 
 /* The two resources that make a QoS class. */
 enum { QOS_CPU, QOS_MEMORY, QOS_RESOURCES };
@@ -286,7 +286,7 @@ enum pod_qos pod_qos_of(const Core__Pod *pod)
     return pod->spec ? qos_compute(pod->spec) : POD_QOS_BESTEFFORT;
 }
 
-/* ---- metadata ---- */
+/* --- metadata --- */
 
 const char *pod_label(const Core__Pod *pod, const char *key)
 {

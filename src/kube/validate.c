@@ -24,7 +24,7 @@ bool container_at(const Core__PodSpec *spec, size_t i, struct container_place *r
     return true;
 }
 
-/* ---- metadata ---- */
+/* --- metadata --- */
 
 static void validate_owners(struct validation *v, const Meta__ObjectMeta *meta,
                             const struct field_path *path)
@@ -144,7 +144,7 @@ void validate_metadata(struct validation *v, const struct field_path *path)
     validate_pod_annotations(v, FIELD(path, "annotations"));
 }
 
-/* ---- the smaller parts of the spec ---- */
+/* --- the smaller parts of the spec --- */
 
 static void validate_resource_claims(struct validation *v, const struct field_path *path)
 {
@@ -352,7 +352,7 @@ static void validate_spec(struct validation *v, const struct field_path *path)
     validate_file_key_volumes(v, path);
 }
 
-/* ---- what only a Pod is asked, not a pod template ---- */
+/* --- what only a Pod is asked, not a pod template --- */
 
 static void validate_token_needs_account(struct validation *v, const struct field_path *path)
 {

@@ -12,7 +12,7 @@
 #define RESTART_EXIT_CODES_MAX 255
 #define PORT_MAX 65535
 
-/* ---- ports ---- */
+/* --- ports --- */
 
 static void validate_ports(struct validation *v, const Core__Container *container,
                            const struct field_path *path)
@@ -55,7 +55,7 @@ static void check_host_ports(struct validation *v, const Core__Container *contai
     }
 }
 
-/* ---- mounts and devices ---- */
+/* --- mounts and devices --- */
 
 static void validate_propagation(struct validation *v, const Core__VolumeMount *mount,
                                  const Core__SecurityContext *security,
@@ -196,7 +196,7 @@ static void validate_mounts(struct validation *v, const Core__Container *contain
     validate_volume_devices(v, container, &mounts, FIELD(path, "volumeDevices"));
 }
 
-/* ---- policies ---- */
+/* --- policies --- */
 
 void validate_pull_policy(struct validation *v, const char *policy, const struct field_path *path)
 {
@@ -263,7 +263,7 @@ static void validate_restart_policy(struct validation *v, const Core__Container 
         validate_restart_rule(v, container->restart_policy_rules[i], FIELD_AT(rules, i));
 }
 
-/* ---- the kinds ---- */
+/* --- the kinds --- */
 
 static void validate_common(struct validation *v, const Core__Container *container,
                             const struct field_path *path)

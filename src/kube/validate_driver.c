@@ -16,7 +16,7 @@ static void check_secret_ref(struct validation *v, const Core__LocalObjectRefere
         field_check_present(v, FIELD(FIELD(path, "secretRef"), "name"), reference->name);
 }
 
-/* ---- iSCSI ---- */
+/* --- iSCSI --- */
 
 static bool is_hex(const char *text, size_t len)
 {
@@ -76,7 +76,7 @@ static void validate_iscsi(struct validation *v, const Core__ISCSIVolumeSource *
                       "characters if iscsi.initiatorName is specified.");
 }
 
-/* ---- the others ---- */
+/* --- the others --- */
 
 static void validate_fc(struct validation *v, const Core__FCVolumeSource *fc,
                         const struct field_path *path)

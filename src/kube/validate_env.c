@@ -6,7 +6,7 @@
 
 #include "kube/quantity.h"
 
-/* ---- downward API selectors ---- */
+/* --- downward API selectors --- */
 
 /* "metadata.labels['app']" → the part before the bracket, and the key. False when @text has no such
  * form. */
@@ -155,7 +155,7 @@ void validate_resource_field_ref(struct validation *v, const Core__ResourceField
     check_divisor(v, resource, selector->divisor, path);
 }
 
-/* ---- env ---- */
+/* --- env --- */
 
 static void check_key_selector(struct validation *v, const char *name, const char *key,
                                const struct field_path *path)

@@ -206,7 +206,7 @@ void field_too_many(struct validation *v, const struct field_path *path, size_t 
            arena_printf(v->scratch, "must have at most %zu items", max));
 }
 
-/* ---- small checks ---- */
+/* --- small checks --- */
 
 bool is_one_of(const char *value, const char *const *list)
 {
@@ -304,7 +304,7 @@ const char *field_errors_text(const struct field_errors *errors, struct arena *a
     return keep(arena, &text);
 }
 
-/* ---- text_map ---- */
+/* --- text_map --- */
 
 struct text_map_slot {
     const char *text; /* NULL: free */

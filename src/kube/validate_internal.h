@@ -6,7 +6,7 @@
 
 #include "kube/validate.h"
 
-/* ---- paths ---- */
+/* --- paths --- */
 
 /**
  * A place in the object: links on the stack towards the root, turned into text only when an error
@@ -25,7 +25,7 @@ struct field_path {
     (&(const struct field_path){.parent = (parent_), .index = (index_)})
 #define FIELD_KEY(parent_, key_) (&(const struct field_path){.parent = (parent_), .key = (key_)})
 
-/* ---- a set of texts ---- */
+/* --- a set of texts --- */
 
 /** Texts with a number each, in an arena: uniqueness in one look, however long a hostile list is.
  */
@@ -42,7 +42,7 @@ bool text_map_add(struct text_map *map, const char *text, size_t value);
 /** True when @text is there; its number goes to @ret_value, which may be NULL. */
 bool text_map_find(const struct text_map *map, const char *text, size_t *ret_value);
 
-/* ---- one validation ---- */
+/* --- one validation --- */
 
 struct validation {
     struct field_errors *errors;
@@ -105,7 +105,7 @@ void field_check_descending_path(struct validation *v, const struct field_path *
                                  const char *value);
 void field_check_local_path(struct validation *v, const struct field_path *path, const char *value);
 
-/* ---- names (validate_names.c) ---- */
+/* --- names (validate_names.c) --- */
 
 /** What is wrong with a name, in upstream's order and words; static texts. */
 #define NAME_FAULTS_MAX 6
@@ -138,7 +138,7 @@ void field_check_name_lowered(struct validation *v, const struct field_path *pat
 /** Lower-case sysctl segments joined by '.' or '/', at most 253 bytes. */
 bool is_sysctl_name(const char *name);
 
-/* ---- small readings ---- */
+/* --- small readings --- */
 
 static inline bool is_empty(const char *text)
 {
@@ -167,7 +167,7 @@ struct container_place {
 /** The @i-th of them; false beyond the last. */
 bool container_at(const Core__PodSpec *spec, size_t i, struct container_place *ret);
 
-/* ---- the concepts, one file each; @path is where the given part lies ---- */
+/* --- the concepts, one file each; @path is where the given part lies --- */
 
 void validate_metadata(struct validation *v, const struct field_path *path);
 void validate_volumes(struct validation *v, const struct field_path *path);

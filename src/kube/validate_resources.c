@@ -10,7 +10,7 @@
 /* A list of names in a message ends here. */
 #define CLAIMS_SHOWN_MAX 16
 
-/* ---- names (pkg/apis/core/helper) ---- */
+/* --- names (pkg/apis/core/helper) --- */
 
 static const char *const standard_resources[] = {"cpu",
                                                  "memory",
@@ -100,7 +100,7 @@ static void check_pod_resource_name(struct validation *v, const char *name,
         field_not_supported(v, path, name, supported);
 }
 
-/* ---- quantities ---- */
+/* --- quantities --- */
 
 static const char *canonical(struct validation *v, const Meta__Quantity *quantity)
 {
@@ -160,7 +160,7 @@ static void check_hugepages(struct validation *v, const char *name, const Meta__
     }
 }
 
-/* ---- requirements ---- */
+/* --- requirements --- */
 
 typedef void resource_name_rule(struct validation *v, const char *name,
                                 const struct field_path *path);
@@ -313,7 +313,7 @@ void validate_overhead(struct validation *v, const struct field_path *path)
         field_forbidden(v, path, "HugePages require cpu or memory");
 }
 
-/* ---- the pod level ---- */
+/* --- the pod level --- */
 
 static const struct pod_resource_options containers_only = {.exclude_overhead = true,
                                                             .skip_pod_level = true};

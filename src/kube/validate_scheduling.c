@@ -41,7 +41,7 @@ static bool check_set_operator(struct validation *v, const struct field_path *pa
     return false;
 }
 
-/* ---- node affinity ---- */
+/* --- node affinity --- */
 
 static void validate_node_requirement(struct validation *v,
                                       const Core__NodeSelectorRequirement *requirement,
@@ -118,7 +118,7 @@ static void validate_node_affinity(struct validation *v, const Core__NodeAffinit
     }
 }
 
-/* ---- pod affinity ---- */
+/* --- pod affinity --- */
 
 static void validate_label_selector(struct validation *v, const Meta__LabelSelector *selector,
                                     const struct field_path *path)
@@ -260,7 +260,7 @@ void validate_affinity(struct validation *v, const struct field_path *path)
     }
 }
 
-/* ---- tolerations ---- */
+/* --- tolerations --- */
 
 static void validate_toleration_value(struct validation *v, const Core__Toleration *toleration,
                                       const struct field_path *path)
@@ -312,7 +312,7 @@ void validate_tolerations(struct validation *v, const struct field_path *path)
     }
 }
 
-/* ---- spreading and gates ---- */
+/* --- spreading and gates --- */
 
 static void check_repeated_constraint(struct validation *v, size_t i, struct text_map *later,
                                       const struct field_path *path)
@@ -398,7 +398,7 @@ void validate_scheduling_gates(struct validation *v, const struct field_path *pa
     }
 }
 
-/* ---- DNS ---- */
+/* --- DNS --- */
 
 static void validate_searches(struct validation *v, const Core__PodDNSConfig *config,
                               const struct field_path *path)

@@ -21,7 +21,7 @@ static void check_id(struct validation *v, const struct field_path *path, bool h
         field_check_range(v, path, id, 0, ID_MAX);
 }
 
-/* ---- profiles ---- */
+/* --- profiles --- */
 
 static void validate_seccomp(struct validation *v, const Core__SeccompProfile *profile,
                              const struct field_path *path)
@@ -75,7 +75,7 @@ static void validate_apparmor(struct validation *v, const Core__AppArmorProfile 
                       "can only be set when AppArmor type is Localhost");
 }
 
-/* ---- sysctls ---- */
+/* --- sysctls --- */
 
 /* "net/core/x" and "net.core.x" are one; "net.eth0/1.x" style names keep their dots as they are. */
 static const char *dotted_sysctl(struct arena *arena, const char *name)
@@ -126,7 +126,7 @@ static void validate_sysctls(struct validation *v, const Core__PodSecurityContex
     }
 }
 
-/* ---- the pod ---- */
+/* --- the pod --- */
 
 static void check_optional_enum(struct validation *v, const struct field_path *path,
                                 const char *value, const char *const *supported)
@@ -168,7 +168,7 @@ void validate_pod_security(struct validation *v, const struct field_path *spec_p
                         selinux_policies);
 }
 
-/* ---- containers ---- */
+/* --- containers --- */
 
 static void check_privilege(struct validation *v, const Core__SecurityContext *security,
                             const struct field_path *path)
@@ -206,7 +206,7 @@ void validate_container_security(struct validation *v, const Core__SecurityConte
     validate_apparmor(v, security->app_armor_profile, FIELD(path, "appArmorProfile"));
 }
 
-/* ---- annotations ---- */
+/* --- annotations --- */
 
 static void validate_seccomp_annotation(struct validation *v, const char *value,
                                         const struct field_path *path)

@@ -7,7 +7,7 @@
 
 #define MAY_NOT "static pods may not reference "
 
-/* ---- names of secrets and config maps ---- */
+/* --- names of secrets and config maps --- */
 
 static bool has_name(const Core__LocalObjectReference *reference)
 {
@@ -130,7 +130,7 @@ static bool refers_to_config_maps(const Core__PodSpec *spec)
     return false;
 }
 
-/* ---- kinds of volumes ---- */
+/* --- kinds of volumes --- */
 
 static const char *projection_error(const Core__ProjectedVolumeSource *projected)
 {

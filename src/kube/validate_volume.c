@@ -6,7 +6,7 @@
 
 #include "kube/quantity.h"
 
-/* ---- path texts ---- */
+/* --- path texts --- */
 
 bool has_backsteps(const char *path)
 {
@@ -41,7 +41,7 @@ void field_check_local_path(struct validation *v, const struct field_path *path,
         field_invalid(v, path, value, "must not start with '..'");
 }
 
-/* ---- items ---- */
+/* --- items --- */
 
 void validate_key_to_path(struct validation *v, const Core__KeyToPath *item,
                           const struct field_path *path)
@@ -78,7 +78,7 @@ static void validate_items(struct validation *v, Core__KeyToPath *const *items, 
         validate_key_to_path(v, items[i], FIELD_AT(FIELD(path, "items"), i));
 }
 
-/* ---- sources ---- */
+/* --- sources --- */
 
 /* Where a source lies: the volume itself is needed by a few. */
 struct volume_place {

@@ -12,7 +12,7 @@
 
 static const char not_for_windows[] = "cannot be set for a windows pod";
 
-/* ---- runAsUserName: "user" or "DOMAIN\user" ---- */
+/* --- runAsUserName: "user" or "DOMAIN\user" --- */
 
 static bool is_netbios_name(struct str text)
 {
@@ -113,7 +113,7 @@ void validate_windows_options(struct validation *v,
         validate_run_as_user_name(v, options->run_as_user_name, FIELD(path, "runAsUserName"));
 }
 
-/* ---- host process ---- */
+/* --- host process --- */
 
 /* hostProcess of an option block: NULL when it says nothing. */
 static const protobuf_c_boolean *host_process_of(const Core__WindowsSecurityContextOptions *options)
@@ -162,7 +162,7 @@ void validate_host_process(struct validation *v, const struct field_path *spec_p
                           "hostNetwork must be true if pod contains any hostProcess containers");
 }
 
-/* ---- spec.os ---- */
+/* --- spec.os --- */
 
 struct presence {
     const char *name;

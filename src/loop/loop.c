@@ -92,7 +92,7 @@ struct loop_io {
     struct event event;
 };
 
-/* --- measuring -------------------------------------------------------------------------------- */
+/* --- measuring --- */
 
 static int64_t callback_begin(struct loop *loop, const char *name)
 {
@@ -130,7 +130,7 @@ bool loop_is_own_thread(const struct loop *loop)
     return pthread_equal(loop->owner, pthread_self()) != 0;
 }
 
-/* --- the loop --------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 static void on_libevent_log(int severity, const char *message)
 {
@@ -365,7 +365,7 @@ void loop_post(struct loop *loop, void (*run)(void *ctx), void *ctx)
     (void)pthread_mutex_unlock(&loop->posts_lock);
 }
 
-/* --- timers ----------------------------------------------------------------------------------- */
+/* --- timers --- */
 
 static void timer_arm(struct loop_timer *timer, int64_t delay_ns)
 {
@@ -435,7 +435,7 @@ bool loop_timer_is_armed(const struct loop_timer *timer)
     return timer->armed;
 }
 
-/* --- descriptors ------------------------------------------------------------------------------ */
+/* --- descriptors --- */
 
 static void on_io(UNUSED evutil_socket_t fd, short what, void *ctx)
 {

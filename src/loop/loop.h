@@ -39,7 +39,7 @@ void loop_defer_free(struct loop *loop, void (*release)(void *object), void *obj
  * loop_free() are dropped. */
 void loop_post(struct loop *loop, void (*run)(void *ctx), void *ctx);
 
-/* --- timers: one-shot, monotonic, deadlines saturate ------------------------------------------ */
+/* --- timers: one-shot, monotonic, deadlines saturate --- */
 
 /** @name (static) shows in slow-callback logs. Not armed yet. The caller owns it. */
 struct loop_timer *loop_timer_new(struct loop *loop, const char *name, void (*on_due)(void *ctx),
@@ -52,7 +52,7 @@ void loop_timer_start(struct loop_timer *timer, int64_t delay_ns);
 void loop_timer_cancel(struct loop_timer *timer);
 bool loop_timer_is_armed(const struct loop_timer *timer);
 
-/* --- descriptors ------------------------------------------------------------------------------ */
+/* --- descriptors --- */
 
 enum loop_io_events { LOOP_IO_READ = 1, LOOP_IO_WRITE = 2 };
 

@@ -61,7 +61,7 @@ struct work_pool {
     struct work *queued, *running, *done; /* owned lists */
 };
 
-/* --- both sides ------------------------------------------------------------------------------- */
+/* --- both sides --- */
 
 static void lock(const struct work_pool *pool)
 {
@@ -126,7 +126,7 @@ static struct work *take_runnable(struct work_pool *pool, int64_t now_ns)
     return NULL;
 }
 
-/* --- the workers' side ------------------------------------------------------------------------ */
+/* --- the workers' side --- */
 
 /* Called and returns locked. */
 static void run_job(struct work_pool *pool, struct work *work)
@@ -177,7 +177,7 @@ static void *worker(void *ctx)
     return NULL;
 }
 
-/* --- the loop's side -------------------------------------------------------------------------- */
+/* --- the loop's side --- */
 
 /* Called and returns locked. True when a job waits that nobody will come for. */
 static bool needs_thread(const struct work_pool *pool)

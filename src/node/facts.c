@@ -19,8 +19,7 @@
 #define MAX_NODE_IPS 2
 #define MAX_CPUS 4096
 
-/* --- names and numbers
- * -------------------------------------------------------------------------------------------- */
+/* --- names and numbers --- */
 
 struct error *node_name_of(const struct config *config, struct arena *arena, const char **ret)
 {
@@ -120,9 +119,7 @@ bool node_has_cgroup_v1(void)
     return statfs("/sys/fs/cgroup", &info) < 0 || info.f_type != CGROUP2_SUPER_MAGIC;
 }
 
-/* --- addresses
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- addresses --- */
 
 /* The interface of the IPv4 default route, the way a kubelet without a cloud finds its address. */
 static bool default_interface(char name[static IF_NAMESIZE])
@@ -204,8 +201,7 @@ static const char *const *find_ips(const struct config *config, struct arena *ar
     return ips;
 }
 
-/* --- what container configurations need
- * ------------------------------------------------------------------------------- */
+/* --- what container configurations need --- */
 
 static int by_number(const void *a, const void *b)
 {

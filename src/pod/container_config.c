@@ -13,7 +13,7 @@
 
 #define ANNOTATION_MAX_BYTES (64 * MiB) /* out of reach: a pod has 10 MiB at most */
 
-/* ---- labels and annotations ---- */
+/* --- labels and annotations --- */
 
 static void set_labels(const struct container_config_input *input, struct arena *arena,
                        Cri__ContainerConfig *config)
@@ -86,7 +86,7 @@ static void set_annotations(const struct container_config_input *input, struct a
     annotate_for_killing(input, arena, config);
 }
 
-/* ---- command ---- */
+/* --- command --- */
 
 static struct error *expand_all(char *const *texts, size_t count,
                                 const struct environment *environment, struct arena *arena,
@@ -123,7 +123,7 @@ static struct error *set_command(const Core__Container *container,
     return NULL;
 }
 
-/* ---- mounts and files ---- */
+/* --- mounts and files --- */
 
 static void plan_files(const struct container_config_input *input, const struct pod_hostname *name,
                        struct arena *arena, struct container_files *files)
@@ -191,7 +191,7 @@ static struct error *set_mounts(const struct container_config_input *input,
     return NULL;
 }
 
-/* ---- the whole ---- */
+/* --- the whole --- */
 
 /* What is decided before anything is read from disk; the environment belongs to the caller. */
 struct run_options {

@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
-/* ---- addresses ---- */
+/* --- addresses --- */
 
 /* Go accepts no leading zeros in IPv4 either, but old runtimes print them and upstream's parser
  * forgives. */
@@ -67,7 +67,7 @@ static struct ip_pair reduce_ips(const char *const *pod_ips, const struct node_f
     return pair;
 }
 
-/* ---- maps ---- */
+/* --- maps --- */
 
 struct text_pair {
     const char *key, *value;
@@ -116,7 +116,7 @@ static struct error *all_annotations(const Core__Pod *pod, struct arena *arena, 
     return format_map(pairs, count, arena, ret);
 }
 
-/* ---- fields ---- */
+/* --- fields --- */
 
 /* metadata.labels['key']: the parts, or false for a path without a subscript. */
 static bool split_subscript(struct str path, struct str *ret_field, struct str *ret_key)
@@ -279,7 +279,7 @@ struct error *downward_field(const Core__ObjectFieldSelector *field, const Core_
     return error_new(ERROR_INVALID_ARGUMENT, "field label not supported: %s", path);
 }
 
-/* ---- resources ---- */
+/* --- resources --- */
 
 static const Core__Container *find_container(const Core__PodSpec *spec, const char *name,
                                              bool *ret_regular)

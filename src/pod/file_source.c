@@ -70,9 +70,7 @@ struct dirty {
     char name[];
 };
 
-/* --- the job
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- the job --- */
 
 struct scanned {
     char *name;
@@ -221,7 +219,7 @@ static void scan_run(void *ctx)
         scan_file(job, &job->files[i]);
 }
 
-/* --- what outlives the agent ------------------------------------------------------------------ */
+/* --- what outlives the agent --- */
 
 #define KEPT_MAX_BYTES (256 * KiB)
 
@@ -284,8 +282,7 @@ static void adopt_seen(struct pod_object *object, const struct pod_object *old)
     }
 }
 
-/* --- taking over what was found
- * ---------------------------------------------------------------------------------------- */
+/* --- taking over what was found --- */
 
 static struct manifest *find(const struct file_source *source, const char *name)
 {
@@ -463,9 +460,7 @@ static const struct work_vtable scan_vtable = {.name = "static pods",
                                                .on_done = on_scanned,
                                                .release = scan_release};
 
-/* --- what starts a scan
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- what starts a scan --- */
 
 static void start_scan(struct file_source *source)
 {

@@ -31,7 +31,7 @@ static struct str whole(const char *text)
     return (struct str){.ptr = text, .len = strlen(text)};
 }
 
-/* ---- characters, ASCII whatever the locale ---- */
+/* --- characters, ASCII whatever the locale --- */
 
 static bool is_digit(char c)
 {
@@ -111,7 +111,7 @@ static struct str behind(struct str text, size_t len)
     return (struct str){.ptr = text.ptr + len, .len = text.len - len};
 }
 
-/* ---- the grammar ---- */
+/* --- the grammar --- */
 
 static bool is_domain_name(struct str name)
 {
@@ -261,7 +261,7 @@ static bool parse(struct str text, struct image_parts *ret)
     return true;
 }
 
-/* ---- normalisation ---- */
+/* --- normalisation --- */
 
 /* Whether the part before the first '/' is a registry and not a namespace of the default one. */
 static bool looks_like_domain(struct str first)

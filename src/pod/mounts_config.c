@@ -20,7 +20,7 @@ const struct mounted_volume *mounted_volume_find(const struct container_config_i
     return NULL;
 }
 
-/* ---- subPath ---- */
+/* --- subPath --- */
 
 #define SUB_PATH_EXPR_MAX (64 * KiB) /* sixteen times the longest path Linux knows */
 
@@ -95,7 +95,7 @@ static struct error *sub_path_of(const Core__VolumeMount *mount,
     return NULL;
 }
 
-/* ---- modes ---- */
+/* --- modes --- */
 
 static struct error *propagation_of(const Core__VolumeMount *mount, struct arena *arena,
                                     Cri__MountPropagation *ret)
@@ -152,7 +152,7 @@ static struct error *recursive_read_only_of(const Core__VolumeMount *mount, bool
     return NULL;
 }
 
-/* ---- mounts ---- */
+/* --- mounts --- */
 
 static const char *image_reference(const Core__PodSpec *spec, const char *volume_name)
 {

@@ -60,8 +60,7 @@ void pod_observed_clear(struct pod_observed *have)
         pod_observed_drop_sandbox(have, have->sandboxes->id);
 }
 
-/* --- sandboxes
- * -------------------------------------------------------------------------------------------- */
+/* --- sandboxes --- */
 
 static bool ip_is_valid(const char *text)
 {
@@ -163,8 +162,7 @@ const struct sandbox_observed *pod_observed_active_sandbox(const struct pod_obse
     return have->sandboxes && have->sandboxes->ready ? have->sandboxes : NULL;
 }
 
-/* --- containers
- * ------------------------------------------------------------------------------------------- */
+/* --- containers --- */
 
 static const char *text_of(struct arena *arena, const char *text)
 {

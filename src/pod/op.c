@@ -46,8 +46,7 @@ void pod_op_call(struct pod_op *op, enum runtime_method method, const ProtobufCM
         runtime_call_start(op->worker->pods->env.runtime, method, request, extra_ns, on_reply, op);
 }
 
-/* --- jobs: the pool's job is the operation's job with its kind
- * --------------------------------------------------- */
+/* --- jobs: the pool's job is the operation's job with its kind --- */
 
 struct op_job {
     const struct pod_job *kind;
@@ -112,9 +111,7 @@ void pod_op_idles(struct pod_op *op)
     pod_worker_release_slot(op->worker);
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void op_free(void *object)
 {

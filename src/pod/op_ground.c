@@ -14,9 +14,7 @@ static int64_t retry_at(const struct pod_worker *worker)
                        pods_retry_delay(worker->pods, false));
 }
 
-/* --- cgroup
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- cgroup --- */
 
 /* The burstable tier weighs as much as all of its pods ask for; a failure is made good at the next
  * change (§2.14). */
@@ -58,9 +56,7 @@ void op_ensure_cgroup_start(struct pod_worker *worker)
     pod_worker_wake(worker);
 }
 
-/* --- volumes
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- volumes --- */
 
 static void on_volumes(void *ctx, struct volume_set *set_owned, struct error *err_owned)
 {
@@ -91,9 +87,7 @@ void op_ensure_volumes_start(struct pod_worker *worker)
     op->volume = volume_mount_start(worker->pods->env.volumes, worker->object->pod, on_volumes, op);
 }
 
-/* --- clean-up
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- clean-up --- */
 
 enum { CLEAN_VOLUMES, CLEAN_REST };
 

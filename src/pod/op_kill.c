@@ -8,9 +8,7 @@
 #include "pod/start_files.h"
 #include "pod/termination.h"
 
-/* --- kill
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- kill --- */
 
 enum { KILL_HOOK, KILL_STOP, KILL_STATUS, KILL_MESSAGE };
 
@@ -148,9 +146,7 @@ void op_kill_container_start(struct pod_worker *worker, const struct pod_action 
     }
 }
 
-/* --- remove
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- remove --- */
 
 enum { REMOVE_STOP, REMOVE_LOGS, REMOVE_CALL };
 

@@ -6,9 +6,7 @@
 #include "pod/cri_request.h"
 #include "pod/prepare.h"
 
-/* --- create
- * -------------------------------------------------------------------------------------------------
- */
+/* --- create --- */
 
 enum { CREATE_PREPARE, CREATE_RUN, CREATE_STATUS };
 
@@ -94,9 +92,7 @@ void op_create_sandbox_start(struct pod_worker *worker, const struct pod_action 
     prepare_start(op, NULL);
 }
 
-/* --- stop
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- stop --- */
 
 enum { STOP_CALL, STOP_STATUS };
 
@@ -155,9 +151,7 @@ void op_stop_sandbox_start(struct pod_worker *worker, const struct pod_action *a
     stop_call(op);
 }
 
-/* --- remove
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- remove --- */
 
 enum { REMOVE_STOP, REMOVE_CALL };
 

@@ -69,9 +69,7 @@ static int64_t now_wall(const struct pod_op *op)
     return loop_now_wall_ns(op->worker->pods->env.loop);
 }
 
-/* --- failing
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- failing --- */
 
 static void fail_until(struct pod_op *op, const char *reason, const char *message,
                        int64_t retry_at_ns)
@@ -102,9 +100,7 @@ static void fail_with_error(struct pod_op *op, const char *reason)
     fail(op, reason, err->message, err->message);
 }
 
-/* --- the image
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the image --- */
 
 static Cri__ImageSpec *image_spec(struct pod_op *op, const char *image)
 {
@@ -283,9 +279,7 @@ static bool policy_is(const struct pod_op *op, const char *policy)
     return text_eq(op->container->image_pull_policy, policy);
 }
 
-/* --- the configuration
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the configuration --- */
 
 static struct container_config_input config_input(struct pod_op *op)
 {
@@ -424,8 +418,7 @@ static void prepared(struct pod_op *op)
         ask_image(op, start->image, true, START_IMAGE_STATUS);
 }
 
-/* --- create, start, look
- * ---------------------------------------------------------------------------------------------- */
+/* --- create, start, look --- */
 
 static void create(struct pod_op *op)
 {
@@ -469,8 +462,7 @@ static void ask_status(struct pod_op *op)
     pod_op_call(op, RUNTIME_CONTAINER_STATUS, &request.base, 0);
 }
 
-/* --- the postStart hook: until it has ended the container does not show as running
- * ------------------------------------- */
+/* --- the postStart hook: until it has ended the container does not show as running --- */
 
 static void run_hook(struct pod_op *op)
 {

@@ -55,8 +55,7 @@ const struct container_note *pod_plan_note(const struct pod_plan_env *env, const
     return &none;
 }
 
-/* --- building the plan
- * -------------------------------------------------------------------------------------- */
+/* --- building the plan --- */
 
 static void act(struct pass *pass, struct pod_action action)
 {
@@ -102,9 +101,7 @@ static void add_waiting(struct pass *pass, const Core__Container *container, int
     look_again(pass, until_ns);
 }
 
-/* --- killing
- * --------------------------------------------------------------------------------------------------
- */
+/* --- killing --- */
 
 static int64_t base_grace(const struct pass *pass, const struct container_observed *instance)
 {
@@ -215,8 +212,7 @@ static bool kill_pod(struct pass *pass)
     return stop_sandboxes(pass) && quiet;
 }
 
-/* --- clean-up of what is dead
- * ----------------------------------------------------------------------------------- */
+/* --- clean-up of what is dead --- */
 
 static void remove_instance(struct pass *pass, const struct container_observed *instance,
                             bool force)
@@ -261,9 +257,7 @@ static void prune_sandboxes(struct pass *pass)
     }
 }
 
-/* --- starting
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- starting --- */
 
 /* cgroup and volumes come before anything starts; true when both are there. */
 static bool ensure_ground(struct pass *pass)
@@ -304,9 +298,7 @@ static bool start_container(struct pass *pass, const Core__Container *container,
 static bool has_changed(const Core__Container *container,
                         const struct container_observed *instance);
 
-/* --- init containers
- * ------------------------------------------------------------------------------------------------
- */
+/* --- init containers --- */
 
 struct init_walk {
     bool *starts;     /* per init container */
@@ -438,9 +430,7 @@ static struct init_walk walk_init_containers(struct pass *pass)
     return walk;
 }
 
-/* --- regular containers
- * ------------------------------------------------------------------------------------------------
- */
+/* --- regular containers --- */
 
 static bool has_changed(const Core__Container *container, const struct container_observed *instance)
 {
@@ -511,9 +501,7 @@ static struct regular_walk walk_regular_containers(struct pass *pass)
     return walk;
 }
 
-/* --- the three lives
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- the three lives --- */
 
 /* Whether anything would start in a new sandbox (spec pods.md §5.1 steps 1-3). */
 static bool sandbox_is_worth_it(const struct pass *pass, const struct sandbox_decision *decision)

@@ -12,8 +12,7 @@
 
 #include "core.pb-c.h"
 
-/* --- what is wanted
- * ---------------------------------------------------------------------------------------- */
+/* --- what is wanted --- */
 
 /** Where a pod stands in its life; it only moves forward. */
 enum pod_life {
@@ -32,8 +31,7 @@ struct pod_desired {
     int64_t grace_s;
 };
 
-/* --- the environment of a decision
- * ------------------------------------------------------------------------- */
+/* --- the environment of a decision --- */
 
 enum probe_result { PROBE_UNKNOWN, PROBE_SUCCESS, PROBE_FAILURE };
 
@@ -61,8 +59,7 @@ struct pod_plan_env {
     int32_t max_dead_per_container; /* exited instances kept per name, >= 0 (flag default 1) */
 };
 
-/* --- the plan
- * ---------------------------------------------------------------------------------------------- */
+/* --- the plan --- */
 
 enum container_kind { CONTAINER_KIND_INIT, CONTAINER_KIND_REGULAR };
 
@@ -126,8 +123,7 @@ struct pod_plan {
 void pod_plan(const struct pod_desired *want, const struct pod_observed *have,
               const struct pod_plan_env *env, struct arena *arena, struct pod_plan *out);
 
-/* --- single rules, used by the status generator too
- * --------------------------------------------------------- */
+/* --- single rules, used by the status generator too --- */
 
 /** Whether a sandbox must be made, spec runtime.md §2.1. */
 struct sandbox_decision {

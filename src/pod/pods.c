@@ -50,9 +50,7 @@ static void wake_all(struct pods *pods)
         pod_worker_wake(worker);
 }
 
-/* --- the wake queue
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the wake queue --- */
 
 static bool is_critical(const struct pod_worker *worker)
 {
@@ -92,9 +90,7 @@ void pods_slot_released(struct pods *pods)
     pod_worker_wake(chosen);
 }
 
-/* --- the runtime
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- the runtime --- */
 
 static void set_runtime_state(struct pods *pods, bool runtime_ready, bool network_ready,
                               const char *message)
@@ -213,8 +209,7 @@ static void on_lost(void *ctx)
     pods_relist_start(pods, false);
 }
 
-/* --- orphans and sources
- * --------------------------------------------------------------------------------------------- */
+/* --- orphans and sources --- */
 
 static void end_orphans(struct pods *pods)
 {
@@ -291,9 +286,7 @@ void pods_set_desired(struct pods *pods, struct pod_object *const *objects, size
     end_orphans(pods);
 }
 
-/* --- life of the set
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- life of the set --- */
 
 static void on_kept_backoff(void *ctx, const char *key, int64_t wait_ns, int64_t restarted_ns)
 {
@@ -355,8 +348,7 @@ void pods_start(struct pods *pods)
     loop_timer_start(pods->audit, pods->env.audit_period_ns);
 }
 
-/* --- looking in from outside
- * ---------------------------------------------------------------------------------------------- */
+/* --- looking in from outside --- */
 
 static int by_name(const struct pod_worker *a, const struct pod_worker *b)
 {

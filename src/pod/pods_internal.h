@@ -17,8 +17,7 @@
 struct pod_worker;
 struct pod_op;
 
-/* --- operations
- * --------------------------------------------------------------------------------------------- */
+/* --- operations --- */
 
 /** Kinds beside those of the plan. */
 #define POD_OP_INSPECT POD_ACTION_KIND_COUNT
@@ -93,8 +92,7 @@ void op_remove_sandbox_start(struct pod_worker *worker, const struct pod_action 
 /** Reads the pod, or only container @container_id (NULL: all), from the runtime. */
 void op_inspect_start(struct pod_worker *worker, const char *container_id);
 
-/* --- the worker of one pod
- * ------------------------------------------------------------------------------------ */
+/* --- the worker of one pod --- */
 
 /** A step on one instance or sandbox failed: leave it alone until then. */
 struct pod_cooldown {

@@ -22,8 +22,7 @@ struct pod_probe {
     struct arena *arena; /* the expanded command */
 };
 
-/* --- exec through the runtime
- * --------------------------------------------------------------------------------------- */
+/* --- exec through the runtime --- */
 
 struct exec {
     struct probe_exec base;
@@ -99,9 +98,7 @@ void pods_exec_free(struct probe_exec *exec)
     free(exec ? CONTAINER_OF(exec, struct exec, base) : NULL);
 }
 
-/* --- results
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- results --- */
 
 static void on_result(void *ctx, struct probe *probe, bool success)
 {
@@ -129,9 +126,7 @@ static void on_event(void *ctx, UNUSED struct probe *probe, const char *reason, 
                      slot->note->name, message);
 }
 
-/* --- slots
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- slots --- */
 
 static void slot_clear(struct pod_probe *slot)
 {

@@ -24,7 +24,7 @@ const char *pod_log_dir(const Core__Pod *pod, const struct node_facts *node, str
     return arena_strdup(arena, path);
 }
 
-/* ---- cgroup parent ---- */
+/* --- cgroup parent --- */
 
 /* systemd spells the path of a slice into its name, so '-' inside a name must go. */
 static const char *slice_part(const char *part, struct arena *arena)
@@ -83,7 +83,7 @@ const char *pod_cgroup_parent(const Core__Pod *pod, const struct node_facts *nod
     return at.path;
 }
 
-/* ---- ports ---- */
+/* --- ports --- */
 
 static Cri__Protocol protocol_of(const char *name)
 {
@@ -143,7 +143,7 @@ static void set_port_mappings(const Core__PodSpec *spec, struct arena *arena,
         add_ports(spec->containers[i], arena, config);
 }
 
-/* ---- labels, annotations, sysctls ---- */
+/* --- labels, annotations, sysctls --- */
 
 #define IDENTITY_LABELS 3
 
@@ -225,7 +225,7 @@ static void set_sysctls(const Core__PodSecurityContext *context, struct arena *a
     }
 }
 
-/* ---- the whole ---- */
+/* --- the whole --- */
 
 static struct error *linux_build(const struct sandbox_config_input *input, struct arena *arena,
                                  Cri__LinuxPodSandboxConfig **ret)

@@ -17,8 +17,7 @@
 #define LOG_DIR_MODE 0755
 #define LINK_NAME_MAX_BYTES 251 /* legacy.go: 255 less ".log" */
 
-/* --- subPath binds
- * ---------------------------------------------------------------------------------------------- */
+/* --- subPath binds --- */
 
 struct subpath_job {
     char *root_dir;
@@ -94,8 +93,7 @@ struct error *start_subpath_targets(struct pod_op *op, size_t n_mounts,
     return NULL;
 }
 
-/* --- files of one start
- * --------------------------------------------------------------------------------------------- */
+/* --- files of one start --- */
 
 struct files_job {
     char *log_dir, *hosts_path, *hosts_content;
@@ -182,9 +180,7 @@ struct error *start_files_result(struct pod_op *op)
     return TAKE(job->err);
 }
 
-/* --- links and logs
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- links and logs --- */
 
 struct log_job {
     char *log_path, *link;

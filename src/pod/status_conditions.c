@@ -45,8 +45,7 @@ static void add(const struct status_input *input, Core__PodStatus *status, const
     status->conditions[status->n_conditions++] = condition;
 }
 
-/* --- lists of names in messages
- * -------------------------------------------------------------------------------- */
+/* --- lists of names in messages --- */
 
 struct names {
     struct buf text;
@@ -77,9 +76,7 @@ static const char *names_message(const struct names *unknown, const struct names
     return first ? first : second;
 }
 
-/* --- the verdicts
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the verdicts --- */
 
 static bool any_regular_ran(const Core__PodStatus *status)
 {

@@ -61,9 +61,7 @@ static const Core__ContainerStatus *old_entry(const struct build *build, const c
                : status_find(old->container_statuses, old->n_container_statuses, name);
 }
 
-/* --- states
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- states --- */
 
 static Core__ContainerState *waiting(struct arena *arena, const char *reason, const char *message)
 {
@@ -155,8 +153,7 @@ static Core__ContainerState *instance_state(const struct build *build,
     return waiting(arena, NULL, NULL);
 }
 
-/* --- resources, user, mounts
- * --------------------------------------------------------------------------------------- */
+/* --- resources, user, mounts --- */
 
 static Meta__Quantity *quantity(struct arena *arena, const char *text)
 {
@@ -275,9 +272,7 @@ static void fill_mounts(Core__ContainerStatus *entry, const Core__Container *con
     }
 }
 
-/* --- one entry
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- one entry --- */
 
 static Core__ContainerState *empty_state(struct arena *arena)
 {
@@ -415,8 +410,7 @@ static void infer_completed(const struct build *build, Core__ContainerStatus *en
     entry->state->terminated = end;
 }
 
-/* --- started and ready (spec pods.md §7.4)
- * --------------------------------------------------------------------------- */
+/* --- started and ready (spec pods.md §7.4) --- */
 
 static const struct container_note *note_of(const struct status_input *input, const char *name)
 {

@@ -15,8 +15,7 @@
 
 #define STATUS_ARENA_BYTES 2048
 
-/* --- life and death of a worker
- * ------------------------------------------------------------------------------ */
+/* --- life and death of a worker --- */
 
 static void on_timer(void *ctx)
 {
@@ -167,8 +166,7 @@ void pod_worker_wake(struct pod_worker *worker)
     loop_timer_start(pods->turn, 0);
 }
 
-/* --- memory of what went wrong
- * --------------------------------------------------------------------------------- */
+/* --- memory of what went wrong --- */
 
 struct container_note *pod_worker_note(struct pod_worker *worker, const char *name)
 {
@@ -257,9 +255,7 @@ void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret)
     }
 }
 
-/* --- status
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- status --- */
 
 static void renew_status(struct pod_worker *worker, int64_t now_ns)
 {
@@ -301,9 +297,7 @@ static void renew_status(struct pod_worker *worker, int64_t now_ns)
         worker->pods->on_change(worker->pods->on_change_ctx, &view);
 }
 
-/* --- the pass
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- the pass --- */
 
 static bool is_under_way(const struct pod_worker *worker, const struct pod_action *action)
 {

@@ -71,9 +71,7 @@ struct error *probe_resolve_port(const Meta__IntOrString *port, const Core__Cont
     return NULL;
 }
 
-/* --- results
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- results --- */
 
 static void tell_event(struct probe *probe, const char *reason, const char *what, const char *text)
 {
@@ -143,9 +141,7 @@ static void conclude(struct probe *probe, enum probe_outcome outcome, const char
         loop_timer_cancel(probe->timer);
 }
 
-/* --- attempts
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- attempts --- */
 
 static void on_net(void *ctx, enum probe_outcome outcome, const char *output)
 {
@@ -216,9 +212,7 @@ static void on_due(void *ctx)
     attempt(probe);
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 /* Soon after the agent's start first probes are spread over a period (spec §7.1). */
 static int64_t first_delay_ns(const struct probe *probe, const struct probe_options *options)

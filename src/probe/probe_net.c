@@ -122,9 +122,7 @@ static void on_deadline(void *ctx)
 
 static void connect_to(struct probe_net *net);
 
-/* --- HTTP
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- HTTP --- */
 
 static void follow(struct probe_net *net, struct str location)
 {
@@ -207,9 +205,7 @@ static void send_request(struct probe_net *net)
         loop_io_want(net->io, LOOP_IO_READ);
 }
 
-/* --- connecting
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- connecting --- */
 
 static void connected(struct probe_net *net)
 {

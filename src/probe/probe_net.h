@@ -27,9 +27,7 @@ struct probe_net *probe_net_start(struct loop *loop, const struct probe_net_opti
                                   void *ctx);
 void probe_net_cancel(struct probe_net *net); /* silence; NULL is fine */
 
-/* --- pure parts
- * -------------------------------------------------------------------------------------------------
- */
+/* --- pure parts --- */
 
 /** The request text for @http to @host:@port with @path. */
 void probe_http_request(const Core__HTTPGetAction *http, const char *host, int32_t port,

@@ -29,7 +29,7 @@ struct local_server {
     size_t n_streams;
 };
 
-/* --- local_socket.c ------------------------------------------------------------------------- */
+/* --- local_socket.c --- */
 
 /** Makes the listening socket at @path, mode 0600. Errors as local_server_new(). The caller owns
  * *ret_fd. */
@@ -39,7 +39,7 @@ bool local_socket_is_trusted(int fd);
 /** Removes @path if it is still the socket of @inode. */
 void local_socket_remove(const char *path, uint64_t inode);
 
-/* --- local_render.c: what is served, as text. Overflow is seen through buf_error(). --------- */
+/* --- local_render.c: what is served, as text. Overflow is seen through buf_error(). --- */
 
 /** The v1 PodList; @orphans adds pods that are only known from the runtime. */
 void local_render_pods(const struct local_server *server, bool orphans, struct buf *out);
@@ -51,7 +51,7 @@ void local_render_status(const struct local_server *server, struct buf *out);
 /** A v1 Status that tells of @err; returns the HTTP code for it. */
 int local_render_error(const struct error *err, struct buf *out);
 
-/* --- local_server.c ------------------------------------------------------------------------- */
+/* --- local_server.c --- */
 
 /** Sends @content (emptied) as JSON with HTTP @code and ends the request. */
 void local_reply_json(struct evhttp_request *request, int code, struct buf *content);
@@ -64,7 +64,7 @@ bool local_find_pod(const struct pods *pods, const char *namespace, const char *
 /** Finds it by UID. */
 bool local_find_pod_uid(const struct pods *pods, const char *uid, struct pod_view *ret);
 
-/* --- log_stream.c --------------------------------------------------------------------------- */
+/* --- log_stream.c --- */
 
 /** Which log a stream shows; everything is copied. */
 struct log_stream_target {
@@ -82,7 +82,7 @@ MUST_CHECK struct error *log_stream_start(struct local_server *server,
 /** Silently ends every stream; their requests end with the connections. */
 void log_stream_free_all(struct local_server *server);
 
-/* --- log_route.c ---------------------------------------------------------------------------- */
+/* --- log_route.c --- */
 
 /** GET /logs/…: finds the log and starts the stream, or says why not. Ends the request either way
  * unless it errs. */

@@ -51,7 +51,7 @@ static void write_type(struct doc_writer *writer, const char *kind)
     end_object(writer);
 }
 
-/* --- pods ----------------------------------------------------------------------------------- */
+/* --- pods --- */
 
 struct pods_render {
     struct buf *out;
@@ -109,7 +109,7 @@ void local_render_pods(const struct local_server *server, bool orphans, struct b
     buf_add_text(out, "]}\n");
 }
 
-/* --- events --------------------------------------------------------------------------------- */
+/* --- events --- */
 
 struct events_render {
     const struct local_server *server;
@@ -195,7 +195,7 @@ void local_render_events(const struct local_server *server, const char *namespac
     buf_add_char(out, '\n');
 }
 
-/* --- status --------------------------------------------------------------------------------- */
+/* --- status --- */
 
 /* Field 2 of /proc/self/statm, in pages; procfs answers from memory, so the loop may read it. 0
  * when unknown. */
@@ -307,7 +307,7 @@ void local_render_status(const struct local_server *server, struct buf *out)
     buf_add_char(out, '\n');
 }
 
-/* --- errors --------------------------------------------------------------------------------- */
+/* --- errors --- */
 
 /* Error codes as HTTP and as metav1.StatusReason; what is not listed is an internal error. */
 static const struct {

@@ -24,7 +24,7 @@ struct route {
                             const char *const params[ROUTE_MAX_PARAMS], const char *query);
 };
 
-/* --- answers -------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 static void release_text(UNUSED const void *data, UNUSED size_t len, void *text)
 {
@@ -108,7 +108,7 @@ static const struct route routes[] = {
     {"/logs/:namespace/:pod", log_route_start},
 };
 
-/* --- requests ------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static bool is_trusted(struct evhttp_request *request)
 {
@@ -145,7 +145,7 @@ static void on_request(struct evhttp_request *request, void *ctx)
         local_reply_error(request, err);
 }
 
-/* --- pods by name --------------------------------------------------------------------------- */
+/* --- pods by name --- */
 
 struct search {
     const char *namespace, *name, *uid; /* NULL: any */
@@ -182,7 +182,7 @@ bool local_find_pod_uid(const struct pods *pods, const char *uid, struct pod_vie
     return search.is_found;
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static struct error *listen_http(struct local_server *server)
 {

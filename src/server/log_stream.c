@@ -73,7 +73,7 @@ void log_stream_free_all(struct local_server *server)
     }
 }
 
-/* --- towards the client --------------------------------------------------------------------- */
+/* --- towards the client --- */
 
 static void on_closed(UNUSED struct evhttp_connection *connection, void *ctx)
 {
@@ -134,7 +134,7 @@ static void finish(struct log_stream *stream, struct error *err_owned)
     evhttp_send_reply_end(request);
 }
 
-/* --- following ------------------------------------------------------------------------------ */
+/* --- following --- */
 
 static bool is_running(const struct log_stream *stream)
 {
@@ -196,7 +196,7 @@ static void at_end_of_file(struct log_stream *stream)
     wait_for_more(stream);
 }
 
-/* --- reading -------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 /* The piece travels in a box, because the pool releases a job after its on_done. */
 struct read_job {
@@ -263,7 +263,7 @@ static void read_on(struct log_stream *stream)
     stream->work = work_start(stream->server->pool, &read_work, job, stream);
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life --- */
 
 /* Without a watch the timer alone says when to look, which is late, not wrong. */
 static void watch_directory(struct log_stream *stream)

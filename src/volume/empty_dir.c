@@ -46,8 +46,7 @@ struct input {
     int64_t page_bytes;
 };
 
-/* --- planning
- * --------------------------------------------------------------------------------------------- */
+/* --- planning --- */
 
 static bool can_handle(const Core__VolumeSource *source)
 {
@@ -157,8 +156,7 @@ static struct error *plan(const struct volume_plan_env *env, const Core__Pod *po
     return err;
 }
 
-/* --- setting up
- * ------------------------------------------------------------------------------------------- */
+/* --- setting up --- */
 
 static const char *marker_dir(const struct volume_place *place, const char *prefix)
 {
@@ -342,8 +340,7 @@ static struct error *set_up_blocking(const struct volume_set_up *set_up, const c
     return err;
 }
 
-/* --- taking down
- * ------------------------------------------------------------------------------------------ */
+/* --- taking down --- */
 
 static struct error *take_down(const struct volume_plugin *plugin, const struct volume_place *place,
                                const char *marker)

@@ -35,8 +35,7 @@
 #define TARGET_FILE_MODE 0640
 #define MODE_BITS 07777
 
-/* --- finding the source
- * ----------------------------------------------------------------------------------- */
+/* --- finding the source --- */
 
 static struct error *open_volume(const char *volume_path, int *ret_fd)
 {
@@ -141,8 +140,7 @@ static bool is_missing(int volume_fd, const struct volume_subpath *request, cons
     return error_is(err, ERROR_NOT_FOUND);
 }
 
-/* --- binding it
- * ------------------------------------------------------------------------------------------- */
+/* --- binding it --- */
 
 static bool is_same_object(const struct stat *a, const struct stat *b)
 {
@@ -222,8 +220,7 @@ static struct error *bind_source(int source_fd, const char *target, const char *
     return err;
 }
 
-/* --- the door
- * --------------------------------------------------------------------------------------------- */
+/* --- the door --- */
 
 static struct error *check_request(const struct volume_subpath *request)
 {
@@ -288,8 +285,7 @@ struct error *volume_subpath_prepare_blocking(const char *root_dir,
     return NULL;
 }
 
-/* --- taking down
- * ------------------------------------------------------------------------------------------ */
+/* --- taking down --- */
 
 static struct error *remove_target(const char *path)
 {

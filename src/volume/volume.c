@@ -84,9 +84,7 @@ void volume_op_cancel(struct volume_op *op)
     (void)op_end(op);
 }
 
-/* --- mount
- * ------------------------------------------------------------------------------------------------
- */
+/* --- mount --- */
 
 static void run_mount(void *job)
 {
@@ -129,8 +127,7 @@ struct volume_op *volume_mount_start(struct volume_manager *manager, const Core_
     return op;
 }
 
-/* --- teardown
- * --------------------------------------------------------------------------------------------- */
+/* --- teardown --- */
 
 static void run_teardown(void *job)
 {
@@ -168,8 +165,7 @@ struct volume_op *volume_teardown_start(struct volume_manager *manager, const ch
     return op;
 }
 
-/* --- listing
- * ---------------------------------------------------------------------------------------------- */
+/* --- listing --- */
 
 static void run_list(void *job)
 {

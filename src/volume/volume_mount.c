@@ -14,8 +14,7 @@
 #define POD_DIR_MODE 0750
 #define MESSAGE_MAX_BYTES (16 * KiB)
 
-/* --- planning, on the loop
- * -------------------------------------------------------------------------------- */
+/* --- planning, on the loop --- */
 
 struct uses {
     size_t n_mounts, n_devices;
@@ -145,8 +144,7 @@ struct volume_mount_job *volume_mount_job_new(const struct volume_options *optio
     return job;
 }
 
-/* --- setting up, on a worker
- * ------------------------------------------------------------------------------ */
+/* --- setting up, on a worker --- */
 
 static struct error *make_pod_dirs(const struct volume_mount_job *job)
 {

@@ -67,9 +67,7 @@ struct error *volume_root_prepare_blocking(const char *root_dir)
     return error_wrap(err, "preparing the root directory");
 }
 
-/* --- noswap
- * -----------------------------------------------------------------------------------------------
- */
+/* --- noswap --- */
 
 /* The initial user namespace maps everything onto itself; none other can. */
 static bool is_in_user_namespace(void)

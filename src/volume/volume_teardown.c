@@ -56,8 +56,7 @@ void volume_teardown_job_free(struct volume_teardown_job *job)
     free(job);
 }
 
-/* --- volumes
- * ---------------------------------------------------------------------------------------------- */
+/* --- volumes --- */
 
 /* A volume of a plugin we do not know. Only an empty directory can be removed without knowing more.
  */
@@ -124,8 +123,7 @@ static struct error *tear_down_volumes(const struct teardown *teardown)
     return first;
 }
 
-/* --- directories
- * ------------------------------------------------------------------------------------------ */
+/* --- directories --- */
 
 static struct error *check_nothing_is_mounted(const struct teardown *teardown)
 {
@@ -239,8 +237,7 @@ void volume_teardown_job_run_blocking(struct volume_teardown_job *job)
     job->err = run(&teardown);
 }
 
-/* --- listing
- * ---------------------------------------------------------------------------------------------- */
+/* --- listing --- */
 
 struct volume_list_job *volume_list_job_new(const char *root_dir)
 {

@@ -10,8 +10,7 @@
 
 #define USER_AGENT "grpc-c-cubelet/" CUBELET_VERSION
 
-/* --- messages
- * --------------------------------------------------------------------------------------------- */
+/* --- messages --- */
 
 /* An arena grows by doubling; starting small keeps a big reply from being held several times over.
  */
@@ -59,9 +58,7 @@ static struct error *frame_request(struct grpc_call *call, const ProtobufCMessag
     return NULL;
 }
 
-/* --- ends
- * -------------------------------------------------------------------------------------------------
- */
+/* --- ends --- */
 
 static void release(void *object)
 {
@@ -155,8 +152,7 @@ static void finish_unary(struct grpc_call *call)
     call->on_reply(call->ctx, reply, NULL);
 }
 
-/* --- the response
- * ----------------------------------------------------------------------------------------- */
+/* --- the response --- */
 
 static void on_fields(void *ctx, const struct http2_fields *fields, bool is_trailer)
 {
@@ -265,9 +261,7 @@ static void on_end(void *ctx, const struct http2_end *end)
 static const struct http2_stream_events stream_events = {
     .on_fields = on_fields, .on_data = on_data, .on_end = on_end};
 
-/* --- start
- * ------------------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 void grpc_call_send(struct grpc_call *call, struct http2_conn *conn)
 {

@@ -96,8 +96,7 @@ static void link_forget(struct link *link)
     free(link);
 }
 
-/* --- failing
- * ---------------------------------------------------------------------------------------------- */
+/* --- failing --- */
 
 /* The attempt under way has failed: from now on calls fail, and those that waited for it do so
  * here. */
@@ -146,8 +145,7 @@ static void disconnected(struct grpc_channel *channel, const struct error *cause
         channel->listener.on_disconnected(channel->listener.ctx, cause);
 }
 
-/* --- connections
- * ------------------------------------------------------------------------------------------ */
+/* --- connections --- */
 
 static void on_settings(void *ctx)
 {
@@ -256,9 +254,7 @@ void grpc_channel_route(struct grpc_channel *channel, struct grpc_call *call)
     }
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct grpc_channel *grpc_channel_new(struct loop *loop, const char *path)
 {

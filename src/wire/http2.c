@@ -94,8 +94,7 @@ static void stream_free(struct http2_stream *stream)
     free(stream);
 }
 
-/* --- recording: inside nghttp2
- * ---------------------------------------------------------------------------- */
+/* --- recording: inside nghttp2 --- */
 
 static struct record *record_add(struct http2_session *session, enum record_kind kind,
                                  int32_t stream_id, struct str bytes)
@@ -205,9 +204,7 @@ static ssize_t read_body(UNUSED nghttp2_session *ng, int32_t stream_id, uint8_t 
     return (ssize_t)len;
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static void die_on(int code, const char *what)
 {
@@ -300,8 +297,7 @@ void http2_session_fail(struct http2_session *session, const struct error *cause
     }
 }
 
-/* --- handing out
- * ------------------------------------------------------------------------------------------ */
+/* --- handing out --- */
 
 static void end_stream(struct http2_stream *stream, const struct http2_end *end)
 {
@@ -364,9 +360,7 @@ bool http2_session_dispatch(struct http2_session *session)
     return had_records;
 }
 
-/* --- bytes
- * ------------------------------------------------------------------------------------------------
- */
+/* --- bytes --- */
 
 static struct error *session_error(int code)
 {
@@ -413,8 +407,7 @@ size_t http2_session_stream_count(const struct http2_session *session)
     return HASH_COUNT(session->streams);
 }
 
-/* --- streams
- * ---------------------------------------------------------------------------------------------- */
+/* --- streams --- */
 
 #define REQUEST_MAX_FIELDS 16
 

@@ -57,8 +57,7 @@ static void lose(struct http2_conn *conn, struct error *cause_owned)
     http2_session_fail(conn->session, cause);
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static struct error *gather(struct http2_conn *conn)
 {
@@ -125,8 +124,7 @@ static void flush_soon(struct http2_conn *conn)
         loop_timer_start(conn->flush_soon, -1);
 }
 
-/* --- reading
- * ---------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static struct error *read_once(struct http2_conn *conn, bool *ret_is_more)
 {
@@ -159,8 +157,7 @@ static void on_ready(void *ctx, unsigned events)
         flush(conn);
 }
 
-/* --- session
- * ---------------------------------------------------------------------------------------------- */
+/* --- session --- */
 
 static void on_settings(void *ctx)
 {

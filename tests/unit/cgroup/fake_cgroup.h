@@ -217,9 +217,7 @@ static inline struct cgroup_tree *fake_tree(const struct fake_cgroup *fake,
     return tree;
 }
 
-/* --- pods
- * -------------------------------------------------------------------------------------------------
- */
+/* --- pods --- */
 
 /** A pod of one container in the caller's memory; NULL amounts are left out. */
 struct test_pod {

@@ -59,8 +59,7 @@ static void check(int code)
         base_die("peer: %s", nghttp2_strerror(code));
 }
 
-/* --- streams
- * ---------------------------------------------------------------------------------------------- */
+/* --- streams --- */
 
 static struct grpc_peer_stream *stream_find(struct conn *conn, int32_t id)
 {
@@ -214,8 +213,7 @@ int32_t grpc_peer_stream_id(const struct grpc_peer_stream *stream)
     return stream->id;
 }
 
-/* --- nghttp2
- * ---------------------------------------------------------------------------------------------- */
+/* --- nghttp2 --- */
 
 static int on_begin_headers(UNUSED nghttp2_session *session, const nghttp2_frame *frame,
                             void *user_data)
@@ -285,8 +283,7 @@ static nghttp2_session *session_new(struct conn *conn)
     return session;
 }
 
-/* --- connections
- * ------------------------------------------------------------------------------------------ */
+/* --- connections --- */
 
 static void conn_release(void *object)
 {
@@ -394,8 +391,7 @@ static void on_connection(void *ctx, UNUSED unsigned events)
     flush_soon(conn);
 }
 
-/* --- the peer
- * --------------------------------------------------------------------------------------------- */
+/* --- the peer --- */
 
 void grpc_peer_listen(struct grpc_peer *peer)
 {

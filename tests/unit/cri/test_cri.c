@@ -175,9 +175,7 @@ static void start_handshake(struct node *node)
     cri_connect_start(node->loop, node->runtime, &options, on_handshake, node);
 }
 
-/* --- calls
- * ------------------------------------------------------------------------------------------------
- */
+/* --- calls --- */
 
 TEST_CASE(calls_reach_their_service_and_come_back)
 {
@@ -235,8 +233,7 @@ TEST_CASE(a_refused_request_fails_in_the_next_turn)
     node_done(&node);
 }
 
-/* --- handshake
- * -------------------------------------------------------------------------------------------- */
+/* --- handshake --- */
 
 TEST_CASE(a_handshake_learns_who_the_runtime_is)
 {
@@ -307,9 +304,7 @@ TEST_CASE(a_cancelled_handshake_is_silent)
     node_done(&node);
 }
 
-/* --- events
- * -----------------------------------------------------------------------------------------------
- */
+/* --- events --- */
 
 static void send_event(struct node *node, const char *uid, const char *container_id)
 {

@@ -48,9 +48,7 @@ TEST_CASE(every_method_has_a_path_of_its_own)
     }
 }
 
-/* --- checks
- * -----------------------------------------------------------------------------------------------
- */
+/* --- checks --- */
 
 static char empty[] = "", some[] = "x";
 
@@ -183,9 +181,7 @@ TEST_CASE(an_image_status_is_complete_or_absent)
     assert_check(IMAGE_IMAGE_STATUS, &reply.base, wanted);
 }
 
-/* --- words
- * ------------------------------------------------------------------------------------------------
- */
+/* --- words --- */
 
 TEST_CASE(a_timed_out_exec_says_which_command_and_how_long)
 {

@@ -585,8 +585,7 @@ TEST_CASE(a_channel_may_be_freed_when_its_calls_are_lost)
     bench_done(&bench);
 }
 
-/* --- server streams
- * --------------------------------------------------------------------------------------- */
+/* --- server streams --- */
 
 struct stream_outcome {
     size_t messages, ends;

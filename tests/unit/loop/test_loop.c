@@ -34,7 +34,7 @@ static void count_up(void *ctx)
     ++*(int *)ctx;
 }
 
-/* --- turning ---------------------------------------------------------------------------------- */
+/* --- turning --- */
 
 TEST_CASE(a_turn_with_nothing_to_do_returns)
 {
@@ -134,7 +134,7 @@ TEST_CASE(a_callback_that_holds_the_loop_is_counted_and_named)
     (void)unlink(path);
 }
 
-/* --- deferred frees --------------------------------------------------------------------------- */
+/* --- deferred frees --- */
 
 struct journal {
     struct loop *loop;
@@ -194,9 +194,7 @@ TEST_CASE(freeing_the_loop_runs_what_was_deferred_and_drops_posts)
     assert_int_equal(posted, 0);
 }
 
-/* --- posts
- * -----------------------------------------------------------------------------------------------
- */
+/* --- posts --- */
 
 enum { POSTS = 2000 };
 
@@ -251,7 +249,7 @@ TEST_CASE(a_post_made_by_a_post_waits_for_the_next_turn)
     assert_int_equal(stopper.runs, 2);
 }
 
-/* --- timers ----------------------------------------------------------------------------------- */
+/* --- timers --- */
 
 struct ring {
     struct loop *loop;
@@ -402,7 +400,7 @@ TEST_CASE(a_timer_armed_in_its_own_callback_rings_in_the_next_turn)
     loop_timer_free(ring.timer);
 }
 
-/* --- descriptors ------------------------------------------------------------------------------ */
+/* --- descriptors --- */
 
 struct reader {
     struct loop_io *io, *victim;

@@ -14,9 +14,7 @@ static struct fake_runtime *fake_of(struct pod_runtime *self)
     return CONTAINER_OF(self, struct fake_runtime, base);
 }
 
-/* --- calls
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- calls --- */
 
 static void run_call(struct runtime_call *call, const ProtobufCMessage *request)
 {
@@ -192,8 +190,7 @@ static void on_timer(void *ctx)
         loop_timer_start(fake->timer, 0);
 }
 
-/* --- the rest of the vtable
- * ---------------------------------------------------------------------------------------------- */
+/* --- the rest of the vtable --- */
 
 static void fake_listen(struct pod_runtime *self, const struct runtime_listener *listener)
 {
@@ -272,9 +269,7 @@ void fake_runtime_free(struct fake_runtime *fake)
     free(fake);
 }
 
-/* --- looking in
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- looking in --- */
 
 size_t fake_runtime_calls(const struct fake_runtime *fake)
 {
@@ -370,9 +365,7 @@ const Cri__ContainerConfig *fake_runtime_config(const struct fake_runtime *fake,
     return container ? container->config : NULL;
 }
 
-/* --- making things happen
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- making things happen --- */
 
 void fake_runtime_add_image(struct fake_runtime *fake, const char *name)
 {

@@ -18,8 +18,7 @@ void fake_runtime_free(struct fake_runtime *fake);
 DEFINE_AUTO(fake_runtime, struct fake_runtime *, fake_runtime_free)
 struct pod_runtime *fake_runtime_as_pod_runtime(struct fake_runtime *fake);
 
-/* --- what it was asked
- * ------------------------------------------------------------------------------------------ */
+/* --- what it was asked --- */
 
 /** Calls begun so far, reads included; calls not answered yet. */
 size_t fake_runtime_calls(const struct fake_runtime *fake);
@@ -36,8 +35,7 @@ void fake_runtime_clear_transcript(struct fake_runtime *fake);
 /** Requests that no agent should make, one line each; "" when there were none. */
 const char *fake_runtime_violations(const struct fake_runtime *fake);
 
-/* --- what it holds
- * ---------------------------------------------------------------------------------------------- */
+/* --- what it holds --- */
 
 size_t fake_runtime_sandboxes(const struct fake_runtime *fake);
 size_t fake_runtime_containers(const struct fake_runtime *fake);
@@ -54,8 +52,7 @@ void fake_runtime_add_image(struct fake_runtime *fake, const char *name);
 /** Pulling is possible for images that contain no "absent". */
 void fake_runtime_set_network_ready(struct fake_runtime *fake, bool ready);
 
-/* --- what happens to it
- * ------------------------------------------------------------------------------------------ */
+/* --- what happens to it --- */
 
 /** What container @name (of any pod) does on its own. Texts are borrowed for ever. */
 struct fake_script {

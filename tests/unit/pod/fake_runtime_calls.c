@@ -13,9 +13,7 @@
 #define LABEL_POD_UID "io.kubernetes.pod.uid"
 #define TERMINATION_LOG "/dev/termination-log"
 
-/* --- small things
- * -----------------------------------------------------------------------------------------------
- */
+/* --- small things --- */
 
 /* A deep copy in @arena: the way over the wire, as every request and reply goes. */
 ProtobufCMessage *fake_dup_message(const ProtobufCMessage *message, struct arena *arena)
@@ -91,9 +89,7 @@ struct fake_script *fake_script_of(struct fake_runtime *fake, const char *name)
     return NULL;
 }
 
-/* --- changes
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- changes --- */
 
 void fake_add_change(struct fake_runtime *fake, const char *uid, const char *container_id)
 {
@@ -148,8 +144,7 @@ void fake_end_sandbox(struct fake_runtime *fake, struct fake_sandbox *sandbox)
     }
 }
 
-/* --- the calls: each changes the runtime and fills the reply
- * ---------------------------------------------------------- */
+/* --- the calls: each changes the runtime and fills the reply --- */
 
 static void note(const struct fake_exchange *it, const char *format, ...) PRINTF_LIKE(2, 3);
 static void note(const struct fake_exchange *it, const char *format, ...)

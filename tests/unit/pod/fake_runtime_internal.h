@@ -78,8 +78,7 @@ struct fake_runtime {
     struct buf transcript, violations;
 };
 
-/* --- what the methods do
- * --------------------------------------------------------------------------------- */
+/* --- what the methods do --- */
 
 struct fake_exchange {
     struct fake_runtime *fake;

@@ -220,8 +220,7 @@ static inline bool bench_rests(struct bench *bench)
             fail_msg("never: %s\n%s", #condition, fake_runtime_transcript((bench)->fake));         \
     } while (0)
 
-/* --- looking at a pod
- * ---------------------------------------------------------------------------------------------- */
+/* --- looking at a pod --- */
 
 struct bench_look {
     const char *uid;

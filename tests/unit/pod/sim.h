@@ -172,8 +172,7 @@ static inline int64_t sim_expire(struct sim *sim)
     return next_ns;
 }
 
-/* --- invariants of a start
- * --------------------------------------------------------------------------------------- */
+/* --- invariants of a start --- */
 
 static inline void sim_check_start(struct sim *sim, const struct pod_action *action)
 {
@@ -231,9 +230,7 @@ static inline void sim_check_kill(struct sim *sim, const struct pod_action *acti
     }
 }
 
-/* --- carrying out
- * --------------------------------------------------------------------------------------------------
- */
+/* --- carrying out --- */
 
 static inline void sim_put_sandbox(struct sim *sim, const char *id, bool ready, uint32_t attempt)
 {

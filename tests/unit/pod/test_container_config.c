@@ -70,7 +70,7 @@ TEST_CASE(commands_are_expanded_with_the_environment)
     assert_null(config->envs);
 }
 
-/* ---- mounts ---- */
+/* --- mounts --- */
 
 static const struct mounted_volume volumes[] = {
     {.name = "data", .inner_name = "pv-1", .host_path = "/pods/data"},
@@ -228,7 +228,7 @@ TEST_CASE(block_devices_are_refused_by_name)
                         "cubelet does not support raw block volumes (volumeDevices) yet");
 }
 
-/* ---- files ---- */
+/* --- files --- */
 
 static struct container_files files_of(const struct container_config_input *input,
                                        struct arena *arena)

@@ -59,8 +59,7 @@ static const struct {
     {"web", "web", "web_container_web_ca469a"},
 };
 
-/* ---- a CRI message as the recording writes it: Go's encoding/json of the structs, zero values
- * left out ---- */
+/* --- a CRI message in the form of the recording --- */
 
 static json_t *message_to_json(const ProtobufCMessage *message);
 
@@ -172,7 +171,7 @@ static json_t *message_to_json(const ProtobufCMessage *message)
     return object;
 }
 
-/* ---- the recording ---- */
+/* --- the recording --- */
 
 static char *read_test_file(const char *folder, const char *name)
 {
@@ -233,7 +232,7 @@ static void remove_accepted_differences(json_t *config)
         json_object_del(config, "envs");
 }
 
-/* ---- the pods ---- */
+/* --- the pods --- */
 
 /* The document of @stream that is a Pod named @name, decoded; NULL when there is none. */
 static Core__Pod *find_pod(const char *stream, const char *name, struct arena *arena)
@@ -311,7 +310,7 @@ static const Core__Container *container_named(const Core__Pod *pod, const char *
     return NULL;
 }
 
-/* ---- the machine of the recording ---- */
+/* --- the machine of the recording --- */
 
 static struct node_facts recorded_node(void)
 {
@@ -379,7 +378,7 @@ static Cri__ContainerConfig *build_container(const Core__Pod *pod, const char *n
     return config;
 }
 
-/* ---- comparing ---- */
+/* --- comparing --- */
 
 static unsigned report(const char *path, const json_t *want, const json_t *got)
 {

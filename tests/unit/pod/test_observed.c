@@ -5,9 +5,7 @@
 
 #define MAX_PAIRS 4
 
-/* --- sandboxes
- * -------------------------------------------------------------------------------------------------
- */
+/* --- sandboxes --- */
 
 static struct sandbox_observed *put_sandbox(struct pod_observed *have, const char *id,
                                             uint32_t attempt, int64_t created_ns, bool ready)
@@ -118,9 +116,7 @@ TEST_CASE(the_network_namespace_tells_the_host_network)
     pod_observed_clear(&have);
 }
 
-/* --- containers
- * ------------------------------------------------------------------------------------------------
- */
+/* --- containers --- */
 
 static struct container_observed *put(struct pod_observed *have, const char *id, const char *name,
                                       Cri__ContainerState state, int64_t created_ns)
@@ -246,8 +242,7 @@ TEST_CASE(a_status_without_a_sandbox_keeps_the_one_that_is_known)
     pod_observed_clear(&have);
 }
 
-/* --- what a kubelet wrote into annotations and labels
- * ------------------------------------------------------------- */
+/* --- what a kubelet wrote into annotations and labels --- */
 
 struct annotated {
     Cri__ContainerStatus status;

@@ -198,8 +198,7 @@ TEST_CASE(a_failed_liveness_probe_kills_and_restarts_by_policy)
     sim_done(&sim);
 }
 
-/* --- properties over random pods
- * --------------------------------------------------------------------------------------- */
+/* --- properties over random pods --- */
 
 static uint32_t next_random(uint32_t *state)
 {

@@ -44,7 +44,7 @@ static void desk_done(struct desk *desk)
     bench_done(&desk->bench);
 }
 
-/* --- a client ------------------------------------------------------------------------------- */
+/* --- a client --- */
 
 static int dial(const char *path)
 {
@@ -120,7 +120,7 @@ static void assert_refusal(struct desk *desk, const char *request_line, int code
     assert_reply(desk, request_line, status, buf_text(&body));
 }
 
-/* --- what it says --------------------------------------------------------------------------- */
+/* --- what it says --- */
 
 TEST_CASE(pods_status_and_events_are_served_as_json)
 {
@@ -186,7 +186,7 @@ TEST_CASE(what_is_not_served_is_refused_as_kubernetes_does)
     desk_done(&desk);
 }
 
-/* --- the socket ----------------------------------------------------------------------------- */
+/* --- the socket --- */
 
 TEST_CASE(the_socket_is_for_its_owner_and_goes_with_the_server)
 {
@@ -236,7 +236,7 @@ TEST_CASE(a_socket_that_nobody_answers_is_replaced_but_a_file_is_not)
     desk_done(&desk);
 }
 
-/* --- logs ----------------------------------------------------------------------------------- */
+/* --- logs --- */
 
 static char *log_path(struct desk *desk, const char *container)
 {

@@ -175,8 +175,7 @@ TEST_CASE(cleaning_takes_stacked_and_unmounted_leftovers)
     assert_no_error(subpath_clean_blocking(at(scratch, "root/pods/uid")));
 }
 
-/* --- a pod that keeps swapping a directory for a link
- * ------------------------------------------------------ */
+/* --- a pod that keeps swapping a directory for a link --- */
 
 struct swapper {
     const char *dir, *spare, *link;

@@ -19,8 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- a scratch directory
- * ---------------------------------------------------------------------------------- */
+/* --- a scratch directory --- */
 
 struct scratch {
     struct arena *arena;
@@ -111,9 +110,7 @@ static inline void enter_own_mounts(void)
     assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 }
 
-/* --- pods
- * -------------------------------------------------------------------------------------------------
- */
+/* --- pods --- */
 
 static inline Core__Pod *pod_new(struct arena *arena, const char *uid)
 {

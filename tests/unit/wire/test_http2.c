@@ -28,9 +28,7 @@ struct bench {
     uint32_t server_reset;
 };
 
-/* --- client
- * -----------------------------------------------------------------------------------------------
- */
+/* --- client --- */
 
 static void on_settings(void *ctx)
 {
@@ -88,9 +86,7 @@ static void on_end(void *ctx, const struct http2_end *end)
 static const struct http2_stream_events stream_events = {
     .on_fields = on_fields, .on_data = on_data, .on_end = on_end};
 
-/* --- server
- * -----------------------------------------------------------------------------------------------
- */
+/* --- server --- */
 
 static int on_server_frame(UNUSED nghttp2_session *server, const nghttp2_frame *frame,
                            void *user_data)
@@ -155,8 +151,7 @@ static void server_answer(struct bench *bench)
         nghttp2_submit_response(bench->server, bench->server_stream, &status, 1, &body), 0);
 }
 
-/* --- the wire between
- * ------------------------------------------------------------------------------------- */
+/* --- the wire between --- */
 
 static bool client_to_server(struct bench *bench)
 {
