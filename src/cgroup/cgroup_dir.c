@@ -156,7 +156,7 @@ static struct error *make_level(const struct cgroup_tree *tree, const char *path
     int os_errno = tree->fs->make_dir(tree->fs->ctx, path);
     if (os_errno == EEXIST)
         return NULL;
-    if (os_errno != 0)
+    if (os_errno != 0) /* NOT_FOUND: its parent is not there */
         return error_from_errno(os_errno, "making cgroup %s", path);
     if (made->count < ARRAY_SIZE(made->paths))
         made->paths[made->count++] = arena_strdup(made->arena, path);
@@ -243,6 +243,15 @@ static struct error *make_in(const struct cgroup_tree *tree, const char *mount, 
                              struct made *made)
 {
     bool v2 = tree->facts.version == CGROUP_V2;
+    if (!v2 && !text_eq(mount, tree->facts.mounts[CGROUP_CPUSET])) {
+        /* Nothing is to be set up on the way, so one call does when the parents are there. */
+        struct error *err = make_level(
+            tree, arena_printf(made->arena, "%s%s%s", mount, cgroup[0] == '/' ? "" : "/", cgroup),
+            made);
+        if (!error_is(err, ERROR_NOT_FOUND))
+            return err;
+        error_ignore(err, "the parents are made below");
+    }
     const char *parent = mount;
     struct str rest = str_from(cgroup), element;
     while (str_split_next(&rest, '/', &element)) {
