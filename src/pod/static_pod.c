@@ -140,6 +140,26 @@ static struct error *validate(const Core__Pod *pod, const struct static_pod_inpu
     return NULL;
 }
 
+/* What a manifest may ask for but this agent cannot do yet is refused rather than done by half. */
+static struct error *check_supported(const Core__Pod *pod, const struct static_pod_input *input)
+{
+    const Core__PodSpec *spec = pod->spec;
+    for (size_t i = 0; i < spec->n_init_containers + spec->n_containers; i++) {
+        bool init = i < spec->n_init_containers;
+        size_t index = init ? i : i - spec->n_init_containers;
+        const Core__Container *container =
+            init ? spec->init_containers[index] : spec->containers[index];
+        for (size_t r = 0; r < container->n_restart_policy_rules; r++) {
+            if (text_eq(container->restart_policy_rules[r]->action, "RestartAllContainers"))
+                return error_new(ERROR_UNIMPLEMENTED,
+                                 "%s: spec.%s[%zu].restartPolicyRules[%zu].action: cubelet cannot "
+                                 "restart all containers yet",
+                                 input->path, init ? "initContainers" : "containers", index, r);
+        }
+    }
+    return NULL;
+}
+
 struct error *static_pod_read(const struct static_pod_input *input, struct pod_object **ret)
 {
     AUTO(arena) struct arena *arena = arena_new(MANIFEST_ARENA_BYTES);
@@ -157,6 +177,8 @@ struct error *static_pod_read(const struct static_pod_input *input, struct pod_o
     err = normalise(pod, input, arena);
     if (!err)
         err = validate(pod, input, arena);
+    if (!err)
+        err = check_supported(pod, input);
     if (err)
         return err;
 
