@@ -1,10 +1,10 @@
 /*
  * Life of a watch:
  *
- *     QUEUED ──a slot is free──► LOOKING ──running, pid──► WATCHING ──process gone──► CONFIRMING
- * ──exited──► told ▲                          │ └─exited, not
- * found──────────────────────────────────────────────────► told └──time, runtime is back── WAITING
- * (the call failed)
+ *     QUEUED ──a slot is free──► LOOKING
+ *     LOOKING ──running, pid──► WATCHING ──process gone──► CONFIRMING ──exited──► told
+ *     LOOKING ──exited, not found──► told
+ *     LOOKING ──the call failed──► WAITING ──time, or the runtime is back──► QUEUED
  *
  * CONFIRMING: a process is gone some milliseconds before its runtime says so, and a listener that
  * looked in between would see a running container and go back to sleep. So the status is asked for,

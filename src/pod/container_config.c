@@ -8,6 +8,7 @@
 #include "pod/cri_message.h"
 #include "pod/expand.h"
 #include "pod/go_text.h"
+#include "pod/labels.h"
 
 #include <inttypes.h>
 
@@ -20,10 +21,10 @@ static void set_labels(const struct container_config_input *input, struct arena 
 {
     const Meta__ObjectMeta *meta = input->pod->metadata;
     const char *const labels[][2] = {
-        {"io.kubernetes.pod.name", meta->name},
-        {"io.kubernetes.pod.namespace", meta->namespace_},
-        {"io.kubernetes.pod.uid", meta->uid},
-        {"io.kubernetes.container.name", input->container->name},
+        {LABEL_POD_NAME, meta->name},
+        {LABEL_POD_NAMESPACE, meta->namespace_},
+        {LABEL_POD_UID, meta->uid},
+        {LABEL_CONTAINER_NAME, input->container->name},
     };
     config->labels = cri_array(arena, ARRAY_SIZE(labels));
     for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
@@ -55,19 +56,19 @@ static void annotate_for_killing(const struct container_config_input *input, str
     AUTO(buf) struct buf json;
     buf_init(&json, ANNOTATION_MAX_BYTES);
     if (input->pod->metadata->has_deletion_grace_period_seconds)
-        annotate_int(config, arena, "io.kubernetes.pod.deletionGracePeriod",
+        annotate_int(config, arena, ANNOTATION_DELETION_GRACE,
                      input->pod->metadata->deletion_grace_period_seconds);
     if (input->pod->spec->has_termination_grace_period_seconds)
-        annotate_int(config, arena, "io.kubernetes.pod.terminationGracePeriod",
+        annotate_int(config, arena, ANNOTATION_TERMINATION_GRACE,
                      input->pod->spec->termination_grace_period_seconds);
     if (container->lifecycle && container->lifecycle->pre_stop) {
         go_json_add_handler(&json, container->lifecycle->pre_stop);
-        annotate(config, arena, "io.kubernetes.container.preStopHandler", buf_text(&json));
+        annotate(config, arena, ANNOTATION_PRE_STOP, buf_text(&json));
         buf_clear(&json);
     }
     if (container->n_ports > 0) {
         go_json_add_ports(&json, container->ports, container->n_ports);
-        annotate(config, arena, "io.kubernetes.container.ports", buf_text(&json));
+        annotate(config, arena, ANNOTATION_PORTS, buf_text(&json));
     }
 }
 
@@ -76,13 +77,11 @@ static void set_annotations(const struct container_config_input *input, struct a
 {
     const Core__Container *container = input->container;
     config->annotations = cri_array(arena, ANNOTATIONS_MAX);
-    annotate(config, arena, "io.kubernetes.container.hash",
+    annotate(config, arena, ANNOTATION_HASH,
              arena_printf(arena, "%" PRIx32, container_hash(container->image, container->name)));
-    annotate_int(config, arena, "io.kubernetes.container.restartCount", input->restart_count);
-    annotate(config, arena, "io.kubernetes.container.terminationMessagePath",
-             container->termination_message_path);
-    annotate(config, arena, "io.kubernetes.container.terminationMessagePolicy",
-             container->termination_message_policy);
+    annotate_int(config, arena, ANNOTATION_RESTART_COUNT, input->restart_count);
+    annotate(config, arena, ANNOTATION_MESSAGE_PATH, container->termination_message_path);
+    annotate(config, arena, ANNOTATION_MESSAGE_POLICY, container->termination_message_policy);
     annotate_for_killing(input, arena, config);
 }
 

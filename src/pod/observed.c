@@ -2,19 +2,9 @@
 
 #include "base/arena.h"
 #include "base/time.h"
+#include "pod/labels.h"
 
 #include <arpa/inet.h>
-
-/* Label and annotation keys of pkg/kubelet/types and kuberuntime/labels.go (spec runtime.md §3.12).
- */
-#define LABEL_CONTAINER_NAME "io.kubernetes.container.name"
-#define ANNOTATION_HASH "io.kubernetes.container.hash"
-#define ANNOTATION_RESTART_COUNT "io.kubernetes.container.restartCount"
-#define ANNOTATION_MESSAGE_PATH "io.kubernetes.container.terminationMessagePath"
-#define ANNOTATION_MESSAGE_POLICY "io.kubernetes.container.terminationMessagePolicy"
-#define ANNOTATION_DELETION_GRACE "io.kubernetes.pod.deletionGracePeriod"
-#define ANNOTATION_SEEN "kubernetes.io/config.seen"
-#define ANNOTATION_TERMINATION_GRACE "io.kubernetes.pod.terminationGracePeriod"
 
 /* An instance and its texts are one allocation unit: the struct sits in its own arena. */
 struct container_cell {
@@ -103,7 +93,7 @@ static bool sandbox_is_newer(const struct sandbox_observed *a, const struct sand
 static void read_seen(struct sandbox_observed *sandbox, const Cri__PodSandboxStatus *status)
 {
     for (size_t i = 0; i < status->n_annotations; i++) {
-        if (!text_eq(status->annotations[i]->key, ANNOTATION_SEEN))
+        if (!text_eq(status->annotations[i]->key, ANNOTATION_CONFIG_SEEN))
             continue;
         struct error *err =
             time_parse_rfc3339(str_from(status->annotations[i]->value), &sandbox->seen_ns);

@@ -8,13 +8,11 @@
  * pause.
  */
 #include "pod/cri_request.h"
+#include "pod/labels.h"
 #include "pod/pods_internal.h"
 #include "pod/termination.h"
 
 enum { LIST_SANDBOXES, LIST_CONTAINERS, READ_SANDBOXES, READ_CONTAINERS, READ_MESSAGE };
-
-/* pkg/kubelet/types/labels.go */
-#define LABEL_POD_UID "io.kubernetes.pod.uid"
 
 struct inspect {
     const char **sandboxes; /* ids still to be read */

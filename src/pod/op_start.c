@@ -1,8 +1,8 @@
 /*
  * Starting one container.
  *
- *   prepare → image status → (turn to pull → pull → image user) → subPaths → files → create → start
- * → postStart hook → status → link
+ *   prepare → image status → (turn to pull → pull → image user) → subPaths → files
+ *           → create → start → postStart hook → status → link
  *
  * Each step may fail; the failure becomes the container's waiting reason and message (spec pods.md
  * §5.6, §6.3), an event, and a pause before the next try. What a failed step left behind (a created

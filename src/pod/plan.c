@@ -214,11 +214,9 @@ static bool kill_pod(struct pass *pass)
 
 /* --- clean-up of what is dead --- */
 
-static void remove_instance(struct pass *pass, const struct container_observed *instance,
-                            bool force)
+static void remove_instance(struct pass *pass, const struct container_observed *instance)
 {
-    act(pass, (struct pod_action){
-                  .kind = POD_ACTION_REMOVE_CONTAINER, .id = instance->id, .force_remove = force});
+    act(pass, (struct pod_action){.kind = POD_ACTION_REMOVE_CONTAINER, .id = instance->id});
 }
 
 /* Spec pods.md §3.14: of each name keep the newest dead instances, at least one. */
@@ -239,7 +237,7 @@ static void prune_instances(struct pass *pass)
         if (is_newest)
             continue;
         if (c->state == CONTAINER_CREATED || newer >= keep)
-            remove_instance(pass, c, false);
+            remove_instance(pass, c);
     }
 }
 
@@ -272,8 +270,7 @@ static bool ensure_ground(struct pass *pass)
 }
 
 /* Puts @container into the plan unless it has to wait; true when it was put there. */
-static bool start_container(struct pass *pass, const Core__Container *container,
-                            enum container_kind kind)
+static bool start_container(struct pass *pass, const Core__Container *container)
 {
     const struct pod_plan_env *env = pass->env;
     if (!is_due(pass, pod_plan_note(env, container->name)->retry_at_ns))
@@ -289,9 +286,10 @@ static bool start_container(struct pass *pass, const Core__Container *container,
         }
     }
     if (ensure_ground(pass))
-        act(pass, (struct pod_action){.kind = POD_ACTION_START_CONTAINER,
-                                      .container = container,
-                                      .container_kind = kind});
+        act(pass, (struct pod_action){
+                      .kind = POD_ACTION_START_CONTAINER,
+                      .container = container,
+                  });
     return true;
 }
 
@@ -531,7 +529,7 @@ static bool purge_init_instances(struct pass *pass)
         if (!find_init(pass->want->pod, c->name, &index))
             continue;
         clean = false;
-        remove_instance(pass, c, true);
+        remove_instance(pass, c);
     }
     return clean;
 }
@@ -583,14 +581,14 @@ static void plan_sync(struct pass *pass)
         const Core__Container *container = spec->init_containers[i];
         if (!init.starts[i])
             continue;
-        bool started = start_container(pass, container, CONTAINER_KIND_INIT);
+        bool started = start_container(pass, container);
         /* What cannot start holds back what comes after it, unless it is a sidecar (spec §5.3). */
         if (!started && !container_is_sidecar(container))
             return;
     }
     for (size_t i = 0; regular.starts && i < spec->n_containers; i++) {
         if (regular.starts[i])
-            start_container(pass, spec->containers[i], CONTAINER_KIND_REGULAR);
+            start_container(pass, spec->containers[i]);
     }
 }
 
@@ -605,7 +603,7 @@ static void plan_terminated(struct pass *pass)
     bool empty = true;
     if (want->removed) {
         for (const struct container_observed *c = pass->have->containers; c; c = c->next) {
-            remove_instance(pass, c, true);
+            remove_instance(pass, c);
             empty = false;
         }
         for (const struct sandbox_observed *s = pass->have->sandboxes; empty && s; s = s->next)

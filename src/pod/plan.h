@@ -61,8 +61,6 @@ struct pod_plan_env {
 
 /* --- the plan --- */
 
-enum container_kind { CONTAINER_KIND_INIT, CONTAINER_KIND_REGULAR };
-
 enum pod_action_kind {
     /* The chain: one at a time per pod, in the order listed. */
     POD_ACTION_ENSURE_CGROUP,
@@ -88,13 +86,11 @@ static inline bool pod_action_is_chained(enum pod_action_kind kind)
 struct pod_action {
     enum pod_action_kind kind;
     const Core__Container *container; /* START: borrowed from the spec */
-    enum container_kind container_kind;
     const char *id;      /* instance or sandbox concerned; borrowed from the observation */
     uint32_t attempt;    /* CREATE_SANDBOX */
     int64_t grace_s;     /* KILL: whole seconds, >= 2 (CRI floor) */
     const char *message; /* KILL: of the Killing event; NULL: "Stopping container <name>" */
     bool restart;        /* KILL: the container is to be started again whatever its policy */
-    bool force_remove;   /* REMOVE: it was never meant to stay; kill first when unknown */
 };
 
 /** A container that should start but must wait: shown in its status. */

@@ -7,12 +7,8 @@
  * inspected; nothing else is done here. A failed list is tried again after a second.
  */
 #include "pod/cri_request.h"
+#include "pod/labels.h"
 #include "pod/pods_internal.h"
-
-/* pkg/kubelet/types/labels.go */
-#define LABEL_POD_UID "io.kubernetes.pod.uid"
-#define LABEL_POD_NAME "io.kubernetes.pod.name"
-#define LABEL_POD_NAMESPACE "io.kubernetes.pod.namespace"
 
 /* One pod as the lists show it. */
 struct listed {

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/path.h"
 #include "kube/resources.h"
+#include "pod/labels.h"
 
 #include <ctype.h>
 
@@ -151,9 +152,9 @@ static void set_labels(const Meta__ObjectMeta *meta, struct arena *arena,
                        Cri__PodSandboxConfig *config)
 {
     const char *const identity[IDENTITY_LABELS][2] = {
-        {"io.kubernetes.pod.name", meta->name},
-        {"io.kubernetes.pod.namespace", meta->namespace_},
-        {"io.kubernetes.pod.uid", meta->uid},
+        {LABEL_POD_NAME, meta->name},
+        {LABEL_POD_NAMESPACE, meta->namespace_},
+        {LABEL_POD_UID, meta->uid},
     };
     const ProtobufCMessageDescriptor *type = &cri__pod_sandbox_config__labels_entry__descriptor;
     config->labels = cri_array(arena, meta->n_labels + IDENTITY_LABELS);

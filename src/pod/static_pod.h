@@ -6,12 +6,8 @@
  */
 #pragma once
 
+#include "pod/labels.h"
 #include "pod/object.h"
-
-/* pkg/kubelet/types/pod_update.go */
-#define ANNOTATION_CONFIG_SOURCE "kubernetes.io/config.source"
-#define ANNOTATION_CONFIG_SEEN "kubernetes.io/config.seen"
-#define ANNOTATION_CONFIG_HASH "kubernetes.io/config.hash"
 
 struct static_pod_input {
     struct str text;

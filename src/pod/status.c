@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
+#include "pod/labels.h"
 
 #include <arpa/inet.h>
 
@@ -123,11 +124,8 @@ static void fill_phase(const struct status_input *input, Core__PodStatus *status
     const char *phase = status_phase(input, status);
     if (input->forced_reason)
         phase = "Failed";
-    /* A terminal phase is never left again. */
-    if (old && status_is_terminal(old) && !text_eq(phase, "Failed") && !text_eq(phase, "Succeeded"))
-        phase = old->phase;
     if (old && status_is_terminal(old))
-        phase = old->phase;
+        phase = old->phase; /* never left again */
     status->phase = arena_strdup(arena, phase);
     if (input->forced_reason) {
         status->reason = arena_strdup(arena, input->forced_reason);
@@ -147,7 +145,7 @@ static int64_t start_ns(const struct status_input *input)
     if (input->old && input->old->start_time)
         return input->old->start_time->seconds * NS_PER_SEC;
     int64_t first_ns = input->now_ns, seen_ns;
-    const char *seen = pod_annotation(input->pod, "kubernetes.io/config.seen");
+    const char *seen = pod_annotation(input->pod, ANNOTATION_CONFIG_SEEN);
     struct error *err = seen ? time_parse_rfc3339(str_from(seen), &seen_ns) : NULL;
     if (seen && !err)
         first_ns = min_i64(first_ns, seen_ns);

@@ -5,8 +5,8 @@
  * on already. What is left of the plan is dropped; the end of each operation wakes the worker and
  * the pod is planned anew.
  *
- *   SYNC ──(removed, phase terminal)──► TERMINATING ──(nothing runs)──► TERMINATED ──(removed, all
- * gone)──► freed
+ *   SYNC ──(removed, or phase terminal)──► TERMINATING
+ *   TERMINATING ──(nothing runs)──► TERMINATED ──(removed, and all is gone)──► freed
  */
 #include "pod/pods_internal.h"
 #include "pod/probing.h"
