@@ -1,0 +1,63 @@
+/*
+ * What HTTP/1.1 and HTTP/2 have in common: header fields, request targets, status lines. Pure. Any
+ * thread.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+
+#define HTTP_TARGET_MAX_BYTES (16 * KiB) /* a longer request target is refused with 414 */
+
+/** One header field. Names are lower case; both borrowed. */
+struct http_field {
+    const char *name;
+    const char *value;
+};
+
+struct http_fields {
+    const struct http_field *items;
+    size_t count;
+};
+
+/** The value of the first field called @name (lower case), or NULL. */
+const char *http_fields_get(const struct http_fields *fields, const char *name);
+
+/**
+ * True when @name occurs with @token among its comma-separated values, in any case: as
+ * `connection: keep-alive, Upgrade` has "upgrade".
+ */
+bool http_fields_has_token(const struct http_fields *fields, const char *name, const char *token);
+
+/** "OK" for 200, "Not Found" for 404; "Unknown" for a number outside the registry. Static. */
+const char *http_status_text(unsigned status);
+
+struct http_query_param {
+    const char *name;  /* decoded */
+    const char *value; /* decoded; "" when there is no '=' */
+};
+
+/** A request target taken apart. Lives in the arena it was parsed into. */
+struct http_target {
+    const char *raw_path;        /* as sent, without the query */
+    const char *path;            /* decoded */
+    const char *const *segments; /* of the path, each decoded on its own; empty ones dropped */
+    size_t segment_count;
+    const char *raw_query;                 /* as sent, without '?'; "" when there is none */
+    const struct http_query_param *params; /* in the order sent */
+    size_t param_count;
+};
+
+/**
+ * Takes the origin-form target @raw apart. INVALID_ARGUMENT for what does not begin with '/', holds
+ * a broken percent escape or an encoded NUL, or is longer than HTTP_TARGET_MAX_BYTES.
+ */
+MUST_CHECK struct error *http_target_parse(struct str raw, struct arena *arena,
+                                           struct http_target *ret);
+
+/** The value of the first parameter called @name, or NULL. */
+const char *http_target_param(const struct http_target *target, const char *name);
+
+struct buf;
+/** Appends @text with everything escaped that may not stand in a path segment or query value. */
+void http_escape(struct buf *out, struct str text);
