@@ -71,6 +71,12 @@ static bool read_record(struct str rest,
     return true;
 }
 
+/* A crash may leave a tail that the file system has lengthened but not yet filled. */
+static bool is_all_zero(struct str text)
+{
+    return text.len > 0 && text.ptr[0] == '\0' && memcmp(text.ptr, text.ptr + 1, text.len - 1) == 0;
+}
+
 enum journal_parse_end journal_parse(struct str text, const char *kind,
                                      void (*on_record)(void *ctx, const char *key,
                                                        struct str value),
@@ -87,7 +93,8 @@ enum journal_parse_end journal_parse(struct str text, const char *kind,
     *ret_good = at;
     while (at < text.len) {
         size_t left = text.len - at;
-        if (left < RECORD_HEAD_BYTES)
+        if (left < RECORD_HEAD_BYTES ||
+            is_all_zero((struct str){.ptr = text.ptr + at, .len = left}))
             return JOURNAL_PARSE_TORN;
         size_t len = get_u32(text.ptr + at);
         if (len < RECORD_MIN_BYTES ||

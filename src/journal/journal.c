@@ -1,8 +1,8 @@
 /*
  * Records live in memory, too, so that a rewrite needs no reading. Changes are gathered and go to
  * the file with one append and one fdatasync on a worker; while that is under way further changes
- * gather for the next one. A failed write is logged and leads to a full rewrite at the next change,
- * which repairs whatever the file has become.
+ * gather for the next one. A failed write is logged and leads to a full rewrite at the next change
+ * or at the end, which repairs whatever the file has become.
  */
 #include "journal/journal.h"
 
@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -26,9 +27,20 @@ struct record {
     UT_hash_handle hh;
 };
 
+/*
+ * What a journal shares with its writes. Cancelling does not end a write that a worker has begun,
+ * and what it carries is old: closing waits for it here, and one that has not come so far finds the
+ * gate shut. Else it could land behind the last write.
+ */
+struct gate {
+    pthread_mutex_t lock; /* held while a worker writes */
+    bool is_shut;
+    unsigned users; /* the journal and each job; the last one frees it */
+};
+
 struct journal {
-    struct loop *loop;
     struct work_pool *pool;
+    struct gate *gate;
     char *path, *kind;
     struct record *records; /* hash head */
     size_t live_bytes;      /* what a compact file would hold */
@@ -41,6 +53,44 @@ struct journal {
 static size_t record_bytes(const char *key, size_t value_len)
 {
     return 8 + 3 + strlen(key) + value_len;
+}
+
+/* --- the gate --- */
+
+static struct gate *gate_new(void)
+{
+    struct gate *gate = xcalloc(1, sizeof(*gate));
+    (void)pthread_mutex_init(&gate->lock, NULL);
+    gate->users = 1;
+    return gate;
+}
+
+static struct gate *gate_join(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    gate->users++;
+    (void)pthread_mutex_unlock(&gate->lock);
+    return gate;
+}
+
+/* Any thread: a job that the pool has left behind is released by its worker. */
+static void gate_leave(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    bool is_last = --gate->users == 0;
+    (void)pthread_mutex_unlock(&gate->lock);
+    if (!is_last)
+        return;
+    (void)pthread_mutex_destroy(&gate->lock);
+    free(gate);
+}
+
+/* Waits for the write under way. */
+static void gate_shut(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    gate->is_shut = true;
+    (void)pthread_mutex_unlock(&gate->lock);
 }
 
 /* --- records in memory --- */
@@ -133,6 +183,7 @@ static void load(struct journal *journal)
 /* --- writing --- */
 
 struct write_job {
+    struct gate *gate; /* shared */
     char *path;
     char *data;
     size_t len;
@@ -156,17 +207,28 @@ static struct error *append(const struct write_job *job)
     return NULL;
 }
 
+static void write_blocking(struct write_job *job)
+{
+    struct str data = {.ptr = job->data, .len = job->len};
+    if (job->err) /* more than a file may hold */
+        return;
+    job->err =
+        job->replace ? fd_replace_file_blocking(job->path, data, JOURNAL_FILE_MODE) : append(job);
+}
+
 static void write_run(void *ctx)
 {
     struct write_job *job = ctx;
-    struct str data = {.ptr = job->data, .len = job->len};
-    job->err =
-        job->replace ? fd_replace_file_blocking(job->path, data, JOURNAL_FILE_MODE) : append(job);
+    (void)pthread_mutex_lock(&job->gate->lock);
+    if (!job->gate->is_shut)
+        write_blocking(job);
+    (void)pthread_mutex_unlock(&job->gate->lock);
 }
 
 static void write_release(void *ctx)
 {
     struct write_job *job = ctx;
+    gate_leave(job->gate);
     free(job->path);
     free(job->data);
     error_free(job->err);
@@ -175,12 +237,20 @@ static void write_release(void *ctx)
 
 static void flush(struct journal *journal);
 
+/* Whatever the file has become, the next write makes it whole, also when no further change comes.
+ */
+static void ask_for_rewrite(struct journal *journal)
+{
+    journal->rewrite = true;
+    buf_add_char(&journal->pending, '\0');
+}
+
 static void take_result(struct journal *journal, const struct write_job *job)
 {
     if (job->err) {
         log_error("Could not write local state, will try again with the next change",
                   LOG_STR("path", journal->path), LOG_ERR(job->err));
-        journal->rewrite = true;
+        ask_for_rewrite(journal);
         return;
     }
     journal->file_bytes = job->replace ? job->len : journal->file_bytes + job->len;
@@ -219,12 +289,14 @@ static struct write_job *next_write(struct journal *journal)
     bool grown =
         journal->file_bytes + journal->pending.len > 2 * journal->live_bytes + REWRITE_SLACK_BYTES;
     struct write_job *job = xcalloc(1, sizeof(*job));
+    job->gate = gate_join(journal->gate);
     job->path = xstrdup(journal->path);
     job->replace = journal->rewrite || grown || journal->pending.overflowed;
     if (job->replace) {
         struct buf all;
         buf_init(&all, JOURNAL_FILE_MAX_BYTES);
         format_all(journal, &all);
+        job->err = buf_error(&all, "local state");
         job->len = all.len;
         job->data = buf_take(&all);
         journal->rewrite = false;
@@ -248,15 +320,15 @@ static void flush(struct journal *journal)
 
 /* --- the door --- */
 
-struct error *journal_open_blocking(struct loop *loop, struct work_pool *pool, const char *dir,
-                                    const char *kind, struct journal **ret)
+struct error *journal_open_blocking(struct work_pool *pool, const char *dir, const char *kind,
+                                    struct journal **ret)
 {
     struct error *err = fd_mkdir_all(dir, JOURNAL_DIR_MODE);
     if (err)
         return error_wrap(err, "making the folder for local state");
     struct journal *journal = xcalloc(1, sizeof(*journal));
-    journal->loop = loop;
     journal->pool = pool;
+    journal->gate = gate_new();
     journal->path = xasprintf("%s/%s", dir, kind);
     journal->kind = xstrdup(kind);
     buf_init(&journal->pending, JOURNAL_FILE_MAX_BYTES);
@@ -269,21 +341,20 @@ void journal_close(struct journal *journal)
 {
     if (!journal)
         return;
-    bool unfinished = journal->write;
-    work_cancel(journal->write);
-    if (unfinished) { /* its outcome stays unknown: what it carried is written once more */
-        journal->rewrite = true;
-        buf_add_char(&journal->pending, '\0');
-    }
+    if (journal->write) /* its outcome stays unknown: what it carries is written once more */
+        ask_for_rewrite(journal);
+    work_cancel(TAKE(journal->write));
+    gate_shut(journal->gate);
     struct write_job *job = next_write(journal);
     if (job) {
-        write_run(job);
+        write_blocking(job);
         take_result(journal, job);
         write_release(job);
     }
     while (journal->records)
         forget(journal, journal->records);
     buf_done(&journal->pending);
+    gate_leave(journal->gate);
     free(journal->path);
     free(journal->kind);
     free(journal);

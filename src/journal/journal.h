@@ -25,9 +25,8 @@ struct journal; /* opaque: one file */
  * Errors of reading are logged and leave an empty journal; the only error is a folder that cannot
  * be made.
  */
-MUST_CHECK struct error *journal_open_blocking(struct loop *loop, struct work_pool *pool,
-                                               const char *dir, const char *kind,
-                                               struct journal **ret);
+MUST_CHECK struct error *journal_open_blocking(struct work_pool *pool, const char *dir,
+                                               const char *kind, struct journal **ret);
 /** Writes what is unwritten (blocking, bounded by one write), then frees. NULL is fine. */
 void journal_close(struct journal *journal);
 DEFINE_AUTO(journal, struct journal *, journal_close)
