@@ -308,8 +308,9 @@ struct error *cgroup_dir_children(const char *path, struct arena *arena, const c
     DIR *dir = opendir(path);
     if (!dir && errno != ENOENT)
         return error_from_errno(errno, "listing cgroup %s", path);
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe): own stream */
+    const struct dirent *entry;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): own stream */
+    while (errno = 0, dir && (entry = readdir(dir))) {
         if (text_eq(entry->d_name, ".") || text_eq(entry->d_name, "..") ||
             !is_directory(dirfd(dir), entry))
             continue;
@@ -322,8 +323,11 @@ struct error *cgroup_dir_children(const char *path, struct arena *arena, const c
         }
         names[count++] = arena_strdup(arena, entry->d_name);
     }
+    int os_errno = errno; /* of readdir(); ENOENT and ENODEV: removed meanwhile */
     if (dir)
         closedir(dir);
+    if (os_errno != 0 && os_errno != ENOENT && os_errno != ENODEV)
+        return error_from_errno(os_errno, "listing cgroup %s", path);
     *ret_names = names;
     *ret_count = count;
     return NULL;
@@ -373,6 +377,10 @@ static struct error *kill_in(const struct cgroup_tree *tree, const char *path, s
     struct error *err = read_small(path, "cgroup.procs", &text);
     if (error_is(err, ERROR_NOT_FOUND) || (err && err->os_errno == ENODEV)) {
         error_ignore(err, "removed meanwhile");
+        return NULL;
+    }
+    if (err && err->os_errno == EOPNOTSUPP) {
+        error_ignore(err, "a threaded cgroup: its domain, further up the tree, lists the process");
         return NULL;
     }
     if (err)

@@ -2,6 +2,24 @@
 
 #include "fake_cgroup.h"
 
+#include <limits.h>
+#include <sys/syscall.h>
+
+/* In place of the C library's: below a directory called "threaded" the kernel names no processes.
+ */
+ssize_t read(int fd, void *bytes, size_t size)
+{
+    char link[32], path[PATH_MAX];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof(path) - 1);
+    path[len > 0 ? len : 0] = '\0';
+    if (text_has_suffix(path, "/threaded/cgroup.procs")) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return syscall(SYS_read, fd, bytes, size);
+}
+
 static const struct test_amounts none = {0};
 static const struct test_amounts burstable = {.cpu_request = "100m"};
 static const struct test_amounts guaranteed = {"150m", "48Mi", "150m", "48Mi"};
@@ -296,6 +314,21 @@ TEST_CASE(destroying_kills_in_every_cgroup_below_and_removes_all_hierarchies)
     assert_no_error(cgroup_pod_destroy_blocking(tree, "u"));
 }
 
+TEST_CASE(a_threaded_cgroup_inside_a_pod_is_removed_with_it)
+{
+    AUTO(fake_cgroup) struct fake_cgroup *fake = fake_cgroup_new(CGROUP_V2);
+    AUTO(cgroup_tree) struct cgroup_tree *tree = fake_tree(fake, NULL);
+    struct test_pod it = {0};
+    bool created;
+    assert_no_error(cgroup_setup_node(tree, &node));
+    assert_no_error(cgroup_pod_create(tree, test_pod_init(&it, "u", &none), &created));
+    add_process(fake, "kubepods/besteffort/podu/c1", "4000001\n");
+    add_process(fake, "kubepods/besteffort/podu/c1/threaded", "");
+    assert_no_error(cgroup_pod_destroy_blocking(tree, "u"));
+    assert_true(was_killed(fake, 4000001));
+    assert_false(fake_exists(fake, "kubepods/besteffort/podu"));
+}
+
 TEST_CASE(a_process_that_cannot_be_killed_is_reported_and_nothing_is_removed)
 {
     AUTO(fake_cgroup) struct fake_cgroup *fake = fake_cgroup_new(CGROUP_V1);
@@ -391,6 +424,7 @@ TEST_MAIN(TEST(what_cannot_work_is_refused_with_the_remedy),
           TEST(a_value_the_kernel_refuses_does_not_fail_the_pod),
           TEST(a_uid_that_is_no_name_is_refused),
           TEST(destroying_kills_in_every_cgroup_below_and_removes_all_hierarchies),
+          TEST(a_threaded_cgroup_inside_a_pod_is_removed_with_it),
           TEST(a_process_that_cannot_be_killed_is_reported_and_nothing_is_removed),
           TEST(pods_are_listed_once_from_all_tiers),
           TEST(below_another_root_nothing_outside_is_touched),
