@@ -4,7 +4,8 @@
  *     QUEUED ──a slot is free──► LOOKING
  *     LOOKING ──running, pid──► WATCHING ──process gone──► CONFIRMING ──exited──► told
  *     LOOKING ──exited, not found──► told
- *     LOOKING ──the call failed──► WAITING ──time, or the runtime is back──► QUEUED
+ *     LOOKING ──the call failed, no descriptor is free──► WAITING
+ *     WAITING ──time, or the runtime is back──► QUEUED
  *
  * CONFIRMING: a process is gone some milliseconds before its runtime says so, and a listener that
  * looked in between would see a running container and go back to sleep. So the status is asked for,
@@ -178,22 +179,6 @@ static int64_t pid_of(const Cri__ContainerStatusResponse *status)
     return 0;
 }
 
-static void watch_process(struct watch *watch, int64_t pid)
-{
-    struct error *err =
-        pidfd_watch_new(watch->watcher->loop, pid, on_process_gone, watch, &watch->pidfd);
-    if (!err) {
-        set_state(watch, WATCH_WATCHING);
-        return;
-    }
-    bool is_gone = error_is(err, ERROR_NOT_FOUND);
-    error_ignore(err, "gone already, or one that only the audit can see");
-    if (is_gone)
-        confirm(watch);
-    else
-        watch_free(watch);
-}
-
 static void look_failed(struct watch *watch, const struct error *err)
 {
     if (error_is(err, ERROR_NOT_FOUND)) {
@@ -204,6 +189,21 @@ static void look_failed(struct watch *watch, const struct error *err)
         set_state(watch, WATCH_WAITING);
     /* The return of a runtime that was away ends the pause, see exit_watcher_reconnected(). */
     pause_for(watch, WAIT_MAX_NS);
+}
+
+static void watch_process(struct watch *watch, int64_t pid)
+{
+    AUTO(error)
+    struct error *err =
+        pidfd_watch_new(watch->watcher->loop, pid, on_process_gone, watch, &watch->pidfd);
+    if (!err)
+        set_state(watch, WATCH_WATCHING);
+    else if (error_is(err, ERROR_NOT_FOUND))
+        confirm(watch); /* gone already */
+    else if (error_is(err, ERROR_RESOURCE_EXHAUSTED))
+        look_failed(watch, err); /* no descriptor was free */
+    else
+        watch_free(watch); /* one that only the audit can see */
 }
 
 static void on_look_reply(void *ctx, const ProtobufCMessage *reply, struct error *err_owned)

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define TURNS_MAX 2000
@@ -237,6 +238,32 @@ TEST_CASE(a_runtime_that_is_away_is_asked_when_it_is_back)
     bench_done(&bench);
 }
 
+TEST_CASE(one_that_found_no_free_descriptor_is_tried_again)
+{
+    struct bench bench;
+    bench_init(&bench);
+    pid_t pid = start_process();
+    exit_watcher_watch(bench.watcher, "uid", "c1");
+    turn_until(&bench, bench.pending_count == 1);
+
+    struct rlimit usual, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = usual.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    answer(&bench, RUNNING, pid);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+
+    assert_int_equal(exit_watcher_count(bench.watcher), 1);
+    exit_watcher_reconnected(bench.watcher); /* spares the test the pause */
+    turn_until(&bench, bench.pending_count == 1);
+    answer(&bench, RUNNING, pid);
+    end_process(pid);
+    turn_until(&bench, bench.pending_count == 1);
+    answer(&bench, EXITED, 0);
+    assert_int_equal(bench.told, 1);
+    bench_done(&bench);
+}
+
 TEST_CASE(unwatching_is_silent_in_every_state)
 {
     struct bench bench;
@@ -323,6 +350,7 @@ TEST_MAIN(TEST(an_exit_is_told_once_the_runtime_says_so),
           TEST(a_process_that_is_gone_already_is_confirmed_at_once),
           TEST(the_first_answer_may_settle_it),
           TEST(a_runtime_that_is_away_is_asked_when_it_is_back),
+          TEST(one_that_found_no_free_descriptor_is_tried_again),
           TEST(unwatching_is_silent_in_every_state), TEST(a_listener_may_watch_again),
           TEST(only_a_few_are_asked_about_at_a_time),
           TEST(a_pid_is_read_from_the_info_of_a_runtime))
