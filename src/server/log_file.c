@@ -123,6 +123,10 @@ static struct error *look_for_new_file(struct log_piece *piece)
         error_ignore(err, "there will be a new file, or the container ends");
     } else if (fstat(fd, &there) == 0 &&
                (there.st_ino != have.st_ino || there.st_dev != have.st_dev)) {
+        /* Only now is the old file complete: it may have grown since its end was seen. */
+        err = read_piece(piece);
+        if (err || piece->len > 0)
+            return err;
         fd_close(&piece->fd);
         piece->fd = fd;
         fd = -1;

@@ -5,6 +5,26 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What is to happen right after the end of a file was seen; once. */
+static struct {
+    void (*run)(void *ctx);
+    void *ctx;
+} at_end;
+
+/* In place of the C library's. */
+ssize_t pread(int fd, void *bytes, size_t size, off_t offset)
+{
+    ssize_t got = syscall(SYS_pread64, fd, bytes, size, offset);
+    if (got == 0 && at_end.run) {
+        void (*run)(void *ctx) = at_end.run;
+        at_end.run = NULL;
+        run(at_end.ctx);
+    }
+    return got;
+}
 
 static int file_of(const char *text, size_t len)
 {
@@ -85,6 +105,30 @@ TEST_CASE(a_rotated_log_goes_on_in_the_new_file)
     assert_piece(piece, "", true);
 }
 
+static void write_more_and_rotate(void *ctx)
+{
+    const char *dir = ctx;
+    AUTO(free) char *path = path_join(dir, "0.log");
+    AUTO(free) char *rotated = path_join(dir, "0.log.1");
+    AUTO(fd) int old = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(write(old, "late\n", 5), 5);
+    assert_int_equal(rename(path, rotated), 0);
+    write_log(dir, "0.log", "new\n");
+}
+
+TEST_CASE(what_is_written_between_the_end_and_the_rotation_is_not_lost)
+{
+    AUTO(tempdir) char *dir = tempdir_new();
+    write_log(dir, "0.log", "one\n");
+    AUTO(log_piece) struct log_piece *piece = log_piece_new(dir, "0.log", -1);
+    piece->reopens = true;
+    assert_piece(piece, "one\n", false);
+    at_end.run = write_more_and_rotate;
+    at_end.ctx = dir;
+    assert_piece(piece, "late\n", false);
+    assert_piece(piece, "new\n", true);
+}
+
 TEST_CASE(what_is_no_log_below_the_folder_is_refused)
 {
     AUTO(tempdir) char *dir = tempdir_new();
@@ -103,4 +147,5 @@ TEST_CASE(what_is_no_log_below_the_folder_is_refused)
 
 TEST_MAIN(TEST(the_tail_begins_where_so_many_lines_are_left), TEST(the_tail_is_found_across_blocks),
           TEST(a_rotated_log_goes_on_in_the_new_file),
+          TEST(what_is_written_between_the_end_and_the_rotation_is_not_lost),
           TEST(what_is_no_log_below_the_folder_is_refused))
