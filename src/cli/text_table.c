@@ -20,15 +20,23 @@ void text_table_measure(struct text_table *table, const char *const *cells)
     }
 }
 
+/* C0 and DEL, and C1 as UTF-8 writes it (U+009B begins an escape sequence, too). */
+static bool is_control(const char *c)
+{
+    unsigned char byte = (unsigned char)c[0], next = byte ? (unsigned char)c[1] : 0;
+    return byte < ' ' || byte == 0x7F || (byte == 0xC2 && next >= 0x80 && next < 0xA0);
+}
+
 /* Texts of pods may hold line ends and escape sequences: a terminal gets neither. */
 static void add_cell(const char *text, struct buf *out)
 {
     for (const char *c = text; *c != '\0'; c++) {
-        bool is_control = (unsigned char)*c < ' ' || *c == 0x7F;
-        if (is_control)
-            buf_add_char(out, ' ');
-        else
+        if (!is_control(c)) {
             buf_add_char(out, *c);
+            continue;
+        }
+        buf_add_char(out, ' ');
+        c += (unsigned char)*c == 0xC2; /* both bytes are one column */
     }
 }
 

@@ -49,4 +49,28 @@ TEST_CASE(columns_line_up_and_the_last_is_not_padded)
                                         "caf\xc3\xa9-long   y    [31m \n");
 }
 
-TEST_MAIN(TEST(ages_read_like_kubectls), TEST(columns_line_up_and_the_last_is_not_padded))
+TEST_CASE(a_terminal_gets_no_control_characters)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"a\tb\r\x7f", "a b  \n"},
+        {"\x1b[2J", " [2J\n"},
+        {"\xc2\x9b"
+         "2J",
+         " 2J\n"}, /* CSI in one character */
+        {"\xc2\x80|\xc2\x9f|\xc2\xa0|\xc3\x9b", " | |\xc2\xa0|\xc3\x9b\n"},
+        {"\xc2", "\xc2\n"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct text_table table = {.columns = 1};
+        AUTO(buf) struct buf out;
+        buf_init(&out, KiB);
+        text_table_measure(&table, &rows[i].text);
+        text_table_add(&table, &rows[i].text, &out);
+        assert_string_equal(buf_text(&out), rows[i].want);
+    }
+}
+
+TEST_MAIN(TEST(a_terminal_gets_no_control_characters), TEST(ages_read_like_kubectls),
+          TEST(columns_line_up_and_the_last_is_not_padded))
