@@ -13,8 +13,11 @@
 #include "pod/pods.h"
 #include "server/local_server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define WORKER_THREADS 4
@@ -55,6 +58,21 @@ struct agent {
 
 /* --- start-up: the machine --- */
 
+/* openat2() is what keeps work below a pod's directory from being led out of it. */
+static struct error *check_kernel(void)
+{
+    AUTO(fd) int fd = -1;
+    struct error *err =
+        fd_open_beneath(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0, false, &fd);
+    if (!err || err->os_errno != ENOSYS) {
+        error_ignore(err, "only whether the call exists is asked");
+        return NULL;
+    }
+    error_free(err);
+    return error_new(ERROR_FAILED_PRECONDITION,
+                     "cubelet needs Linux 5.6 or newer: this kernel has no openat2()");
+}
+
 static struct error *check_machine(const struct config *config)
 {
     if (geteuid() != 0)
@@ -66,6 +84,9 @@ static struct error *check_machine(const struct config *config)
         return error_new(ERROR_FAILED_PRECONDITION,
                          "running with swap on is not supported, please disable swap or set "
                          "--fail-swap-on flag to false");
+    struct error *err = check_kernel();
+    if (err)
+        return err;
     struct config_host host = {.cgroup_v1 = node_has_cgroup_v1()};
     return config_check_host(config, &host);
 }
@@ -80,6 +101,26 @@ static void set_oom_score(const struct config *config)
     if (err)
         log_warning("Could not set the agent's own oom_score_adj",
                     LOG_INT("value", config->oom_score_adj), LOG_ERR(err));
+}
+
+/* Each running container costs a descriptor. What the machine does not allow is not fatal: exits
+ * are noticed later then. */
+static void set_open_files(const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    rlim_t wanted = (rlim_t)config->max_open_files;
+    const struct rlimit full = {.rlim_cur = wanted,
+                                .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &full) == 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warning("Could not raise the limit of open files", LOG_INT("value", wanted));
+    else
+        log_warning("The machine allows fewer open files than maxOpenFiles",
+                    LOG_INT("maxOpenFiles", wanted), LOG_INT("allowed", limit.rlim_max));
 }
 
 static struct error *make_folders(const struct config *config)
@@ -284,10 +325,9 @@ static struct error *set_up_pods(struct agent *agent)
     const struct config *config = agent->config;
     AUTO(free) char *journal_dir = xasprintf("%s/journal", config->root_dir);
     struct error *err =
-        journal_open_blocking(agent->loop, agent->pool, journal_dir, "backoff", &agent->backoffs);
+        journal_open_blocking(agent->pool, journal_dir, "backoff", &agent->backoffs);
     if (!err)
-        err = journal_open_blocking(agent->loop, agent->pool, journal_dir, "manifests",
-                                    &agent->manifests);
+        err = journal_open_blocking(agent->pool, journal_dir, "manifests", &agent->manifests);
     if (err)
         return err;
     agent->pods_journal.vtable = &pods_journal_vtable;
@@ -379,6 +419,7 @@ static struct error *start(struct agent *agent)
         return err;
     agent->pool = work_pool_new(agent->loop, WORKER_THREADS);
     set_oom_score(agent->config);
+    set_open_files(agent->config);
     err = connect_runtime(agent);
     if (!err)
         err = set_up_node(agent);

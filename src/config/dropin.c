@@ -100,7 +100,8 @@ static struct error *list_dir(const char *dir, struct text_list *names)
         return error_from_errno(errno, "open %s", dir);
     struct error *err = NULL;
     const struct dirent *entry;
-    while (!err && (entry = readdir(stream))) { /* NOLINT(concurrency-mt-unsafe): own stream */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): own stream */
+    while (errno = 0, !err && (entry = readdir(stream))) {
         if (text_eq(entry->d_name, ".") || text_eq(entry->d_name, ".."))
             continue;
         if (names->count == DROPIN_MAX_ENTRIES)
@@ -109,6 +110,8 @@ static struct error *list_dir(const char *dir, struct text_list *names)
         else
             text_list_add(names, arena_strdup(names->arena, entry->d_name));
     }
+    if (!err && errno != 0)
+        err = error_from_errno(errno, "list %s", dir);
     closedir(stream);
     if (!err && names->count > 0)
         qsort(names->items, names->count, sizeof(char *), compare_names);

@@ -201,7 +201,7 @@ const struct option option_table[] = {
      "Headers of requests to --manifest-url"},
     {"max-housekeeping-interval", "flags.max_housekeeping_interval", OPTION_DURATION, 0, "15s",
      "Longest period of container statistics"},
-    {"max-open-files", "config.max_open_files", OPTION_INT64, OLD_FILE, "1000000",
+    {"max-open-files", "config.max_open_files", OPTION_INT64, ACTS | OLD_FILE, "1000000",
      "Open files that the agent may have"},
     {"max-pods", "config.max_pods", OPTION_INT32, OLD_FILE, "110", "Pods that may run on the node"},
     {"maximum-dead-containers", "flags.maximum_dead_containers", OPTION_INT32, OLD_GC, "-1",

@@ -221,7 +221,6 @@ static struct error *check_values(const Kubeletconfig__KubeletConfiguration *con
 
 static struct error *check_root_dir(const Kubeletconfig__KubeletFlags *flags)
 {
-    AUTO(free) char *clean = path_clean(flags->root_dir);
     if (!path_is_absolute(flags->root_dir) || path_has_dotdot(flags->root_dir))
         return error_new(ERROR_INVALID_ARGUMENT,
                          "--root-dir \"%s\" must be an absolute path without \"..\"",
