@@ -32,7 +32,7 @@ static struct entry *add(struct backoff *table, const char *key)
 
 static void drop(struct backoff *table, struct entry *entry)
 {
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash unlinks it, unseen */
+    /* NOLINTNEXTLINE(clang-analyzer-*): uthash unlinks it, unseen */
     HASH_DEL(table->entries, entry);
     free(entry);
 }
@@ -125,20 +125,15 @@ void backoff_forget(struct backoff *table, const char *key)
         drop(table, entry);
 }
 
-void backoff_forget_prefix(struct backoff *table, const char *prefix)
+void backoff_prune(struct backoff *table, int64_t now_ns,
+                   void (*on_forgotten)(void *ctx, const char *key), void *ctx)
 {
     struct entry *entry, *next;
     HASH_ITER(hh, table->entries, entry, next) {
-        if (text_has_prefix(entry->key, prefix))
-            drop(table, entry);
-    }
-}
-
-void backoff_prune(struct backoff *table, int64_t now_ns)
-{
-    struct entry *entry, *next;
-    HASH_ITER(hh, table->entries, entry, next) {
-        if (has_recovered(table, entry, now_ns))
-            drop(table, entry);
+        if (!has_recovered(table, entry, now_ns))
+            continue;
+        if (on_forgotten)
+            on_forgotten(ctx, entry->key);
+        drop(table, entry);
     }
 }

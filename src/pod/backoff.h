@@ -54,8 +54,9 @@ void backoff_restore(struct backoff *table, const char *key, int64_t wait_ns, in
 bool backoff_get(const struct backoff *table, const char *key, int64_t *ret_wait_ns,
                  int64_t *ret_restarted_ns);
 
-/** Forgets @key, and all keys that start with @prefix, e.g. because their pod is gone. */
+/** Forgets @key; an unknown one is fine. */
 void backoff_forget(struct backoff *table, const char *key);
-void backoff_forget_prefix(struct backoff *table, const char *prefix);
-/** Forgets what has not restarted within the reset time. */
-void backoff_prune(struct backoff *table, int64_t now_ns);
+/** Forgets what has not restarted within the reset time; @on_forgotten (NULL: nobody) is told each
+ * key, borrowed for the call. */
+void backoff_prune(struct backoff *table, int64_t now_ns,
+                   void (*on_forgotten)(void *ctx, const char *key), void *ctx);

@@ -7,34 +7,16 @@
 #include "pod/file_source.h"
 
 #include "base/buf.h"
-#include "base/fd.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "kube/codec.h"
 #include "loop/inotify.h"
+#include "pod/file_scan.h"
 #include "pod/static_pod.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <sys/stat.h>
-
-#define MANIFEST_MAX_BYTES (10 * MiB) /* pkg/kubelet/config/common.go: maxConfigLength */
-#define MANIFEST_MAX_FILES 4096
 #define SETTLE_NS (50 * NS_PER_MS)
 #define WATCH_RETRY_NS NS_PER_SEC /* pkg/kubelet/config/file_linux.go: retryPeriod */
-
-/*
- * What tells a changed file: without reading it where nothing was heard of it, and by its content
- * after an event, since file times are coarser than writes are fast.
- */
-struct file_mark {
-    int64_t mtime_ns;
-    int64_t size; /* -1: unknown, the file must be read */
-    uint64_t inode;
-    bool has_content;
-    struct hash128 content;
-};
 
 /* A manifest as it was last seen. */
 struct manifest {
@@ -70,155 +52,6 @@ struct dirty {
     char name[];
 };
 
-/* --- the job --- */
-
-struct scanned {
-    char *name;
-    struct file_mark mark;
-    bool unchanged;
-    bool gone; /* not there, or no regular file */
-    struct pod_object *object;
-    struct error *err;
-};
-
-struct scan_job {
-    char *path, *node_name;
-    int64_t now_ns;
-    bool all;
-    bool missing; /* the path itself is not there */
-    struct error *err;
-    struct scanned *files; /* in: names to look at, with the mark known; out: results */
-    size_t count;
-};
-
-static void scanned_done(struct scanned *file)
-{
-    free(file->name);
-    pod_object_unref(file->object);
-    error_free(file->err);
-}
-
-static void scan_release(void *ctx)
-{
-    struct scan_job *job = ctx;
-    for (size_t i = 0; i < job->count; i++)
-        scanned_done(&job->files[i]);
-    free(job->files);
-    free(job->path);
-    free(job->node_name);
-    error_free(job->err);
-    free(job);
-}
-
-static void add_file(struct scan_job *job, const char *name, const struct file_mark *mark)
-{
-    job->files = xrealloc(job->files, (job->count + 1) * sizeof(*job->files));
-    job->files[job->count++] = (struct scanned){.name = xstrdup(name), .mark = *mark};
-}
-
-static bool job_has(const struct scan_job *job, const char *name)
-{
-    for (size_t i = 0; i < job->count; i++) {
-        if (strcmp(job->files[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Everything in the folder that does not begin with a dot; no filter on extensions (spec pods.md
- * §1.2). */
-static struct error *list_folder(struct scan_job *job)
-{
-    DIR *entries = opendir(job->path);
-    if (!entries)
-        return error_from_errno(errno, "reading static pod path %s", job->path);
-    const struct file_mark unknown = {.size = -1};
-    const struct dirent *entry;
-    while ((entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
-        if (entry->d_name[0] == '.' || job->count >= MANIFEST_MAX_FILES)
-            continue;
-        if (!job_has(job, entry->d_name))
-            add_file(job, entry->d_name, &unknown);
-    }
-    closedir(entries);
-    return NULL;
-}
-
-static void scan_file(const struct scan_job *job, struct scanned *file)
-{
-    AUTO(free)
-    char *path = file->name[0] != '\0' ? path_join(job->path, file->name) : xstrdup(job->path);
-    struct stat info;
-    if (stat(path, &info) < 0) {
-        file->gone = errno == ENOENT || errno == ENOTDIR;
-        if (!file->gone)
-            file->err = error_from_errno(errno, "reading %s", path);
-        return;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        file->gone = true;
-        return;
-    }
-    struct file_mark mark = {.mtime_ns =
-                                 (int64_t)info.st_mtim.tv_sec * NS_PER_SEC + info.st_mtim.tv_nsec,
-                             .size = info.st_size,
-                             .inode = info.st_ino,
-                             .has_content = file->mark.has_content,
-                             .content = file->mark.content};
-    file->unchanged = mark.mtime_ns == file->mark.mtime_ns && mark.size == file->mark.size &&
-                      mark.inode == file->mark.inode;
-    file->mark = mark;
-    if (file->unchanged)
-        return;
-    struct buf text;
-    buf_init(&text, MANIFEST_MAX_BYTES - 1);
-    file->err = fd_read_file_blocking(path, &text);
-    if (file->err && file->err->code == ERROR_RESOURCE_EXHAUSTED) {
-        error_free(file->err);
-        file->err = error_new(ERROR_RESOURCE_EXHAUSTED, "%s: the read limit is reached", path);
-    }
-    if (!file->err && str_trim(buf_str(&text)).len == 0)
-        file->err = error_new(ERROR_INVALID_ARGUMENT, "%s: the file is empty", path);
-    if (!file->err) {
-        struct hash128 content = hash_fnv1a_128(text.data, text.len);
-        file->unchanged = mark.has_content && content.high == mark.content.high &&
-                          content.low == mark.content.low;
-        file->mark.has_content = true;
-        file->mark.content = content;
-    }
-    struct static_pod_input input = {
-        .text = buf_str(&text), .path = path, .node_name = job->node_name, .seen_ns = job->now_ns};
-    if (!file->err && !file->unchanged)
-        file->err = static_pod_read(&input, &file->object);
-    buf_done(&text);
-}
-
-static void scan_run(void *ctx)
-{
-    struct scan_job *job = ctx;
-    struct stat info;
-    if (stat(job->path, &info) < 0) {
-        job->missing = errno == ENOENT;
-        if (!job->missing)
-            job->err = error_from_errno(errno, "reading static pod path %s", job->path);
-        return;
-    }
-    if (S_ISDIR(info.st_mode)) {
-        if (job->all)
-            job->err = list_folder(job);
-    } else if (S_ISREG(info.st_mode)) {
-        const struct file_mark unknown = {.size = -1};
-        if (!job_has(job, ""))
-            add_file(job, "", &unknown);
-    } else {
-        job->err =
-            error_new(ERROR_INVALID_ARGUMENT,
-                      "static pod path %s is neither a folder nor a regular file", job->path);
-    }
-    for (size_t i = 0; !job->err && i < job->count; i++)
-        scan_file(job, &job->files[i]);
-}
-
 /* --- what outlives the agent --- */
 
 #define KEPT_MAX_BYTES (256 * KiB)
@@ -227,7 +60,7 @@ static struct manifest *add_manifest(struct file_source *source, const char *nam
 {
     struct manifest *manifest = xcalloc(1, sizeof(*manifest));
     manifest->name = xstrdup(name);
-    manifest->mark.size = -1; /* unlike any file: the next scan reads it */
+    manifest->mark.size = FILE_MARK_UNREAD; /* unlike any file: the next scan reads it */
     HASH_ADD_KEYPTR(hh, source->manifests, manifest->name, strlen(manifest->name), manifest);
     return manifest;
 }
@@ -257,10 +90,14 @@ static void load_kept(struct file_source *source)
 
 static void keep(struct file_source *source, const struct manifest *manifest)
 {
+    if (!source->store)
+        return;
     struct buf bytes;
     buf_init(&bytes, KEPT_MAX_BYTES);
     kube_encode_protobuf(&manifest->object->pod->base, &bytes);
-    if (source->store && !bytes.overflowed)
+    if (bytes.overflowed) /* better nothing than what it was before */
+        source->store->vtable->remove(source->store, manifest->name);
+    else
         source->store->vtable->put(source->store, manifest->name, buf_str(&bytes));
     buf_done(&bytes);
 }
@@ -308,6 +145,12 @@ static int by_name(const struct manifest *a, const struct manifest *b)
 
 static void start_scan(struct file_source *source);
 
+/* A single file has no name of its own in the folder. */
+static const char *shown_name(const struct file_source *source, const struct manifest *manifest)
+{
+    return manifest->name[0] != '\0' ? manifest->name : source->path;
+}
+
 static void note_problem(struct file_source *source, struct manifest *manifest, struct error *err)
 {
     bool same = text_eq(manifest->problem, err->message);
@@ -316,20 +159,19 @@ static void note_problem(struct file_source *source, struct manifest *manifest, 
         manifest->problem = xstrdup(err->message);
         manifest->reported = false;
         /* Perhaps it is still being written: look again before saying so. */
-        manifest->mark = (struct file_mark){.size = -1};
+        manifest->mark = (struct file_mark){.size = FILE_MARK_UNREAD};
         loop_timer_start(source->settle, SETTLE_NS);
         return;
     }
     if (manifest->reported)
         return;
     manifest->reported = true;
-    log_error("Could not use a static pod manifest",
-              LOG_STR("file", manifest->name[0] != '\0' ? manifest->name : source->path),
+    log_error("Could not use a static pod manifest", LOG_STR("file", shown_name(source, manifest)),
               LOG_BOOL("podKeepsRunning", manifest->object), LOG_ERR(err));
 }
 
 /* True when the desired set may have changed. */
-static bool take_file(struct file_source *source, struct scanned *file)
+static bool take_file(struct file_source *source, struct scanned_file *file)
 {
     struct manifest *manifest = find(source, file->name);
     if (file->gone) {
@@ -352,7 +194,8 @@ static bool take_file(struct file_source *source, struct scanned *file)
         return false;
     }
     if (manifest->problem)
-        log_info("Static pod manifest is usable now", LOG_STR("file", manifest->name));
+        log_info("Static pod manifest is usable now",
+                 LOG_STR("file", shown_name(source, manifest)));
     free(manifest->problem);
     manifest->problem = NULL;
     if (manifest->object)
@@ -382,16 +225,16 @@ static void emit(struct file_source *source)
     HASH_ITER(hh, source->manifests, manifest, next) {
         if (!manifest->object)
             continue;
-        size_t place = count;
+        size_t kept = 0;
         for (size_t i = 0; i < count; i++) {
-            if (same_key(objects[i], manifest->object)) {
-                place = i;
+            if (same_key(objects[i], manifest->object))
                 log_warning("Two static pod manifests define the same pod, the last one counts",
                             LOG_STR("file", manifest->name), LOG_STR("other", objects[i]->origin));
-            }
+            else
+                objects[kept++] = objects[i];
         }
-        objects[place] = manifest->object;
-        count = place == count ? count + 1 : count;
+        objects[kept] = manifest->object;
+        count = kept + 1;
     }
     source->on_set(source->ctx, objects, count);
     free(objects);
@@ -406,14 +249,14 @@ static bool drop_all(struct file_source *source)
     return any;
 }
 
-static bool take_scan(struct file_source *source, struct scan_job *job)
+static bool take_scan(struct file_source *source, struct file_scan *scan)
 {
-    if (job->err) {
+    if (scan->err) {
         log_error("Could not read the static pod path", LOG_STR("path", source->path),
-                  LOG_ERR(job->err));
+                  LOG_ERR(scan->err));
         return false;
     }
-    if (job->missing) {
+    if (scan->missing) {
         if (!source->missing_reported)
             log_warning("The static pod path does not exist, so there are no static pods",
                         LOG_STR("path", source->path));
@@ -422,8 +265,8 @@ static bool take_scan(struct file_source *source, struct scan_job *job)
     }
     source->missing_reported = false;
     bool changed = false;
-    for (size_t i = 0; i < job->count; i++)
-        changed = take_file(source, &job->files[i]) || changed;
+    for (size_t i = 0; i < scan->count; i++)
+        changed = take_file(source, &scan->files[i]) || changed;
     return changed;
 }
 
@@ -432,9 +275,9 @@ static bool take_scan(struct file_source *source, struct scan_job *job)
  * that can be read, and once for a manifest that could not be parsed and is perhaps still being
  * written.
  */
-static bool may_emit_first(struct file_source *source, const struct scan_job *job)
+static bool may_emit_first(struct file_source *source, const struct file_scan *scan)
 {
-    if (job->err)
+    if (scan->err)
         return false;
     bool delay = loop_timer_is_armed(source->settle) && !source->first_delayed;
     source->first_delayed = true;
@@ -456,9 +299,9 @@ static void on_scanned(void *ctx, void *done)
 
 static const struct work_vtable scan_vtable = {.name = "static pods",
                                                .class = WORK_NORMAL,
-                                               .run_blocking = scan_run,
+                                               .run_blocking = file_scan_run_blocking,
                                                .on_done = on_scanned,
-                                               .release = scan_release};
+                                               .release = file_scan_free};
 
 /* --- what starts a scan --- */
 
@@ -466,29 +309,25 @@ static void start_scan(struct file_source *source)
 {
     if (source->scan)
         return;
-    struct scan_job *job = xcalloc(1, sizeof(*job));
-    job->path = xstrdup(source->path);
-    job->node_name = xstrdup(source->node_name);
-    job->now_ns = loop_now_wall_ns(source->loop);
-    job->all = source->scan_all;
-    const struct file_mark unknown = {.size = -1};
-    const struct manifest *manifest, *next;
+    struct file_scan *scan =
+        file_scan_new(source->path, source->node_name, loop_now_wall_ns(source->loop));
+    scan->all = source->scan_all;
+    struct manifest *manifest, *next;
     while (source->dirty) {
         struct dirty *dirty = source->dirty;
         source->dirty = dirty->next;
         manifest = find(source, dirty->name);
-        struct file_mark mark = manifest ? manifest->mark : unknown;
-        mark.size = -1;
-        if (!job_has(job, dirty->name))
-            add_file(job, dirty->name, &mark);
+        if (manifest)
+            manifest->mark.size = FILE_MARK_UNREAD; /* also for a later scan, if this one fails */
+        file_scan_add(scan, dirty->name, manifest ? &manifest->mark : NULL);
         free(dirty);
     }
     HASH_ITER(hh, source->manifests, manifest, next) {
-        if (source->scan_all && !job_has(job, manifest->name))
-            add_file(job, manifest->name, &manifest->mark);
+        if (scan->all)
+            file_scan_add(scan, manifest->name, &manifest->mark);
     }
     source->scan_all = false;
-    source->scan = work_start(source->pool, &scan_vtable, job, source);
+    source->scan = work_start(source->pool, &scan_vtable, scan, source);
 }
 
 static void scan_everything(void *ctx)
@@ -605,8 +444,7 @@ void file_source_visit_problems(const struct file_source *source,
     HASH_ITER(hh, source->manifests, manifest, next) {
         if (!manifest->problem)
             continue;
-        struct manifest_problem problem = {.file = manifest->name[0] != '\0' ? manifest->name
-                                                                             : source->path,
+        struct manifest_problem problem = {.file = shown_name(source, manifest),
                                            .message = manifest->problem};
         visit(ctx, &problem);
     }

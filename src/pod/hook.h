@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 
 /** Runs @handler for instance @id; ends with advance(). @limit_ns bounds it; 0: no limit. */
 void hook_start(struct pod_op *op, const Core__LifecycleHandler *handler, const char *id,

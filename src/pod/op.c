@@ -1,5 +1,14 @@
 /* What all operations share: the pending call, job or timer, and the way an operation ends. */
-#include "pod/pods_internal.h"
+#include "pod/op.h"
+
+/* What the step before left and advance() did not take. */
+static void drop_result(struct pod_op *op)
+{
+    op->reply = NULL;
+    op->job = NULL;
+    error_free(op->err);
+    op->err = NULL;
+}
 
 struct pod_op *pod_op_new(struct pod_worker *worker, unsigned kind, const char *target)
 {
@@ -20,7 +29,7 @@ struct pod_op *pod_op_new(struct pod_worker *worker, unsigned kind, const char *
     return op;
 }
 
-/* The step that was pending has ended: run the state machine, then drop what only lived for it. */
+/* The step that was pending has ended: run the state machine. */
 static void step(struct pod_op *op)
 {
     op->may_abandon = false;
@@ -39,9 +48,7 @@ static void on_reply(void *ctx, const ProtobufCMessage *reply, struct error *err
 void pod_op_call(struct pod_op *op, enum runtime_method method, const ProtobufCMessage *request,
                  int64_t extra_ns)
 {
-    op->reply = NULL;
-    error_free(op->err);
-    op->err = NULL;
+    drop_result(op);
     op->call =
         runtime_call_start(op->worker->pods->env.runtime, method, request, extra_ns, on_reply, op);
 }
@@ -86,8 +93,7 @@ void pod_op_job(struct pod_op *op, const struct pod_job *kind, void *job_owned)
 {
     struct op_job *wrapped = xcalloc(1, sizeof(*wrapped));
     *wrapped = (struct op_job){.kind = kind, .job = job_owned};
-    op->reply = NULL;
-    op->job = NULL;
+    drop_result(op);
     op->work = work_start(op->worker->pods->env.pool, &op_job_vtable, wrapped, op);
 }
 

@@ -3,7 +3,7 @@
  * after everything has stopped. Volumes go before the cgroup, so that tmpfs charges do not move to
  * the parent (spec resources.md §2.14).
  */
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 
 #include "base/fd.h"
 #include "kube/resources.h"
@@ -74,7 +74,7 @@ static void on_volumes(void *ctx, struct volume_set *set_owned, struct error *er
     } else {
         volume_set_free(worker->volumes);
         worker->volumes = set_owned;
-        worker->volumes_ready = true;
+        worker->volumes_ready = op->object == worker->object; /* else the spec is another by now */
         worker->setup_retry_at_ns = 0;
     }
     pod_op_end(op);
@@ -89,7 +89,10 @@ void op_ensure_volumes_start(struct pod_worker *worker)
 
 /* --- clean-up --- */
 
-enum { CLEAN_VOLUMES, CLEAN_REST };
+/* How much goes is decided at the beginning; a pod that is removed meanwhile is cleaned again. */
+struct clean {
+    bool removed;
+};
 
 /* The cgroup of the pod and, when it is removed, its log folder. */
 struct clean_job {
@@ -136,7 +139,8 @@ static void clean_advance(struct pod_op *op)
         clean_failed(op, TAKE(job->err));
         return;
     }
-    op->worker->disk_clean = true;
+    const struct clean *clean = op->state;
+    op->worker->disk_clean = clean->removed == op->worker->want.removed;
     op->worker->volumes_ready = false;
     op->worker->cgroup_ready = false;
     pods_update_qos(op->worker->pods);
@@ -157,10 +161,10 @@ static void on_torn_down(void *ctx, struct error *err_owned)
     struct clean_job *job = xcalloc(1, sizeof(*job));
     job->cgroups = env->cgroups;
     job->uid = xstrdup(worker->uid);
-    if (worker->want.removed && worker->name[0] != '\0')
+    const struct clean *clean = op->state;
+    if (clean->removed && worker->name[0] != '\0')
         job->log_dir = xasprintf("%s/%s_%s_%s", env->node->pod_logs_dir, worker->namespace,
                                  worker->name, worker->uid);
-    op->step = CLEAN_REST;
     pod_op_job(op, &clean_kind, job);
 }
 
@@ -168,9 +172,10 @@ void op_clean_disk_start(struct pod_worker *worker)
 {
     struct pod_op *op = pod_op_new(worker, POD_ACTION_CLEAN_DISK, NULL);
     op->advance = clean_advance;
-    op->step = CLEAN_VOLUMES;
-    op->volume = volume_teardown_start(worker->pods->env.volumes, worker->uid,
-                                       worker->want.removed ? VOLUME_TEARDOWN_REMOVE_DIR
-                                                            : VOLUME_TEARDOWN_KEEP_DIR,
-                                       on_torn_down, op);
+    struct clean *clean = arena_alloc(op->arena, sizeof(*clean));
+    clean->removed = worker->want.removed;
+    op->state = clean;
+    op->volume = volume_teardown_start(
+        worker->pods->env.volumes, worker->uid,
+        clean->removed ? VOLUME_TEARDOWN_REMOVE_DIR : VOLUME_TEARDOWN_KEEP_DIR, on_torn_down, op);
 }

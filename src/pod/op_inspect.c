@@ -9,7 +9,7 @@
  */
 #include "pod/cri_request.h"
 #include "pod/labels.h"
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 #include "pod/termination.h"
 
 enum { LIST_SANDBOXES, LIST_CONTAINERS, READ_SANDBOXES, READ_CONTAINERS, READ_MESSAGE };

@@ -76,6 +76,8 @@ static void killed(struct pod_op *op)
         kill_failed(op);
         return;
     }
+    if (instance->state == CONTAINER_UNKNOWN) /* stopped, and nobody can tell: not at once again */
+        pod_worker_cool_down(worker, op->target, pods_retry_delay(worker->pods, false));
     op->step = KILL_MESSAGE;
     if (!termination_start(op, instance))
         pod_op_end(op);

@@ -10,6 +10,10 @@
 
 enum { CREATE_PREPARE, CREATE_RUN, CREATE_STATUS };
 
+struct create {
+    uint32_t attempt;
+};
+
 static void creation_failed(struct pod_op *op, const char *reason, const char *what)
 {
     struct pod_worker *worker = op->worker;
@@ -28,11 +32,12 @@ static void creation_failed(struct pod_op *op, const char *reason, const char *w
 static void run_pod_sandbox(struct pod_op *op)
 {
     const struct prepare_job *job = prepare_result(op);
+    const struct create *create = op->state;
     Cri__PodSandboxConfig *config = NULL;
     if (job->err)
         op->err = error_dup(job->err);
     else
-        op->err = prepare_sandbox_config(op, job, op->action.attempt, &config);
+        op->err = prepare_sandbox_config(op, job, create->attempt, &config);
     if (op->err) {
         creation_failed(op, "FailedCreatePodSandBox", "Failed to create pod sandbox");
         return;
@@ -86,7 +91,9 @@ static void create_advance(struct pod_op *op)
 void op_create_sandbox_start(struct pod_worker *worker, const struct pod_action *action)
 {
     struct pod_op *op = pod_op_new(worker, POD_ACTION_CREATE_SANDBOX, NULL);
-    op->action.attempt = action->attempt;
+    struct create *create = arena_alloc(op->arena, sizeof(*create));
+    create->attempt = action->attempt;
+    op->state = create;
     op->advance = create_advance;
     op->step = CREATE_PREPARE;
     prepare_start(op, NULL);

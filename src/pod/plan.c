@@ -10,7 +10,7 @@
  * of the grace period, then the sandboxes. TERMINATED: disk and cgroup; for a removed pod also
  * everything the runtime remembers of it.
  */
-#include "pod/plan.h"
+#include "pod/plan_internal.h"
 
 #include "kube/resources.h"
 #include "pod/cri_config.h"
@@ -37,14 +37,6 @@ const char *pod_action_name(enum pod_action_kind kind)
     return action_names[kind];
 }
 
-/* The arguments of a pass, and its output. */
-struct pass {
-    const struct pod_desired *want;
-    const struct pod_observed *have;
-    const struct pod_plan_env *env;
-    struct pod_plan *out;
-};
-
 const struct container_note *pod_plan_note(const struct pod_plan_env *env, const char *name)
 {
     static const struct container_note none = {.name = ""};
@@ -57,7 +49,7 @@ const struct container_note *pod_plan_note(const struct pod_plan_env *env, const
 
 /* --- building the plan --- */
 
-static void act(struct pass *pass, struct pod_action action)
+static void act(struct plan_pass *pass, struct pod_action action)
 {
     struct pod_plan *out = pass->out;
     if ((out->n_actions & (out->n_actions - 1)) == 0) { /* full at 0, 1, 2, 4, 8, … */
@@ -70,7 +62,7 @@ static void act(struct pass *pass, struct pod_action action)
     out->actions[out->n_actions++] = action;
 }
 
-static void look_again(struct pass *pass, int64_t at_ns)
+static void look_again(struct plan_pass *pass, int64_t at_ns)
 {
     struct pod_plan *out = pass->out;
     if (!out->has_next_look || at_ns < out->next_look_ns) {
@@ -80,7 +72,7 @@ static void look_again(struct pass *pass, int64_t at_ns)
 }
 
 /* True when @at_ns (0: never set) has come; else the pod looks again then. */
-static bool is_due(struct pass *pass, int64_t at_ns)
+static bool is_due(struct plan_pass *pass, int64_t at_ns)
 {
     if (at_ns <= pass->env->now_ns)
         return true;
@@ -88,7 +80,7 @@ static bool is_due(struct pass *pass, int64_t at_ns)
     return false;
 }
 
-static void add_waiting(struct pass *pass, const Core__Container *container, int64_t wait_ns,
+static void add_waiting(struct plan_pass *pass, const Core__Container *container, int64_t wait_ns,
                         int64_t until_ns)
 {
     struct pod_plan *out = pass->out;
@@ -103,7 +95,7 @@ static void add_waiting(struct pass *pass, const Core__Container *container, int
 
 /* --- killing --- */
 
-static int64_t base_grace(const struct pass *pass, const struct container_observed *instance)
+int64_t plan_grace(const struct plan_pass *pass, const struct container_observed *instance)
 {
     const struct pod_desired *want = pass->want;
     if (want->has_grace)
@@ -113,8 +105,8 @@ static int64_t base_grace(const struct pass *pass, const struct container_observ
     return instance->has_grace ? instance->grace_s : GRACE_FLOOR_S;
 }
 
-static void kill_instance(struct pass *pass, const struct container_observed *instance,
-                          int64_t grace_s, const char *message, bool restart)
+void plan_kill(struct plan_pass *pass, const struct container_observed *instance, int64_t grace_s,
+               const char *message, bool restart)
 {
     act(pass, (struct pod_action){.kind = POD_ACTION_KILL_CONTAINER,
                                   .id = instance->id,
@@ -134,7 +126,7 @@ static const Core__Container *find_init(const Core__Pod *pod, const char *name, 
     return NULL;
 }
 
-static bool is_running(const struct pass *pass, const char *name)
+static bool is_running(const struct plan_pass *pass, const char *name)
 {
     for (const struct container_observed *c = pass->have->containers; c; c = c->next) {
         if (c->state == CONTAINER_RUNNING && strcmp(c->name, name) == 0)
@@ -145,7 +137,7 @@ static bool is_running(const struct pass *pass, const char *name)
 
 /* A sidecar outlives all regular containers and every later sidecar (spec runtime.md §3.19 step 3).
  */
-static bool sidecar_may_stop(const struct pass *pass, size_t index)
+static bool sidecar_may_stop(const struct plan_pass *pass, size_t index)
 {
     const Core__PodSpec *spec = pass->want->pod->spec;
     for (size_t i = 0; i < spec->n_containers; i++) {
@@ -161,7 +153,7 @@ static bool sidecar_may_stop(const struct pass *pass, size_t index)
 }
 
 /* Kills everything that runs; true when nothing does. */
-static bool kill_containers(struct pass *pass)
+static bool kill_containers(struct plan_pass *pass)
 {
     const struct pod_desired *want = pass->want;
     bool quiet = true;
@@ -169,7 +161,7 @@ static bool kill_containers(struct pass *pass)
         if (c->state != CONTAINER_RUNNING)
             continue;
         quiet = false;
-        int64_t grace_s = base_grace(pass, c);
+        int64_t grace_s = plan_grace(pass, c);
         size_t index;
         const Core__Container *init = find_init(want->pod, c->name, &index);
         if (init && container_is_sidecar(init)) {
@@ -185,13 +177,13 @@ static bool kill_containers(struct pass *pass)
             if (!may_stop)
                 continue;
         }
-        kill_instance(pass, c, grace_s, NULL, false);
+        plan_kill(pass, c, grace_s, NULL, false);
     }
     return quiet;
 }
 
 /* Stops the sandboxes that are ready; true when none is. */
-static bool stop_sandboxes(struct pass *pass)
+static bool stop_sandboxes(struct plan_pass *pass)
 {
     bool quiet = true;
     for (const struct sandbox_observed *s = pass->have->sandboxes; s; s = s->next) {
@@ -204,7 +196,7 @@ static bool stop_sandboxes(struct pass *pass)
 }
 
 /* Kills the pod: containers, then sandboxes. True when both are quiet. */
-static bool kill_pod(struct pass *pass)
+static bool kill_pod(struct plan_pass *pass)
 {
     bool quiet = kill_containers(pass);
     if (!quiet && !pass->env->kill_failed)
@@ -214,13 +206,13 @@ static bool kill_pod(struct pass *pass)
 
 /* --- clean-up of what is dead --- */
 
-static void remove_instance(struct pass *pass, const struct container_observed *instance)
+static void remove_instance(struct plan_pass *pass, const struct container_observed *instance)
 {
     act(pass, (struct pod_action){.kind = POD_ACTION_REMOVE_CONTAINER, .id = instance->id});
 }
 
 /* Spec pods.md §3.14: of each name keep the newest dead instances, at least one. */
-static void prune_instances(struct pass *pass)
+static void prune_instances(struct plan_pass *pass)
 {
     int32_t keep = pass->env->max_dead_per_container > 1 ? pass->env->max_dead_per_container : 1;
     for (const struct container_observed *c = pass->have->containers; c; c = c->next) {
@@ -242,7 +234,7 @@ static void prune_instances(struct pass *pass)
 }
 
 /* A sandbox that is not ready, not the newest and holds no container any more. */
-static void prune_sandboxes(struct pass *pass)
+static void prune_sandboxes(struct plan_pass *pass)
 {
     for (const struct sandbox_observed *s = pass->have->sandboxes; s; s = s->next) {
         if (s->ready || s == pass->have->sandboxes)
@@ -258,7 +250,7 @@ static void prune_sandboxes(struct pass *pass)
 /* --- starting --- */
 
 /* cgroup and volumes come before anything starts; true when both are there. */
-static bool ensure_ground(struct pass *pass)
+static bool ensure_ground(struct plan_pass *pass)
 {
     const struct pod_plan_env *env = pass->env;
     if (env->cgroup_ready && env->volumes_ready)
@@ -270,7 +262,7 @@ static bool ensure_ground(struct pass *pass)
 }
 
 /* Puts @container into the plan unless it has to wait; true when it was put there. */
-static bool start_container(struct pass *pass, const Core__Container *container)
+static bool start_container(struct plan_pass *pass, const Core__Container *container)
 {
     const struct pod_plan_env *env = pass->env;
     if (!is_due(pass, pod_plan_note(env, container->name)->retry_at_ns))
@@ -293,144 +285,16 @@ static bool start_container(struct pass *pass, const Core__Container *container)
     return true;
 }
 
-static bool has_changed(const Core__Container *container,
-                        const struct container_observed *instance);
+/* --- regular containers --- */
 
-/* --- init containers --- */
-
-struct init_walk {
-    bool *starts;     /* per init container */
-    bool initialised; /* regular containers may run */
-    bool kill_pod;    /* an init container failed for good */
-};
-
-static const char *message(struct pass *pass, const char *format, const char *name)
+const char *plan_text(struct plan_pass *pass, const char *format, const char *name)
 {
     struct arena *arena = pass->out->arena;
     const char *at = strstr(format, "%s");
     return arena_printf(arena, "%.*s%s%s", (int)(at - format), format, name, at + 2);
 }
 
-static void walk_running_sidecar(struct pass *pass, struct init_walk *walk, size_t index, bool seen,
-                                 const struct container_observed *instance)
-{
-    const Core__PodSpec *spec = pass->want->pod->spec;
-    const Core__Container *container = spec->init_containers[index];
-    const struct container_note *note = pod_plan_note(pass->env, container->name);
-    int64_t grace_s = base_grace(pass, instance);
-    if (note->has_startup && note->startup != PROBE_SUCCESS) {
-        if (note->startup == PROBE_FAILURE)
-            kill_instance(pass, instance, grace_s,
-                          message(pass, "Init container %s failed startup probe", container->name),
-                          true);
-        return;
-    }
-    if (index + 1 == spec->n_init_containers)
-        walk->initialised = true;
-    else if (!seen)
-        walk->starts[index + 1] = true;
-    if (has_changed(container, instance))
-        kill_instance(pass, instance, grace_s,
-                      message(pass, "Init container %s definition changed", container->name), true);
-    else if (note->has_liveness && note->liveness == PROBE_FAILURE)
-        kill_instance(pass, instance, grace_s,
-                      message(pass, "Init container %s failed liveness probe", container->name),
-                      true);
-}
-
-static void walk_exited(struct pass *pass, struct init_walk *walk, size_t index,
-                        const struct container_observed *instance)
-{
-    const Core__Pod *pod = pass->want->pod;
-    const Core__Container *container = pod->spec->init_containers[index];
-    if (container_is_sidecar(container)) {
-        walk->starts[index] = true;
-        return;
-    }
-    bool failed = instance->exit_code != 0 || strcmp(instance->reason, "OOMKilled") == 0;
-    if (failed && container_should_start(pod, container, instance))
-        walk->starts[index] = true;
-    else if (failed)
-        walk->kill_pod = true;
-    else if (index + 1 == pod->spec->n_init_containers)
-        walk->initialised = true;
-    else
-        walk->starts[index + 1] = true;
-}
-
-static void walk_unknown(struct pass *pass, struct init_walk *walk, size_t index,
-                         const struct container_observed *instance)
-{
-    const Core__Pod *pod = pass->want->pod;
-    const Core__Container *container = pod->spec->init_containers[index];
-    if (!container_is_sidecar(container) && container_policy_is(pod, container, "Never"))
-        walk->kill_pod = true;
-    else
-        kill_instance(pass, instance, base_grace(pass, instance),
-                      "Init container is in \"unknown\" state, try killing it before restart",
-                      true);
-}
-
-/* One that is created or running proves that initialisation was over; one that has exited does not.
- */
-static bool some_regular_was_started(const struct pass *pass)
-{
-    const Core__PodSpec *spec = pass->want->pod->spec;
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        const struct container_observed *c =
-            pod_observed_newest(pass->have, spec->containers[i]->name);
-        if (c && (c->state == CONTAINER_CREATED || c->state == CONTAINER_RUNNING))
-            return true;
-    }
-    return false;
-}
-
-/* Spec pods.md §5.3: from the last to the first; the last one with a status tells where the pod
- * stands. */
-static struct init_walk walk_init_containers(struct pass *pass)
-{
-    const Core__PodSpec *spec = pass->want->pod->spec;
-    struct init_walk walk = {
-        .starts = arena_calloc(pass->out->arena, spec->n_init_containers + 1, sizeof(bool)),
-        .initialised = spec->n_init_containers == 0};
-    walk.initialised = walk.initialised || some_regular_was_started(pass);
-    bool seen = walk.initialised;
-    for (size_t i = spec->n_init_containers; i-- > 0 && !walk.kill_pod;) {
-        const Core__Container *container = spec->init_containers[i];
-        bool sidecar = container_is_sidecar(container);
-        const struct container_observed *instance =
-            pod_observed_newest(pass->have, container->name);
-        if (!instance) {
-            walk.starts[i] = walk.starts[i] || (seen && sidecar);
-            continue;
-        }
-        if (seen && !sidecar)
-            continue;
-        switch (instance->state) {
-        case CONTAINER_CREATED:
-            walk.starts[i] = true;
-            break;
-        case CONTAINER_RUNNING:
-            if (sidecar)
-                walk_running_sidecar(pass, &walk, i, seen, instance);
-            break;
-        case CONTAINER_EXITED:
-            walk_exited(pass, &walk, i, instance);
-            break;
-        case CONTAINER_UNKNOWN:
-            walk_unknown(pass, &walk, i, instance);
-            break;
-        }
-        seen = true;
-    }
-    if (!seen && spec->n_init_containers > 0)
-        walk.starts[0] = true;
-    return walk;
-}
-
-/* --- regular containers --- */
-
-static bool has_changed(const Core__Container *container, const struct container_observed *instance)
+bool plan_has_changed(const Core__Container *container, const struct container_observed *instance)
 {
     return instance->hash != 0 && container->image &&
            instance->hash != container_hash(container->image, container->name);
@@ -442,17 +306,17 @@ struct regular_walk {
     size_t n_starting; /* to be started, now or after a wait */
 };
 
-static void walk_running(struct pass *pass, struct regular_walk *walk,
+static void walk_running(struct plan_pass *pass, struct regular_walk *walk,
                          const Core__Container *container,
                          const struct container_observed *instance)
 {
     const struct container_note *note = pod_plan_note(pass->env, container->name);
-    int64_t grace_s = base_grace(pass, instance);
-    if (has_changed(container, instance)) {
+    int64_t grace_s = plan_grace(pass, instance);
+    if (plan_has_changed(container, instance)) {
         walk->n_kept++;
-        kill_instance(
+        plan_kill(
             pass, instance, grace_s,
-            message(pass, "Container %s definition changed, will be restarted", container->name),
+            plan_text(pass, "Container %s definition changed, will be restarted", container->name),
             true);
         return;
     }
@@ -465,14 +329,14 @@ static void walk_running(struct pass *pass, struct regular_walk *walk,
     bool restart = !container_policy_is(pass->want->pod, container, "Never");
     const char *format =
         unhealthy ? "Container %s failed liveness probe" : "Container %s failed startup probe";
-    const char *text = message(pass, format, container->name);
+    const char *text = plan_text(pass, format, container->name);
     if (restart)
         text = arena_printf(pass->out->arena, "%s, will be restarted", text);
     walk->n_kept += restart ? 1 : 0;
-    kill_instance(pass, instance, grace_s, text, restart);
+    plan_kill(pass, instance, grace_s, text, restart);
 }
 
-static struct regular_walk walk_regular_containers(struct pass *pass)
+static struct regular_walk walk_regular_containers(struct plan_pass *pass)
 {
     const Core__Pod *pod = pass->want->pod;
     struct regular_walk walk = {
@@ -491,8 +355,8 @@ static struct regular_walk walk_regular_containers(struct pass *pass)
             continue;
         walk.n_starting++;
         if (instance && instance->state == CONTAINER_UNKNOWN)
-            kill_instance(pass, instance, base_grace(pass, instance),
-                          "Container is in \"unknown\" state, try killing it before restart", true);
+            plan_kill(pass, instance, plan_grace(pass, instance),
+                      "Container is in \"unknown\" state, try killing it before restart", true);
         else
             walk.starts[i] = true;
     }
@@ -502,7 +366,8 @@ static struct regular_walk walk_regular_containers(struct pass *pass)
 /* --- the three lives --- */
 
 /* Whether anything would start in a new sandbox (spec pods.md §5.1 steps 1-3). */
-static bool sandbox_is_worth_it(const struct pass *pass, const struct sandbox_decision *decision)
+static bool sandbox_is_worth_it(const struct plan_pass *pass,
+                                const struct sandbox_decision *decision)
 {
     const Core__Pod *pod = pass->want->pod;
     if (text_eq(pod->spec->restart_policy, "Never") && decision->attempt != 0 &&
@@ -521,7 +386,7 @@ static bool sandbox_is_worth_it(const struct pass *pass, const struct sandbox_de
 }
 
 /* All instances of init containers go before a sandbox is made anew; true when none is left. */
-static bool purge_init_instances(struct pass *pass)
+static bool purge_init_instances(struct plan_pass *pass)
 {
     bool clean = true;
     size_t index;
@@ -534,7 +399,7 @@ static bool purge_init_instances(struct pass *pass)
     return clean;
 }
 
-static void plan_new_sandbox(struct pass *pass, const struct sandbox_decision *decision)
+static void plan_new_sandbox(struct plan_pass *pass, const struct sandbox_decision *decision)
 {
     const struct pod_plan_env *env = pass->env;
     if (!kill_pod(pass) || !sandbox_is_worth_it(pass, decision))
@@ -553,7 +418,7 @@ static void plan_new_sandbox(struct pass *pass, const struct sandbox_decision *d
     act(pass, (struct pod_action){.kind = POD_ACTION_CREATE_SANDBOX, .attempt = decision->attempt});
 }
 
-static void plan_sync(struct pass *pass)
+static void plan_sync(struct plan_pass *pass)
 {
     const Core__PodSpec *spec = pass->want->pod->spec;
     struct sandbox_decision decision = pod_sandbox_decide(pass->want->pod, pass->have);
@@ -564,7 +429,7 @@ static void plan_sync(struct pass *pass)
     prune_instances(pass);
     prune_sandboxes(pass);
 
-    struct init_walk init = walk_init_containers(pass);
+    struct plan_init init = plan_walk_init(pass);
     if (init.kill_pod) {
         kill_pod(pass);
         return;
@@ -592,12 +457,12 @@ static void plan_sync(struct pass *pass)
     }
 }
 
-static void plan_terminating(struct pass *pass)
+static void plan_terminating(struct plan_pass *pass)
 {
     pass->out->stopped = kill_pod(pass);
 }
 
-static void plan_terminated(struct pass *pass)
+static void plan_terminated(struct plan_pass *pass)
 {
     const struct pod_desired *want = pass->want;
     bool empty = true;
@@ -627,7 +492,7 @@ void pod_plan(const struct pod_desired *want, const struct pod_observed *have,
               const struct pod_plan_env *env, struct arena *arena, struct pod_plan *out)
 {
     *out = (struct pod_plan){.arena = arena};
-    struct pass pass = {.want = want, .have = have, .env = env, .out = out};
+    struct plan_pass pass = {.want = want, .have = have, .env = env, .out = out};
     switch (want->life) {
     case POD_LIFE_SYNC:
         plan_sync(&pass);

@@ -3,7 +3,7 @@
  * orphan before every source has spoken. Each turn of the wake queue runs a bounded number of
  * workers, critical pods first.
  */
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 
 #include "kube/codec.h"
 #include "kube/resources.h"
@@ -163,13 +163,26 @@ static void on_status_poll(void *ctx)
     read_status(ctx);
 }
 
+static void on_backoff_over(void *ctx, const char *key)
+{
+    struct pods_journal *journal = ((struct pods *)ctx)->env.journal;
+    if (journal)
+        journal->vtable->note_backoff(journal, key, 0, 0);
+}
+
+static void prune_backoffs(struct pods *pods)
+{
+    int64_t now_ns = loop_now_wall_ns(pods->env.loop);
+    backoff_prune(pods->backoff, now_ns, on_backoff_over, pods);
+    backoff_prune(pods->image_backoff, now_ns, NULL, NULL);
+}
+
 static void on_audit(void *ctx)
 {
     struct pods *pods = ctx;
     read_status(pods);
     pods_relist_start(pods, true);
-    backoff_prune(pods->backoff, loop_now_wall_ns(pods->env.loop));
-    backoff_prune(pods->image_backoff, loop_now_wall_ns(pods->env.loop));
+    prune_backoffs(pods);
     loop_timer_start(pods->audit, pods->env.audit_period_ns);
 }
 
@@ -313,6 +326,7 @@ struct pods *pods_new(const struct pods_environment *environment)
     pods->probe_exec = pods_exec_new(pods);
     if (environment->journal)
         environment->journal->vtable->load_backoffs(environment->journal, on_kept_backoff, pods);
+    prune_backoffs(pods);
     return pods;
 }
 

@@ -1,11 +1,11 @@
 /*
- * Shared inside the pod room only: the worker of one pod, the operations it has under way, and the
- * set of all workers.
+ * Shared inside the pod room only: the worker of one pod and the set of all workers. Loop thread.
  *
  *   pods.c      the set: sources, first observation, audit, orphans, the wake queue
  *   worker.c    one pod: plan, dispatch of actions, life cycle, status
- *   op.c        what all operations share: calls, jobs, ending
- *   op_*.c      one kind of operation each, a state machine with one _advance()
+ *   worker_memory.c  what it remembers of what went wrong
+ *
+ * What a worker has under way is in op.h.
  */
 #pragma once
 
@@ -14,83 +14,7 @@
 #include "pod/pods.h"
 #include "pod/status.h"
 
-struct pod_worker;
-struct pod_op;
-
-/* --- operations --- */
-
-/** Kinds beside those of the plan. */
-#define POD_OP_INSPECT POD_ACTION_KIND_COUNT
-
-/**
- * Something under way for one pod. Its arena holds all it needs; ending it frees everything. A
- * callback stores what came and calls advance(); all logic is in there.
- */
-struct pod_op {
-    struct pod_worker *worker;
-    unsigned kind;             /* enum pod_action_kind or POD_OP_INSPECT */
-    const char *target;        /* instance or sandbox id, container name, or "" */
-    struct pod_object *object; /* keeps `container` and the spec alive; NULL for an orphan */
-    const Core__Container *container;
-    struct pod_action action; /* as planned; its texts are copied */
-    int64_t since_ns;         /* wall */
-    int step;                 /* of the state machine in op_*.c */
-    void (*advance)(struct pod_op *op);
-    void (*release)(struct pod_op *op); /* what cannot live in the arena; may be NULL */
-    void *state;                        /* the kind's own struct, in the arena */
-    struct arena *arena;
-
-    struct runtime_call *call; /* one of these is pending between two steps */
-    struct work *work;
-    struct volume_op *volume;
-    struct loop_timer *timer;
-    const ProtobufCMessage *reply; /* valid inside advance() only, as is job */
-    void *job;
-    struct error *err; /* of the step that just ended; advance() takes it or it is dropped */
-    bool may_abandon;  /* see pod_op_idles() */
-    struct pod_op *prev, *next;
-};
-
-/** Links a new operation into its worker. The caller then sets advance and calls it. */
-struct pod_op *pod_op_new(struct pod_worker *worker, unsigned kind, const char *target);
-/** Starts an RPC whose end calls advance(). */
-void pod_op_call(struct pod_op *op, enum runtime_method method, const ProtobufCMessage *request,
-                 int64_t extra_ns);
-/**
- * Runs @job_owned with @run on the pool and frees it with @release after advance(), which finds it
- * in op->job.
- */
-struct pod_job {
-    const char *name;
-    void (*run_blocking)(void *job);
-    void (*release)(void *job);
-};
-void pod_op_job(struct pod_op *op, const struct pod_job *kind, void *job_owned);
-/** Calls advance() after @delay_ns. */
-void pod_op_wait(struct pod_op *op, int64_t delay_ns);
-/**
- * The step that was just started waits for something that may take any time (a pull, a hook): the
- * pod's start slot is given back, and the operation is cancelled when the pod ends meanwhile.
- */
-void pod_op_idles(struct pod_op *op);
-/** Ends the operation: unlinks, wakes the worker, frees at the end of the turn. Cancels what is
- * pending. */
-void pod_op_end(struct pod_op *op);
-/** Cancels silently, e.g. because the worker goes away. */
-void pod_op_cancel(struct pod_op *op);
-
-/* Begin one operation each; they never fail from the caller's view. */
-void op_create_sandbox_start(struct pod_worker *worker, const struct pod_action *action);
-void op_start_container_start(struct pod_worker *worker, const struct pod_action *action);
-void op_ensure_cgroup_start(struct pod_worker *worker);
-void op_ensure_volumes_start(struct pod_worker *worker);
-void op_clean_disk_start(struct pod_worker *worker);
-void op_kill_container_start(struct pod_worker *worker, const struct pod_action *action);
-void op_stop_sandbox_start(struct pod_worker *worker, const struct pod_action *action);
-void op_remove_container_start(struct pod_worker *worker, const struct pod_action *action);
-void op_remove_sandbox_start(struct pod_worker *worker, const struct pod_action *action);
-/** Reads the pod, or only container @container_id (NULL: all), from the runtime. */
-void op_inspect_start(struct pod_worker *worker, const char *container_id);
+struct pod_op; /* op.h */
 
 /* --- the worker of one pod --- */
 
@@ -99,6 +23,7 @@ struct pod_cooldown {
     char *id;
     int64_t until_ns;
 };
+struct pod_pull_failure; /* opaque: the last failed pull of an image */
 
 struct pod_worker {
     struct pods *pods;
@@ -123,6 +48,7 @@ struct pod_worker {
     int64_t setup_retry_at_ns, cleanup_retry_at_ns;
     struct pod_cooldown *cooldowns;
     size_t n_cooldowns;
+    struct pod_pull_failure *pull_failures; /* worker_memory.c */
     struct volume_set *volumes;
 
     Core__PodStatus *status;
@@ -180,21 +106,44 @@ void pod_worker_terminate(struct pod_worker *worker, bool removed);
 void pod_worker_wake(struct pod_worker *worker);
 /** One pass: status, plan, dispatch. May free the worker (when it is finished). */
 void pod_worker_run(struct pod_worker *worker);
-/** Leaves @id alone for @delay_ns. */
-void pod_worker_cool_down(struct pod_worker *worker, const char *id, int64_t delay_ns);
-/** The note and the start result of container @name; NULL when the spec does not name it. */
-struct container_note *pod_worker_note(struct pod_worker *worker, const char *name);
-void pod_worker_set_result(struct pod_worker *worker, const char *name, const char *reason,
-                           const char *message);
 /** Adds to the timeline and logs. */
 void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const char *reason,
                       const char *container, const char *message);
+/** What others may see of it now; borrows from the worker. */
 void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret);
 bool pod_worker_has_name(const struct pod_worker *worker, const char *namespace, const char *name);
+/** Gives its start slot back, if it holds one. */
+void pod_worker_release_slot(struct pod_worker *worker);
+
+/* --- what a worker remembers: worker_memory.c --- */
+
+/** Makes notes and results follow the spec of worker->object; what is known of a container whose
+ * name stays is kept. The object before must still be there. */
+void pod_worker_renew_notes(struct pod_worker *worker);
+/** The note of container @name; NULL when the spec does not name it. */
+struct container_note *pod_worker_note(struct pod_worker *worker, const char *name);
+/** Why container @name was not started (texts are copied); @reason NULL: it was. */
+void pod_worker_set_result(struct pod_worker *worker, const char *name, const char *reason,
+                           const char *message);
+/** Leaves @id, an instance, a sandbox or "" for reading the runtime, alone for @delay_ns. */
+void pod_worker_cool_down(struct pod_worker *worker, const char *id, int64_t delay_ns);
+/** When @id may be touched again (wall clock); 0: now. */
+int64_t pod_worker_cools_until(const struct pod_worker *worker, const char *id);
+/** Forgets the cooldowns that are over; after the last one a failed kill no longer counts. */
+void pod_worker_end_cooldowns(struct pod_worker *worker, int64_t now_ns);
+/** Remembers why @image could not be pulled (both copied); @text NULL: it could. */
+void pod_worker_set_pull_failure(struct pod_worker *worker, const char *image, const char *text);
+/** That text, borrowed; NULL when the last pull of @image did not fail. */
+const char *pod_worker_pull_failure(const struct pod_worker *worker, const char *image);
+/** Forgets everything, before the worker is freed. */
+void pod_worker_forget(struct pod_worker *worker);
+
+/* --- the set of all workers --- */
 
 /** The pause after a failed step, with upstream's jitter of up to half; @soon: a tenth of it (spec
  * pods.md §3.6). */
 int64_t pods_retry_delay(const struct pods *pods, bool soon);
+/** The worker of the pod with @uid, or NULL. */
 struct pod_worker *pods_find(struct pods *pods, const char *uid);
 /**
  * Lists the runtime's sandboxes and containers, makes workers for pods nobody knew and has those
@@ -202,12 +151,14 @@ struct pod_worker *pods_find(struct pods *pods, const char *uid);
  * remembered. @audit: differences were missed by events and pidfds and are counted.
  */
 void pods_relist_start(struct pods *pods, bool audit);
+/** Ends what pods_relist_start() began, silently. */
 void pods_relist_cancel(struct pods *pods);
 /** The first list is known: what has no entry in it is known to have nothing in the runtime. */
 void pods_on_listed(struct pods *pods);
 /** Looks for pod folders, cgroups and log folders that belong to no pod and has them cleaned;
  * sweep.c. */
 void pods_sweep_start(struct pods *pods);
+/** Ends it silently. */
 void pods_sweep_cancel(struct pods *pods);
 /** Wakes the pods of this full name, e.g. because one of them made room for the next. */
 void pods_wake_name(struct pods *pods, const char *namespace, const char *name);
@@ -215,7 +166,5 @@ void pods_wake_name(struct pods *pods, const char *namespace, const char *name);
 void pods_update_qos(struct pods *pods);
 /** A worker gave its start slot back. */
 void pods_slot_released(struct pods *pods);
-/** Gives @worker's start slot back, if it holds one. */
-void pod_worker_release_slot(struct pod_worker *worker);
 /** One of the objects of pods_set_desired(). */
 void pods_want_object(struct pods *pods, struct pod_object *object);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 
 struct prepare_job {
     /* in */

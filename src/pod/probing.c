@@ -256,12 +256,12 @@ void probing_sync(struct pod_worker *worker)
         return;
     for (size_t i = 0; i < worker->n_notes; i++) {
         const Core__Container *container = container_at(worker, i);
-        if (!has_probes(container))
-            continue;
         struct container_note *note = &worker->notes[i];
         note->has_liveness = container->liveness_probe;
         note->has_readiness = container->readiness_probe;
         note->has_startup = container->startup_probe;
+        if (!has_probes(container))
+            continue;
         if (!worker->probes)
             make_slots(worker);
         sync_container(worker, i);

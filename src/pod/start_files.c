@@ -100,7 +100,7 @@ struct files_job {
     bool hosts_from_node;
     char *node_hosts, *hosts_prefix, *hosts_suffix;
     char *termination_dir, *termination_log;
-    struct error *err;
+    struct error *err, *termination_err;
 };
 
 static void files_release(void *ctx)
@@ -115,6 +115,7 @@ static void files_release(void *ctx)
     free(job->termination_dir);
     free(job->termination_log);
     error_free(job->err);
+    error_free(job->termination_err);
     free(job);
 }
 
@@ -153,7 +154,7 @@ static void files_run(void *ctx)
     if (!job->err && job->hosts_path)
         job->err = write_hosts(job);
     if (!job->err && job->termination_dir)
-        job->err = make_termination_log(job);
+        job->termination_err = make_termination_log(job);
 }
 
 static const struct pod_job files_kind = {
@@ -174,9 +175,14 @@ void start_files(struct pod_op *op, const struct container_files *files)
     pod_op_job(op, &files_kind, job);
 }
 
-struct error *start_files_result(struct pod_op *op)
+struct error *start_files_result(struct pod_op *op, bool *ret_has_termination_log)
 {
     struct files_job *job = op->job;
+    if (job->termination_err)
+        log_error("Could not make the termination log, the container starts without it",
+                  LOG_POD(op->worker->namespace, op->worker->name),
+                  LOG_STR("containerName", op->container->name), LOG_ERR(job->termination_err));
+    *ret_has_termination_log = job->termination_dir && !job->termination_err;
     return TAKE(job->err);
 }
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 
 /** Prepares the subPath binds of @op; targets are read with start_subpath_targets() in the next
  * advance(). */
@@ -19,8 +19,9 @@ MUST_CHECK struct error *start_subpath_targets(struct pod_op *op, size_t n_mount
 /** Writes what @files names. Failing to make the termination log is no failure (spec runtime.md
  * §3.10). */
 void start_files(struct pod_op *op, const struct container_files *files);
-/** The error of the finished job, owned by the caller. */
-struct error *start_files_result(struct pod_op *op);
+/** The error of the finished job, owned by the caller. *ret_has_termination_log: the file that
+ * @files named is there; set in any case. */
+MUST_CHECK struct error *start_files_result(struct pod_op *op, bool *ret_has_termination_log);
 
 /** Links @link → @log_path unless the log file does not exist. Errors are of no consequence. */
 void start_link(struct pod_op *op, const char *log_path, const char *link);

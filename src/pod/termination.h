@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 
 /* pkg/kubelet/container/runtime.go */
 #define TERMINATION_FILE_MAX_BYTES 4096

@@ -8,7 +8,7 @@
  *   SYNC ──(removed, or phase terminal)──► TERMINATING
  *   TERMINATING ──(nothing runs)──► TERMINATED ──(removed, and all is gone)──► freed
  */
-#include "pod/pods_internal.h"
+#include "pod/op.h"
 #include "pod/probing.h"
 
 #include "base/time.h"
@@ -34,19 +34,6 @@ struct pod_worker *pod_worker_new(struct pods *pods, const char *uid, const char
     worker->timer = loop_timer_new(pods->env.loop, "pod next look", on_timer, worker);
     HASH_ADD_KEYPTR(hh, pods->workers, worker->uid, strlen(worker->uid), worker);
     return worker;
-}
-
-static void free_notes(struct pod_worker *worker)
-{
-    for (size_t i = 0; i < worker->n_notes; i++) {
-        free((char *)(uintptr_t)worker->results[i].reason);
-        free((char *)(uintptr_t)worker->results[i].message);
-    }
-    free(worker->notes);
-    free(worker->results);
-    worker->notes = NULL;
-    worker->results = NULL;
-    worker->n_notes = 0;
 }
 
 void pod_worker_release_slot(struct pod_worker *worker)
@@ -75,13 +62,10 @@ void pod_worker_free(struct pod_worker *worker)
     loop_timer_free(worker->timer);
     probing_stop(worker);
     pod_observed_clear(&worker->have);
-    free_notes(worker);
+    pod_worker_forget(worker);
     volume_set_free(worker->volumes);
     arena_free(worker->status_arena);
     timeline_done(&worker->timeline);
-    for (size_t i = 0; i < worker->n_cooldowns; i++)
-        free(worker->cooldowns[i].id);
-    free(worker->cooldowns);
     pod_object_unref(worker->object);
     pod_object_unref(worker->again);
     free(worker->uid);
@@ -90,44 +74,13 @@ void pod_worker_free(struct pod_worker *worker)
     free(worker);
 }
 
-static const Core__Container *spec_container(const Core__PodSpec *spec, size_t index)
-{
-    return index < spec->n_init_containers ? spec->init_containers[index]
-                                           : spec->containers[index - spec->n_init_containers];
-}
-
-/* Notes follow the spec: init containers, then regular ones. What is known of a name that stays is
- * kept. */
-static void renew_notes(struct pod_worker *worker)
-{
-    const Core__PodSpec *spec = worker->object->pod->spec;
-    size_t count = spec->n_init_containers + spec->n_containers;
-    struct container_note *notes = xcalloc(count, sizeof(*notes));
-    struct start_result *results = xcalloc(count, sizeof(*results));
-    for (size_t i = 0; i < count; i++) {
-        const char *name = spec_container(spec, i)->name;
-        for (size_t old = 0; old < worker->n_notes; old++) {
-            if (!text_eq(worker->notes[old].name, name))
-                continue;
-            notes[i] = worker->notes[old];
-            results[i].reason = TAKE(worker->results[old].reason);
-            results[i].message = TAKE(worker->results[old].message);
-        }
-        notes[i].name = results[i].container = name;
-    }
-    free_notes(worker);
-    worker->notes = notes;
-    worker->results = results;
-    worker->n_notes = count;
-}
-
 void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
 {
     struct pod_object *old = worker->object;
     worker->object = pod_object_ref(object);
     worker->want.pod = object->pod;
     probing_stop(worker);
-    renew_notes(worker); /* while the old names are still there */
+    pod_worker_renew_notes(worker); /* while the old names are still there */
     if (old)
         worker->volumes_ready = false; /* the spec may name others now */
     pod_object_unref(old);
@@ -166,64 +119,7 @@ void pod_worker_wake(struct pod_worker *worker)
     loop_timer_start(pods->turn, 0);
 }
 
-/* --- memory of what went wrong --- */
-
-struct container_note *pod_worker_note(struct pod_worker *worker, const char *name)
-{
-    for (size_t i = 0; i < worker->n_notes; i++) {
-        if (text_eq(worker->notes[i].name, name))
-            return &worker->notes[i];
-    }
-    return NULL;
-}
-
-void pod_worker_set_result(struct pod_worker *worker, const char *name, const char *reason,
-                           const char *message)
-{
-    for (size_t i = 0; i < worker->n_notes; i++) {
-        struct start_result *result = &worker->results[i];
-        if (!text_eq(result->container, name))
-            continue;
-        char *new_reason = xstrdup(reason), *new_message = xstrdup(message);
-        free((char *)(uintptr_t)result->reason);
-        free((char *)(uintptr_t)result->message);
-        result->reason = new_reason;
-        result->message = new_message;
-    }
-}
-
-void pod_worker_cool_down(struct pod_worker *worker, const char *id, int64_t delay_ns)
-{
-    worker->cooldowns =
-        xrealloc(worker->cooldowns, (worker->n_cooldowns + 1) * sizeof(*worker->cooldowns));
-    worker->cooldowns[worker->n_cooldowns++] = (struct pod_cooldown){
-        .id = xstrdup(id),
-        .until_ns = sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), delay_ns)};
-}
-
-static void forget_past_cooldowns(struct pod_worker *worker, int64_t now_ns)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < worker->n_cooldowns; i++) {
-        if (worker->cooldowns[i].until_ns > now_ns)
-            worker->cooldowns[kept++] = worker->cooldowns[i];
-        else
-            free(worker->cooldowns[i].id);
-    }
-    worker->n_cooldowns = kept;
-    if (kept == 0)
-        worker->kill_failed = false;
-}
-
-/* When @id may be touched again; 0: now. */
-static int64_t cooling_until(const struct pod_worker *worker, const char *id)
-{
-    for (size_t i = 0; i < worker->n_cooldowns; i++) {
-        if (strcmp(worker->cooldowns[i].id, id) == 0)
-            return worker->cooldowns[i].until_ns;
-    }
-    return 0;
-}
+/* --- what is told --- */
 
 void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const char *reason,
                       const char *container, const char *message)
@@ -491,7 +387,7 @@ static bool dispatch(struct pod_worker *worker, const struct pod_plan *plan, int
     bool wants_slot = false;
     for (size_t i = 0; i < plan->n_actions; i++) {
         const struct pod_action *action = &plan->actions[i];
-        int64_t cooling_ns = action->id ? cooling_until(worker, action->id) : 0;
+        int64_t cooling_ns = action->id ? pod_worker_cools_until(worker, action->id) : 0;
         if (cooling_ns > 0) {
             *next_ns = min_i64(*next_ns, cooling_ns);
             continue;
@@ -531,7 +427,7 @@ static bool inspect_first(struct pod_worker *worker, int64_t *next_ns)
         return true;
     if (!worker->inspect_again)
         return !worker->observed;
-    int64_t cooling_ns = cooling_until(worker, "");
+    int64_t cooling_ns = pod_worker_cools_until(worker, "");
     if (cooling_ns > 0) {
         *next_ns = min_i64(*next_ns, cooling_ns);
         return !worker->observed;
@@ -546,7 +442,7 @@ static void pass(struct pod_worker *worker)
     struct pods *pods = worker->pods;
     int64_t now_ns = loop_now_wall_ns(pods->env.loop);
     int64_t next_ns = INT64_MAX;
-    forget_past_cooldowns(worker, now_ns);
+    pod_worker_end_cooldowns(worker, now_ns);
     if (inspect_first(worker, &next_ns)) {
         if (next_ns != INT64_MAX)
             loop_timer_start(worker->timer, sat_sub_i64(next_ns, now_ns));

@@ -4,6 +4,7 @@
  */
 #include "fake_runtime_internal.h"
 
+#include "kube/codec.h"
 #include "pod/cri_message.h"
 
 #define TEXT_MAX_BYTES (1 * MiB)
@@ -79,7 +80,7 @@ static void run_with_fault(struct runtime_call *call, const ProtobufCMessage *re
     call->held = fault->effect == FAKE_HELD || fault->effect == FAKE_HUNG;
     if (fault->effect == FAKE_LATE) {
         struct runtime_call *late = call_new(fake, call->method);
-        late->late_request = fake_dup_message(request, late->arena);
+        late->late_request = kube_message_dup(request, late->arena);
         late->wait = LATE_TURNS;
     }
     if (fault->effect != FAKE_HELD) {
@@ -397,6 +398,14 @@ void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *n
     assert_non_null(container);
     assert_int_equal(container->state, CRI__CONTAINER_STATE__CONTAINER_RUNNING);
     fake_end_container(fake, container, exit_code);
+}
+
+void fake_runtime_lose_container(struct fake_runtime *fake, const char *pod, const char *name)
+{
+    struct fake_container *container = newest(fake, pod, name);
+    assert_non_null(container);
+    container->state = CRI__CONTAINER_STATE__CONTAINER_UNKNOWN;
+    fake_add_change(fake, fake_uid_of(fake, container), container->id);
 }
 
 void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod)

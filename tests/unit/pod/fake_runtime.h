@@ -67,6 +67,9 @@ void fake_runtime_script(struct fake_runtime *fake, const struct fake_script *sc
 /** Running instance of @name of @pod ends. Fails the test when there is none. */
 void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *name,
                        int32_t exit_code);
+/** The runtime cannot tell any more what became of the newest instance of @name of @pod; stopping
+ * it changes nothing. */
+void fake_runtime_lose_container(struct fake_runtime *fake, const char *pod, const char *name);
 /** The ready sandbox of @pod dies, its containers with it. */
 void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod);
 /** While true, changes are not told to the listener. */

@@ -15,17 +15,6 @@
 
 /* --- small things --- */
 
-/* A deep copy in @arena: the way over the wire, as every request and reply goes. */
-ProtobufCMessage *fake_dup_message(const ProtobufCMessage *message, struct arena *arena)
-{
-    uint8_t *wire = arena_alloc(arena, protobuf_c_message_get_packed_size(message) + 1);
-    size_t size = protobuf_c_message_pack(message, wire);
-    ProtobufCAllocator allocator = kube_arena_allocator(arena);
-    ProtobufCMessage *copy = protobuf_c_message_unpack(message->descriptor, &allocator, size, wire);
-    assert_non_null(copy);
-    return copy;
-}
-
 /* Times are distinct, so that the order of instances is clear. */
 static int64_t tick(struct fake_runtime *fake)
 {
@@ -225,7 +214,7 @@ static struct error *do_run_sandbox(struct fake_exchange *it)
     *sandbox = (struct fake_sandbox){
         .arena = arena,
         .id = arena_printf(arena, "sandbox-%zu", ++fake->ids),
-        .config = (const Cri__PodSandboxConfig *)fake_dup_message(&config->base, arena),
+        .config = (const Cri__PodSandboxConfig *)kube_message_dup(&config->base, arena),
         .ready = true,
         .created_ns = tick(fake)};
     DL_APPEND(fake->sandboxes, sandbox);
@@ -277,7 +266,7 @@ static struct error *do_sandbox_status(struct fake_exchange *it)
     const Cri__PodSandboxConfig *config = sandbox->config;
     status->id = cri_text(it->arena, sandbox->id);
     status->metadata =
-        (Cri__PodSandboxMetadata *)fake_dup_message(&config->metadata->base, it->arena);
+        (Cri__PodSandboxMetadata *)kube_message_dup(&config->metadata->base, it->arena);
     status->state = sandbox->ready ? CRI__POD_SANDBOX_STATE__SANDBOX_READY
                                    : CRI__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
     status->created_at = sandbox->created_ns;
@@ -290,7 +279,7 @@ static struct error *do_sandbox_status(struct fake_exchange *it)
     if (!options)
         return NULL;
     status->linux->namespaces->options =
-        (Cri__NamespaceOption *)fake_dup_message(&options->base, it->arena);
+        (Cri__NamespaceOption *)kube_message_dup(&options->base, it->arena);
     if (options->network != CRI__NAMESPACE_MODE__NODE && sandbox->ready)
         status->network->ip = cri_text(it->arena, "10.1.0.7");
     return NULL;
@@ -312,7 +301,7 @@ static struct error *do_list_sandboxes(struct fake_exchange *it)
             continue;
         Cri__PodSandbox *item = cri_new(it->arena, &cri__pod_sandbox__descriptor);
         item->id = cri_text(it->arena, sandbox->id);
-        item->metadata = (Cri__PodSandboxMetadata *)fake_dup_message(
+        item->metadata = (Cri__PodSandboxMetadata *)kube_message_dup(
             &sandbox->config->metadata->base, it->arena);
         item->state = sandbox->ready ? CRI__POD_SANDBOX_STATE__SANDBOX_READY
                                      : CRI__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
@@ -361,7 +350,7 @@ static struct error *do_create_container(struct fake_exchange *it)
         .pod = arena_strdup(arena, pod),
         .log_path =
             arena_printf(arena, "%s/%s", sandbox->config->log_directory, request->config->log_path),
-        .config = (const Cri__ContainerConfig *)fake_dup_message(&request->config->base, arena),
+        .config = (const Cri__ContainerConfig *)kube_message_dup(&request->config->base, arena),
         .state = CRI__CONTAINER_STATE__CONTAINER_CREATED,
         .created_ns = tick(fake)};
     DL_APPEND(fake->containers, container);
@@ -480,7 +469,7 @@ static void fill_maps(const struct fake_exchange *it, const Cri__ContainerConfig
     status->mounts = cri_array(it->arena, config->n_mounts + 1);
     for (size_t i = 0; i < config->n_mounts; i++)
         status->mounts[status->n_mounts++] =
-            (Cri__Mount *)fake_dup_message(&config->mounts[i]->base, it->arena);
+            (Cri__Mount *)kube_message_dup(&config->mounts[i]->base, it->arena);
 }
 
 static struct error *do_container_status(struct fake_exchange *it)
@@ -495,7 +484,7 @@ static struct error *do_container_status(struct fake_exchange *it)
     const Cri__ContainerConfig *config = container->config;
     status->id = cri_text(it->arena, container->id);
     status->metadata =
-        (Cri__ContainerMetadata *)fake_dup_message(&config->metadata->base, it->arena);
+        (Cri__ContainerMetadata *)kube_message_dup(&config->metadata->base, it->arena);
     status->state = container->state;
     status->created_at = container->created_ns;
     status->started_at = container->started_ns;

@@ -94,8 +94,6 @@ struct fake_method {
 /** By method; `run` is NULL where the pod room has no use for it. */
 extern const struct fake_method fake_methods[RUNTIME_METHOD_COUNT];
 
-/** A deep copy in @arena: the way over the wire, as every request and reply goes. */
-ProtobufCMessage *fake_dup_message(const ProtobufCMessage *message, struct arena *arena);
 struct fake_sandbox *fake_find_sandbox(const struct fake_runtime *fake, const char *id);
 struct fake_container *fake_find_container(const struct fake_runtime *fake, const char *id);
 /** Uid of the pod that @container belongs to. */

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#define BENCH_WEB "containers: [{name: c, image: 'img:1'}]" /* what most scenarios want */
 #define BENCH_MAX_PODS 8
 #define BENCH_TURNS 4000
 #define BENCH_WAIT_NS (2 * NS_PER_MS)
@@ -219,6 +220,42 @@ static inline bool bench_rests(struct bench *bench)
         if (!(condition))                                                                          \
             fail_msg("never: %s\n%s", #condition, fake_runtime_transcript((bench)->fake));         \
     } while (0)
+
+/** Turns for as long as something takes to begin; for what must not. */
+static inline UNUSED void bench_idle(struct bench *bench)
+{
+    for (size_t i = 0; i < BENCH_QUIET_TURNS; i++)
+        loop_turn(bench->loop, BENCH_WAIT_NS);
+}
+
+/** The next call of @method goes wrong. */
+static inline UNUSED void bench_fault(struct bench *bench, enum runtime_method method,
+                                      enum fake_effect effect)
+{
+    fake_runtime_fail(bench->fake,
+                      &(struct fake_fault){.of_method = true, .method = method, .effect = effect});
+}
+
+static inline UNUSED const char *bench_transcript(const struct bench *bench)
+{
+    return fake_runtime_transcript(bench->fake);
+}
+
+/** Starts, wants pod @name beside what is wanted, and turns until it rests. */
+static inline UNUSED void bench_begin(struct bench *bench, const char *name, const char *spec)
+{
+    bench_start(bench);
+    bench_want(bench, name, spec);
+    bench_tell(bench);
+    bench_rest(bench);
+}
+
+/** Ends a scenario, in which nothing was asked that no agent should ask. */
+static inline UNUSED void bench_finish(struct bench *bench)
+{
+    assert_string_equal(fake_runtime_violations(bench->fake), "");
+    bench_done(bench);
+}
 
 /* --- looking at a pod --- */
 

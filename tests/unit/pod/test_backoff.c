@@ -52,6 +52,13 @@ TEST_CASE(a_low_ceiling_lowers_the_first_wait)
     assert_int_equal(backoff_wait(table, "web"), 3 * NS_PER_SEC);
 }
 
+static void note_forgotten(void *ctx, const char *key)
+{
+    char **last = ctx;
+    free(*last);
+    *last = xstrdup(key);
+}
+
 TEST_CASE(entries_are_restored_read_back_and_forgotten)
 {
     AUTO(backoff) struct backoff *table = backoff_new(&policy);
@@ -61,15 +68,27 @@ TEST_CASE(entries_are_restored_read_back_and_forgotten)
     assert_true(backoff_get(table, "u1/web/1", &wait_ns, &restarted_ns));
     assert_int_equal(wait_ns, 40 * NS_PER_SEC);
     assert_int_equal(restarted_ns, 7);
-    backoff_forget_prefix(table, "u2/");
+    backoff_forget(table, "u1/web/2");
     assert_int_equal(backoff_wait(table, "u1/web/1"), 40 * NS_PER_SEC);
-    backoff_forget_prefix(table, "u1/");
+    backoff_forget(table, "u1/web/1");
     assert_int_equal(backoff_wait(table, "u1/web/1"), 0);
+}
+
+TEST_CASE(what_has_not_restarted_for_long_is_forgotten)
+{
+    struct backoff_policy two = policy;
+    two.max_entries = 2;
+    AUTO(backoff) struct backoff *table = backoff_new(&two);
     backoff_restore(table, "old", 40 * NS_PER_SEC, 0);
-    backoff_prune(table, 601 * NS_PER_SEC);
+    backoff_restore(table, "new", 40 * NS_PER_SEC, NS_PER_SEC);
+    AUTO(free) char *forgotten = NULL;
+    backoff_prune(table, 601 * NS_PER_SEC, note_forgotten, &forgotten);
+    assert_string_equal(forgotten, "old");
     assert_int_equal(backoff_wait(table, "old"), 0);
+    assert_int_equal(backoff_wait(table, "new"), 40 * NS_PER_SEC);
 }
 
 TEST_MAIN(TEST(wait_doubles_up_to_the_ceiling), TEST(a_long_run_starts_over),
           TEST(odd_clocks_and_a_full_table_do_no_harm), TEST(a_low_ceiling_lowers_the_first_wait),
-          TEST(entries_are_restored_read_back_and_forgotten))
+          TEST(entries_are_restored_read_back_and_forgotten),
+          TEST(what_has_not_restarted_for_long_is_forgotten))

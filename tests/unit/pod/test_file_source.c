@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -303,6 +304,18 @@ TEST_CASE(the_last_of_two_manifests_for_one_pod_counts)
     tear_down(&it);
 }
 
+TEST_CASE(a_manifest_that_clashes_with_two_others_replaces_both)
+{
+    struct fixture it;
+    set_up(&it);
+    put_text(below(&it, "a"), manifest(&it, "web, uid: u-1", "img:1"));
+    put_text(below(&it, "b"), manifest(&it, "other, uid: u-2", "img:2"));
+    put_text(below(&it, "c"), manifest(&it, "web, uid: u-2", "img:3"));
+    start(&it, NEVER_NS);
+    expect(&it, "web-n=img:3");
+    tear_down(&it);
+}
+
 TEST_CASE(a_single_file_may_be_the_path)
 {
     struct fixture it;
@@ -387,6 +400,32 @@ TEST_CASE(a_manifest_beyond_ten_mebibytes_is_refused)
     tear_down(&it);
 }
 
+/* Nothing about the file changes when it can be read again. */
+TEST_CASE(a_manifest_that_could_not_be_read_for_a_while_is_read_again)
+{
+    struct fixture it;
+    set_up(&it);
+    const char *file = below(&it, "only.yaml"), *next = below(&it, "next.yaml");
+    put_pod(&it, "only.yaml", "web", "img:1");
+    put_pod(&it, "next.yaml", "web", "img:2");
+    free(it.path);
+    it.path = xstrdup(file);
+    start(&it, SOON_NS);
+    expect(&it, "web-n=img:1");
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(rename(next, file), 0);
+    let_settle(&it);
+    size_t count = problems(&it);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(count, 1);
+    expect(&it, "web-n=img:2");
+    assert_int_equal(problems(&it), 0);
+    tear_down(&it);
+}
+
 static void store_load(struct manifest_store *self,
                        void (*each)(void *ctx, const char *file, struct str pod), void *ctx)
 {
@@ -436,6 +475,30 @@ TEST_CASE(what_was_good_before_the_agent_restarted_stays_while_its_manifest_is_b
     tear_down(&it);
 }
 
+TEST_CASE(what_is_too_large_to_be_kept_takes_what_was_kept_away)
+{
+    static const struct manifest_store_vtable vtable = {
+        .load = store_load, .put = store_put, .remove = store_remove};
+    struct fixture it;
+    set_up(&it);
+    it.store.vtable = &vtable;
+    put_pod(&it, "web", "web", "img:1");
+    start(&it, NEVER_NS);
+    expect(&it, "web-n=img:1");
+    assert_non_null(it.kept);
+    AUTO(buf) struct buf text = {0};
+    buf_init(&text, MiB);
+    buf_add_text(&text, "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
+                        "spec: {containers: [{name: c, image: 'img:2', args: [");
+    for (size_t i = 0; i < 300 * KiB; i++)
+        buf_add_char(&text, 'x');
+    buf_add_text(&text, "]}]}\n");
+    put_text(below(&it, "web"), buf_text(&text));
+    expect(&it, "web-n=img:2");
+    assert_null(it.kept);
+    tear_down(&it);
+}
+
 TEST_MAIN(TEST(manifests_in_a_folder_are_the_set), TEST(an_empty_folder_is_a_set_without_pods),
           TEST(hidden_files_and_folders_are_ignored),
           TEST(a_bad_manifest_is_reported_once_and_recovers),
@@ -444,8 +507,11 @@ TEST_MAIN(TEST(manifests_in_a_folder_are_the_set), TEST(an_empty_folder_is_a_set
           TEST(a_rename_over_a_manifest_replaces_it),
           TEST(a_rewrite_within_one_tick_of_the_clock_is_seen),
           TEST(touching_a_manifest_changes_nothing),
-          TEST(the_last_of_two_manifests_for_one_pod_counts), TEST(a_single_file_may_be_the_path),
-          TEST(a_missing_path_is_no_pods_until_it_is_made),
+          TEST(the_last_of_two_manifests_for_one_pod_counts),
+          TEST(a_manifest_that_clashes_with_two_others_replaces_both),
+          TEST(a_single_file_may_be_the_path), TEST(a_missing_path_is_no_pods_until_it_is_made),
           TEST(a_path_that_cannot_be_read_makes_no_set), TEST(the_resync_sees_what_inotify_cannot),
           TEST(a_manifest_beyond_ten_mebibytes_is_refused),
-          TEST(what_was_good_before_the_agent_restarted_stays_while_its_manifest_is_bad))
+          TEST(a_manifest_that_could_not_be_read_for_a_while_is_read_again),
+          TEST(what_was_good_before_the_agent_restarted_stays_while_its_manifest_is_bad),
+          TEST(what_is_too_large_to_be_kept_takes_what_was_kept_away))

@@ -1,0 +1,79 @@
+/*
+ * Starting one container, as its two files share it: op_start.c has the state machine and all steps
+ * but those of the image, start_image.c finds or pulls the image. For these two only. Loop thread.
+ */
+#pragma once
+
+#include "pod/op.h"
+
+struct pull_ticket; /* image/pull_queue.h */
+
+/* Steps of the operation. Those of the image are start_image.c's. */
+enum start_step {
+    START_PREPARE,
+    START_IMAGE_STATUS,
+    START_PULL_TURN,
+    START_PULL,
+    START_IMAGE_USER,
+    START_SUBPATHS,
+    START_FILES,
+    START_CREATE,
+    START_START,
+    START_STATUS,
+    START_STATUS_PAUSE,
+    START_MESSAGE,
+    START_LINK,
+    START_HOOK,
+    START_HOOK_KILL,
+};
+
+/** The state of the operation (op->state). */
+struct start {
+    const char *sandbox_id;
+    const char *const *pod_ips;
+    Cri__PodSandboxConfig *sandbox_config;
+    Cri__ContainerConfig *config;
+    uint32_t restart_count;
+    const char *const *subpath_targets;
+    struct container_files files;
+    const char *id;   /* of the new instance */
+    bool is_doubtful; /* StartContainer failed: its effect is not known */
+
+    /* start_image.c; what the container's config needs of it is there once the image is ready */
+    const char *image; /* with a tag */
+    const char *image_ref;
+    bool image_has_uid;
+    int64_t image_uid;
+    const char *image_username;
+    uint64_t image_bytes;
+    struct pull_ticket *ticket; /* while it waits for its turn and pulls */
+    int64_t wait_began_ns, pull_began_ns;
+};
+
+/* --- start_image.c --- */
+
+/**
+ * Sees to the image of op->container as its pull policy says. Needs start->sandbox_config. Either
+ * goes on to start_with_image(), now or after some steps, or ends the operation with the waiting
+ * reason of what went wrong (spec runtime.md §3.2).
+ */
+void start_image(struct pod_op *op);
+/** Goes on from START_IMAGE_STATUS, START_PULL or START_IMAGE_USER; START_PULL_TURN ends otherwise.
+ */
+void start_image_advance(struct pod_op *op);
+/** Gives the place in the pull queue back, if there is one. */
+void start_image_release(struct pod_op *op);
+
+/* --- op_start.c --- */
+
+/** Goes on with the image that was found: members image_ref to image_username are set. */
+void start_with_image(struct pod_op *op);
+/** Ends the operation: the container waits with @reason and @message, next try at @retry_at_ns
+ * (wall clock). */
+void start_fail_until(struct pod_op *op, const char *reason, const char *message,
+                      int64_t retry_at_ns);
+/** The same for a step of the table in spec runtime.md §3.1: event "Error: <@event_text>", the
+ * usual pause. */
+void start_fail(struct pod_op *op, const char *reason, const char *event_text, const char *message);
+/** The same with op->err, which must be set, as text and message. */
+void start_fail_with_error(struct pod_op *op, const char *reason);
