@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "kube/quantity.h"
+#include "node/facts_parse.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -14,7 +15,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define PROC_FILE_MAX_BYTES (64 * KiB)
 #define MAX_HUGEPAGE_SIZES 16
 #define MAX_NODE_IPS 2
 #define MAX_CPUS 4096
@@ -41,33 +41,17 @@ struct error *node_name_of(const struct config *config, struct arena *arena, con
     return NULL;
 }
 
-static struct error *read_proc(const char *path, struct buf *text)
+static struct error *read_proc(const char *path, size_t max_bytes, struct buf *text)
 {
-    buf_init(text, PROC_FILE_MAX_BYTES);
+    buf_init(text, max_bytes);
     return fd_read_file_blocking(path, text);
 }
 
-/* "MemTotal:       24684012 kB" */
 static struct error *meminfo_bytes(const char *key, int64_t *ret)
 {
-    struct buf text;
-    struct error *err = read_proc("/proc/meminfo", &text);
-    struct str rest = buf_str(&text), line;
-    bool found = false;
-    while (!err && !found && str_split_next(&rest, '\n', &line)) {
-        if (!str_has_prefix(line, key))
-            continue;
-        struct str value =
-            str_trim((struct str){.ptr = line.ptr + strlen(key), .len = line.len - strlen(key)});
-        value.len = str_find(value, ' ');
-        AUTO(free) char *number = str_dup(value);
-        int64_t kib;
-        found = parse_i64(number, 0, INT64_MAX / 1024, &kib);
-        if (found)
-            *ret = kib * 1024;
-    }
-    buf_done(&text);
-    if (!err && !found)
+    AUTO(buf) struct buf text = {0};
+    struct error *err = read_proc("/proc/meminfo", FACTS_FILE_MAX_BYTES, &text);
+    if (!err && !facts_parse_meminfo(buf_str(&text), key, ret))
         err = error_new(ERROR_INTERNAL, "/proc/meminfo has no %s", key);
     return err;
 }
@@ -82,35 +66,26 @@ int64_t node_cpu_count(void)
     return max_i64(sysconf(_SC_NPROCESSORS_ONLN), 1);
 }
 
+/* 0 when it cannot be told. */
 static int64_t read_number(const char *path)
 {
-    struct buf text;
-    AUTO(error) struct error *err = read_proc(path, &text);
-    AUTO(free) char *number = str_dup(str_trim(buf_str(&text)));
-    buf_done(&text);
+    AUTO(buf) struct buf text = {0};
+    AUTO(error) struct error *err = read_proc(path, FACTS_FILE_MAX_BYTES, &text);
     int64_t value = 0;
-    if (err || !parse_i64(number, 0, INT64_MAX, &value))
-        return 0;
-    return value;
+    return !err && facts_parse_number(buf_str(&text), &value) ? value : 0;
 }
 
 int64_t node_max_pids(void)
 {
-    int64_t pids = read_number("/proc/sys/kernel/pid_max");
-    int64_t threads = read_number("/proc/sys/kernel/threads-max");
-    return pids > 0 && threads > 0 ? min_i64(pids, threads) : max_i64(pids, threads);
+    return facts_max_pids(read_number("/proc/sys/kernel/pid_max"),
+                          read_number("/proc/sys/kernel/threads-max"));
 }
 
 bool node_has_swap(void)
 {
-    struct buf text;
-    AUTO(error) struct error *err = read_proc("/proc/swaps", &text);
-    struct str rest = buf_str(&text), line;
-    size_t lines = 0;
-    while (!err && str_split_next(&rest, '\n', &line))
-        lines += line.len > 0 ? 1 : 0;
-    buf_done(&text);
-    return lines > 1; /* the first one is the heading */
+    AUTO(buf) struct buf text = {0};
+    AUTO(error) struct error *err = read_proc("/proc/swaps", FACTS_FILE_MAX_BYTES, &text);
+    return !err && facts_has_swap(buf_str(&text));
 }
 
 bool node_has_cgroup_v1(void)
@@ -121,25 +96,12 @@ bool node_has_cgroup_v1(void)
 
 /* --- addresses --- */
 
-/* The interface of the IPv4 default route, the way a kubelet without a cloud finds its address. */
+/* The way a kubelet without a cloud finds its address. */
 static bool default_interface(char name[static IF_NAMESIZE])
 {
-    struct buf text;
-    AUTO(error) struct error *err = read_proc("/proc/net/route", &text);
-    struct str rest = buf_str(&text), line;
-    bool found = false;
-    while (!err && !found && str_split_next(&rest, '\n', &line)) {
-        struct str interface, destination;
-        if (!str_split_next(&line, '\t', &interface) || !str_split_next(&line, '\t', &destination))
-            continue;
-        found = str_eq_c(destination, "00000000") && interface.len < IF_NAMESIZE;
-        if (found) {
-            memcpy(name, interface.ptr, interface.len);
-            name[interface.len] = '\0';
-        }
-    }
-    buf_done(&text);
-    return found;
+    AUTO(buf) struct buf text = {0};
+    AUTO(error) struct error *err = read_proc("/proc/net/route", FACTS_ROUTES_MAX_BYTES, &text);
+    return !err && facts_parse_default_interface(buf_str(&text), name);
 }
 
 static bool is_usable(const struct ifaddrs *entry, const char *interface)
@@ -203,25 +165,6 @@ static const char *const *find_ips(const struct config *config, struct arena *ar
 
 /* --- what container configurations need --- */
 
-static int by_number(const void *a, const void *b)
-{
-    const int64_t *left = a, *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
-/* The number in "hugepages-2048kB"; 0 for another name. */
-static int64_t hugepage_kib(const char *name)
-{
-    if (!text_has_prefix(name, "hugepages-") || !text_has_suffix(name, "kB"))
-        return 0;
-    const char *digits = name + strlen("hugepages-");
-    AUTO(free) char *number = xstrndup(digits, strlen(digits) - 2);
-    int64_t kib;
-    return parse_i64(number, 1, INT64_MAX, &kib) ? kib : 0;
-}
-
-/* "2MB", "1GB", …: the largest unit that is whole, smallest page first (spec runtime.md §3.14,
- * recorded order). */
 static const char *const *find_hugepages(struct arena *arena)
 {
     int64_t found[MAX_HUGEPAGE_SIZES];
@@ -230,23 +173,13 @@ static const char *const *find_hugepages(struct arena *arena)
     const struct dirent *entry;
     while (entries && count < MAX_HUGEPAGE_SIZES &&
            (entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
-        int64_t kib = hugepage_kib(entry->d_name);
+        int64_t kib = facts_hugepage_kib(entry->d_name);
         if (kib > 0)
             found[count++] = kib;
     }
     if (entries)
         closedir(entries);
-    qsort(found, count, sizeof(*found), by_number);
-    const char **sizes = arena_calloc(arena, count + 1, sizeof(*sizes));
-    for (size_t i = 0; i < count; i++) {
-        if (found[i] >= 1048576)
-            sizes[i] = arena_printf(arena, "%lldGB", (long long)(found[i] / 1048576));
-        else if (found[i] >= 1024)
-            sizes[i] = arena_printf(arena, "%lldMB", (long long)(found[i] / 1024));
-        else
-            sizes[i] = arena_printf(arena, "%lldKB", (long long)found[i]);
-    }
-    return sizes;
+    return facts_hugepage_texts(found, count, arena);
 }
 
 static const char *const *find_thermal_paths(struct arena *arena)
@@ -301,26 +234,19 @@ static int64_t reserved_millis(const struct config *config)
     return sat_add_i64(quantity_milli_value(&system), quantity_milli_value(&kube));
 }
 
-/* A hard eviction threshold as an amount: a quantity, or a percentage of the capacity. */
-static int64_t threshold_bytes(const struct config *config, const char *signal, int64_t capacity)
+static int64_t threshold(const struct config *config, const char *signal, int64_t capacity)
 {
-    const char *text = map_get(&config->eviction_hard, signal);
-    if (!text || config->allocatable_ignores_eviction)
+    if (config->allocatable_ignores_eviction)
         return 0;
-    if (!text_has_suffix(text, "%")) {
-        Meta__Quantity quantity = as_quantity(text);
-        return quantity_value(&quantity);
-    }
-    char *end;
-    double percent = strtod(text, &end);
-    return strcmp(end, "%") == 0 ? (int64_t)((double)capacity * percent / 100) : 0;
+    return facts_threshold(map_get(&config->eviction_hard, signal), capacity);
 }
 
 void node_subtract_reserved(const struct config *config, struct cgroup_node_limits *limits)
 {
-    limits->cpu_millis = max_i64(limits->cpu_millis - reserved_millis(config), 0);
-    limits->memory_bytes = max_i64(limits->memory_bytes - reserved_bytes(config, "memory"), 0);
-    limits->pids = max_i64(limits->pids - reserved_bytes(config, "pid"), 0);
+    limits->cpu_millis = facts_allocatable(limits->cpu_millis, reserved_millis(config), 0);
+    limits->memory_bytes =
+        facts_allocatable(limits->memory_bytes, reserved_bytes(config, "memory"), 0);
+    limits->pids = facts_allocatable(limits->pids, reserved_bytes(config, "pid"), 0);
 }
 
 static int64_t filesystem_bytes(const char *path)
@@ -336,17 +262,14 @@ static void fill_amounts(const struct config *config, struct node_facts *facts)
 {
     facts->cpu_capacity_millis = node_cpu_count() * 1000;
     facts->allocatable_cpu_millis =
-        max_i64(facts->cpu_capacity_millis - reserved_millis(config), 0);
+        facts_allocatable(facts->cpu_capacity_millis, reserved_millis(config), 0);
     int64_t memory = facts->memory_capacity_bytes;
-    facts->allocatable_memory_bytes =
-        max_i64(memory - reserved_bytes(config, "memory") -
-                    threshold_bytes(config, "memory.available", memory),
-                0);
+    facts->allocatable_memory_bytes = facts_allocatable(
+        memory, reserved_bytes(config, "memory"), threshold(config, "memory.available", memory));
     int64_t disk = filesystem_bytes(config->root_dir);
     facts->allocatable_ephemeral_bytes =
-        max_i64(disk - reserved_bytes(config, "ephemeral-storage") -
-                    threshold_bytes(config, "nodefs.available", disk),
-                0);
+        facts_allocatable(disk, reserved_bytes(config, "ephemeral-storage"),
+                          threshold(config, "nodefs.available", disk));
 }
 
 struct error *node_facts_read(const struct config *config, const struct cgroup_tree *cgroups,

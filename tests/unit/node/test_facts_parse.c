@@ -1,0 +1,256 @@
+#include "node/facts_parse.h"
+
+#include "tests/lib/test.h"
+
+#define UNTOUCHED (-7)
+
+TEST_CASE(a_line_of_meminfo_gives_bytes)
+{
+    static const struct {
+        const char *name, *text, *key;
+        int64_t want; /* UNTOUCHED: refused */
+    } rows[] = {
+        {"the first line", "MemTotal:       24684092 kB\nMemFree: 1 kB\n",
+         "MemTotal:", INT64_C(25276510208)},
+        {"a later line", "MemTotal: 5 kB\nSwapTotal:      2097148 kB\n",
+         "SwapTotal:", INT64_C(2147479552)},
+        {"none of it", "SwapTotal:             0 kB\n", "SwapTotal:", 0},
+        {"no newline at the end", "MemTotal: 4 kB", "MemTotal:", 4096},
+        {"no blank before the number", "MemTotal:4 kB\n", "MemTotal:", 4096},
+        {"tabs before the number", "MemTotal:\t\t4 kB\n", "MemTotal:", 4096},
+        {"no unit", "HugePages_Total:       3\n", "HugePages_Total:", 3072},
+        {"a longer key is another one", "MemTotalX: 9 kB\nMemTotal: 4 kB\n", "MemTotal:", 4096},
+        {"the key not at the beginning", " MemTotal: 9 kB\n", "MemTotal:", UNTOUCHED},
+        {"the second of two, the first has no number", "MemTotal: kB\nMemTotal: 4 kB\n",
+         "MemTotal:", 4096},
+        {"empty", "", "MemTotal:", UNTOUCHED},
+        {"newlines only", "\n\n\n", "MemTotal:", UNTOUCHED},
+        {"the key is missing", "MemFree: 1 kB\n", "MemTotal:", UNTOUCHED},
+        {"nothing behind the key", "MemTotal:\n", "MemTotal:", UNTOUCHED},
+        {"blanks behind the key", "MemTotal:     \n", "MemTotal:", UNTOUCHED},
+        {"no number", "MemTotal: much kB\n", "MemTotal:", UNTOUCHED},
+        {"a negative one", "MemTotal: -4 kB\n", "MemTotal:", UNTOUCHED},
+        {"a fraction", "MemTotal: 4.5 kB\n", "MemTotal:", UNTOUCHED},
+        {"hexadecimal", "MemTotal: 0x10 kB\n", "MemTotal:", UNTOUCHED},
+        {"the largest that fits", "MemTotal: 9007199254740991 kB\n",
+         "MemTotal:", INT64_C(9223372036854774784)},
+        {"its bytes do not fit", "MemTotal: 9007199254740992 kB\n", "MemTotal:", UNTOUCHED},
+        {"beyond 64 bits", "MemTotal: 99999999999999999999999999 kB\n", "MemTotal:", UNTOUCHED},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        int64_t bytes = UNTOUCHED;
+        bool found = facts_parse_meminfo(str_from(rows[i].text), rows[i].key, &bytes);
+        if (found != (rows[i].want != UNTOUCHED) || bytes != rows[i].want)
+            fail_msg("%s: %d %lld", rows[i].name, found, (long long)bytes);
+    }
+}
+
+TEST_CASE(a_file_may_be_one_number)
+{
+    static const struct {
+        const char *name, *text;
+        int64_t want; /* UNTOUCHED: refused */
+    } rows[] = {
+        {"as the kernel writes it", "4194304\n", 4194304},
+        {"bare", "0", 0},
+        {"blanks around it", " \t12 \n", 12},
+        {"the largest", "9223372036854775807\n", INT64_MAX},
+        {"one more", "9223372036854775808\n", UNTOUCHED},
+        {"negative", "-1\n", UNTOUCHED},
+        {"a word", "max\n", UNTOUCHED},
+        {"two numbers", "1 2\n", UNTOUCHED},
+        {"two lines", "1\n2\n", UNTOUCHED},
+        {"empty", "", UNTOUCHED},
+        {"blank", "\n", UNTOUCHED},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        int64_t number = UNTOUCHED;
+        bool is_number = facts_parse_number(str_from(rows[i].text), &number);
+        if (is_number != (rows[i].want != UNTOUCHED) || number != rows[i].want)
+            fail_msg("%s: %d %lld", rows[i].name, is_number, (long long)number);
+    }
+}
+
+#define SWAPS "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+
+TEST_CASE(swap_is_on_when_something_follows_the_heading)
+{
+    static const struct {
+        const char *name, *text;
+        bool want;
+    } rows[] = {
+        {"the heading alone", SWAPS, false},
+        {"a partition", SWAPS "/dev/sda2  partition\t2097148\t\t0\t\t-2\n", true},
+        {"two files", SWAPS "/a file\t1\t0\t-2\n/b file\t1\t0\t-3\n", true},
+        {"no newline at the end", SWAPS "/a file\t1\t0\t-2", true},
+        {"an empty line is nothing", SWAPS "\n\n", false},
+        {"empty", "", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (facts_has_swap(str_from(rows[i].text)) != rows[i].want)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
+#define ROUTES                                                                                     \
+    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+#define REST "\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
+
+TEST_CASE(the_first_default_route_tells_the_interface)
+{
+    static const struct {
+        const char *name, *text, *want; /* NULL: none */
+    } rows[] = {
+        {"as the kernel writes it", ROUTES "eth0\t00000000" REST "eth0\t0001A8C0" REST, "eth0"},
+        {"not the first line", ROUTES "cni0\t0000580A" REST "ens3\t00000000" REST, "ens3"},
+        {"the first of two", ROUTES "a\t00000000" REST "b\t00000000" REST, "a"},
+        {"no heading", "eth0\t00000000" REST, "eth0"},
+        {"two fields only", ROUTES "eth0\t00000000\n", "eth0"},
+        {"no newline at the end", ROUTES "eth0\t00000000", "eth0"},
+        {"the longest name", ROUTES "fifteen-letters\t00000000" REST, "fifteen-letters"},
+        {"a name too long, then a good one",
+         ROUTES "sixteen--letters\t00000000" REST "b\t00000000" REST, "b"},
+        {"a name too long", ROUTES "sixteen--letters\t00000000" REST, NULL},
+        {"an empty name", ROUTES "\t00000000" REST, NULL},
+        {"the heading alone", ROUTES, NULL},
+        {"empty", "", NULL},
+        {"newlines only", "\n\n", NULL},
+        {"one field", ROUTES "eth0\n", NULL},
+        {"blanks instead of tabs", ROUTES "eth0 00000000 0101A8C0\n", NULL},
+        {"too many zeros", ROUTES "eth0\t000000000" REST, NULL},
+        {"too few zeros", ROUTES "eth0\t0" REST, NULL},
+        {"zeros in the gateway's place", ROUTES "eth0\t0001A8C0\t00000000\n", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char name[IF_NAMESIZE] = "untouched";
+        bool found = facts_parse_default_interface(str_from(rows[i].text), name);
+        const char *want = rows[i].want ? rows[i].want : "untouched";
+        if (found != (rows[i].want != NULL) || strcmp(name, want) != 0)
+            fail_msg("%s: %d '%s'", rows[i].name, found, name);
+    }
+}
+
+TEST_CASE(a_folder_tells_the_size_of_a_huge_page)
+{
+    static const struct {
+        const char *name;
+        int64_t want;
+    } rows[] = {
+        {"hugepages-2048kB", 2048},
+        {"hugepages-1048576kB", 1048576},
+        {"hugepages-64kB", 64},
+        {"hugepages-9007199254740991kB", INT64_C(9007199254740991)},
+        {"hugepages-9007199254740992kB", 0},
+        {"hugepages-99999999999999999999kB", 0},
+        {"hugepages-0kB", 0},
+        {"hugepages--1kB", 0},
+        {"hugepages-kB", 0},
+        {"hugepages-2048", 0},
+        {"hugepages-2048KB", 0},
+        {"hugepages-2MB", 0},
+        {"hugepages-2 kB", 0},
+        {"transparent_hugepage", 0},
+        {"kB", 0},
+        {".", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (facts_hugepage_kib(rows[i].name) != rows[i].want)
+            fail_msg("'%s'", rows[i].name);
+    }
+}
+
+TEST_CASE(sizes_of_huge_pages_are_shown_in_order)
+{
+    int64_t sizes[] = {1048576, 64, 16777216, 2048, 512, 32768};
+    static const char *const want[] = {"64KB", "512KB", "2MB", "32MB", "1GB", "16GB"};
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const char *const *texts = facts_hugepage_texts(sizes, ARRAY_SIZE(sizes), arena);
+    for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+        assert_string_equal(texts[i], want[i]);
+    assert_null(texts[ARRAY_SIZE(want)]);
+    assert_null(facts_hugepage_texts(NULL, 0, arena)[0]);
+}
+
+TEST_CASE(a_threshold_is_an_amount_or_a_share)
+{
+    static const struct {
+        const char *name, *text;
+        int64_t capacity, want;
+    } rows[] = {
+        {"none", NULL, 1000, 0},
+        {"a quantity", "100Mi", 1000, 104857600},
+        {"a quantity, decimal", "1.5k", 1000, 1500},
+        {"a quantity rounded up", "500m", 1000, 1},
+        {"beyond 64 bits", "100E", 1000, INT64_MAX},
+        {"no quantity", "much", 1000, 0},
+        {"empty", "", 1000, 0},
+        /* 264212084Ki less 267847642337 allocatable, as a kubelet with nodefs.available 1% said. */
+        {"a share as recorded", "1%", INT64_C(270553174016), INT64_C(2705531679)},
+        {"the default of nodefs", "10%", 1000, 100},
+        {"a fraction, a little less than it reads", "0.5%", 1000000, 4999},
+        {"a share of nothing", "10%", 0, 0},
+        {"0% is no threshold", "0%", 1000, 0},
+        {"100% is no threshold", "100%", 1000, 0},
+        {"another spelling of all", "100.0%", 1000, 1000},
+        {"another spelling of all, of the largest", "100.0%", INT64_MAX, INT64_MAX},
+        {"nearly all of the largest", "99.99999%", INT64_MAX, INT64_C(9223371487098961920)},
+        {"more than all", "250%", 1000, 1000},
+        {"far more than all", "99999999999999999999999999999999999999999999%", 1000, 1000},
+        {"negative", "-10%", 1000, 0},
+        {"with a sign", "+10%", 1000, 100},
+        {"no number", "%", 1000, 0},
+        {"a sign alone", "-%", 1000, 0},
+        {"two numbers", "1.2.3%", 1000, 0},
+        {"two signs", "--1%", 1000, 0},
+        {"two percents", "10%%", 1000, 0},
+        {"a blank", "10 %", 1000, 0},
+        {"an exponent", "1e1%", 1000, 0},
+        {"hexadecimal", "0x10%", 1000, 0},
+        {"infinite", "inf%", 1000, 0},
+        {"not a number", "nan%", 1000, 0},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        int64_t have = facts_threshold(rows[i].text, rows[i].capacity);
+        if (have != rows[i].want)
+            fail_msg("%s: %lld", rows[i].name, (long long)have);
+    }
+}
+
+TEST_CASE(what_is_reserved_leaves_nothing_below_zero)
+{
+    static const struct {
+        const char *name;
+        int64_t capacity, reserved, threshold, want;
+    } rows[] = {
+        {"nothing reserved", 1000, 0, 0, 1000},
+        {"both", 1000, 300, 200, 500},
+        {"all of it", 1000, 600, 400, 0},
+        {"more than there is", 1000, 1000, 1, 0},
+        {"far more than there is", 1000, INT64_MAX, INT64_MAX, 0},
+        {"less than nothing reserved", INT64_MAX, INT64_MIN, 0, INT64_MAX},
+        {"unknown capacity", 0, 10, 10, 0},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (facts_allocatable(rows[i].capacity, rows[i].reserved, rows[i].threshold) !=
+            rows[i].want)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
+TEST_CASE(the_lower_limit_of_processes_counts)
+{
+    assert_int_equal(facts_max_pids(4194304, 96309), 96309);
+    assert_int_equal(facts_max_pids(32768, 96309), 32768);
+    assert_int_equal(facts_max_pids(0, 96309), 96309);
+    assert_int_equal(facts_max_pids(32768, 0), 32768);
+    assert_int_equal(facts_max_pids(0, 0), 0);
+}
+
+TEST_MAIN(TEST(a_line_of_meminfo_gives_bytes), TEST(a_file_may_be_one_number),
+          TEST(swap_is_on_when_something_follows_the_heading),
+          TEST(the_first_default_route_tells_the_interface),
+          TEST(a_folder_tells_the_size_of_a_huge_page),
+          TEST(sizes_of_huge_pages_are_shown_in_order), TEST(a_threshold_is_an_amount_or_a_share),
+          TEST(what_is_reserved_leaves_nothing_below_zero),
+          TEST(the_lower_limit_of_processes_counts))
