@@ -188,7 +188,7 @@ def test_a_security_context_is_applied(node):
         "s", {"name": "c", "image": "docker.io/library/busybox:1.36", "command": ["sleep", "3600"],
               "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
                                   "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}},
-              "volumeMounts": [mount("work", "/work")]},
+              "volumeMounts": [mount("work", "/data")]},
         securityContext={"runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000, "supplementalGroups": [4000],
                          "sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "1024 60000"}]},
         volumes=[volume("work", emptyDir={})]))
@@ -200,7 +200,7 @@ def test_a_security_context_is_applied(node):
     assert "CapBnd:\t0000000000000400" in status
     assert "NoNewPrivs:\t1" in status
     assert node.exec(running, "cat", "/proc/sys/net/ipv4/ip_local_port_range").split() == ["1024", "60000"]
-    assert node.exec(running, "stat", "-c", "%g %a", "/work") == "2000 2777\n"
+    assert node.exec(running, "stat", "-c", "%g %a", "/data") == "2000 2777\n"
     with pytest.raises(AssertionError):
         node.exec(running, "touch", "/x")
 

@@ -32,11 +32,11 @@ def test_a_failing_liveness_probe_restarts_the_container(node):
 
 def test_a_startup_probe_holds_the_others_back(node):
     node.apply("s.yaml", pod("slow", shell(
-        "c", f"sleep 3; {SERVER}", startupProbe=http_probe(failureThreshold=30),
-        livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1}),
+        "c", f"sleep 5; {SERVER}", startupProbe=http_probe(failureThreshold=60),
+        livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 10}),
         terminationGracePeriodSeconds=1))
     starting = node.wait_pod("slow", "running", lambda p: (
         container_status(p) and "running" in container_status(p)["state"]))
     assert not container_status(starting)["started"] and not container_status(starting)["ready"]
-    ready = node.wait_running("slow")
+    ready = node.wait_running("slow", timeout=60)
     assert container_status(ready)["started"] and container_status(ready)["restartCount"] == 0

@@ -82,10 +82,10 @@ def test_a_crashing_container_restarts_with_growing_waits(node):
 
 
 def test_an_init_container_prepares_a_volume(node):
-    mount = [{"name": "work", "mountPath": "/work"}]
+    mount = [{"name": "work", "mountPath": "/data"}]
     node.apply("init.yaml", pod(
-        "init", shell("main", "cat /work/made; " + SLEEP, volumeMounts=mount),
-        initContainers=[shell("prepare", "echo ready > /work/made", volumeMounts=mount)],
+        "init", shell("main", "cat /data/made; " + SLEEP, volumeMounts=mount),
+        initContainers=[shell("prepare", "echo ready > /data/made", volumeMounts=mount)],
         volumes=[{"name": "work", "emptyDir": {}}]))
     running = node.wait_running("init")
     first = running["status"]["initContainerStatuses"][0]
@@ -94,12 +94,12 @@ def test_an_init_container_prepares_a_volume(node):
 
 
 def test_init_containers_run_one_after_another_and_a_failing_one_is_tried_again(node):
-    mount = [{"name": "work", "mountPath": "/work"}]
+    mount = [{"name": "work", "mountPath": "/data"}]
     node.apply("order.yaml", pod(
-        "order", shell("main", "cat /work/order; " + SLEEP, volumeMounts=mount),
+        "order", shell("main", "cat /data/order; " + SLEEP, volumeMounts=mount),
         initContainers=[
-            shell("one", "echo one >> /work/order", volumeMounts=mount),
-            shell("two", "[ -e /work/tried ] || { touch /work/tried; exit 1; }; echo two >> /work/order",
+            shell("one", "echo one >> /data/order", volumeMounts=mount),
+            shell("two", "[ -e /data/tried ] || { touch /data/tried; exit 1; }; echo two >> /data/order",
                   volumeMounts=mount)],
         volumes=[{"name": "work", "emptyDir": {}}]))
     running = node.wait_running("order", timeout=60)
@@ -108,10 +108,10 @@ def test_init_containers_run_one_after_another_and_a_failing_one_is_tried_again(
 
 
 def test_a_sidecar_starts_before_and_ends_with_the_main_container(node):
-    mount = [{"name": "work", "mountPath": "/work"}]
+    mount = [{"name": "work", "mountPath": "/data"}]
     node.apply("sidecar.yaml", pod(
-        "sidecar", shell("main", "while ! [ -e /work/up ]; do sleep 0.1; done; exit 0", volumeMounts=mount),
-        initContainers=[shell("proxy", "touch /work/up; " + SLEEP, restartPolicy="Always", volumeMounts=mount)],
+        "sidecar", shell("main", "while ! [ -e /data/up ]; do sleep 0.1; done; exit 0", volumeMounts=mount),
+        initContainers=[shell("proxy", "touch /data/up; " + SLEEP, restartPolicy="Always", volumeMounts=mount)],
         restartPolicy="Never", volumes=[{"name": "work", "emptyDir": {}}]))
     node.wait_pod("sidecar", "finished", lambda p: p["status"]["phase"] == "Succeeded", timeout=45)
 
@@ -126,8 +126,8 @@ def test_a_pod_that_is_not_to_be_restarted_ends_with_its_container(node, code, p
 
 def test_on_failure_restarts_failures_only(node):
     node.apply("flaky.yaml", pod(
-        "flaky", shell("c", "[ -e /work/tried ] && exit 0; touch /work/tried; exit 1",
-                       volumeMounts=[{"name": "work", "mountPath": "/work"}]),
+        "flaky", shell("c", "[ -e /data/tried ] && exit 0; touch /data/tried; exit 1",
+                       volumeMounts=[{"name": "work", "mountPath": "/data"}]),
         restartPolicy="OnFailure", volumes=[{"name": "work", "emptyDir": {}}]))
     ended = node.wait_pod("flaky", "Succeeded", lambda p: p["status"]["phase"] == "Succeeded")
     assert container_status(ended)["restartCount"] == 1
@@ -152,14 +152,14 @@ def test_a_removed_manifest_takes_everything_of_its_pod(node):
             "log directory": lambda: not node.pod_log_dir(running).exists(),
             "log link": lambda: not link.is_symlink(),
             "cgroups": lambda: not node.pod_cgroups(running)}.items():
-        beds.wait_for(f"{what} to go", is_gone, timeout=20)
+        beds.wait_for(f"{what} to go", is_gone)
 
 
 def test_a_pod_is_asked_before_it_is_killed(node):
     node.apply("asked.yaml", pod(
         "asked", {"name": "c", "image": "docker.io/library/busybox:1.36", "command": [
-            "sh", "-c", "trap 'sleep 1; echo done > /work/asked; exit 0' TERM; sleep 3600 & wait"],
-            "volumeMounts": [{"name": "work", "mountPath": "/work"}]},
+            "sh", "-c", "trap 'sleep 1; echo done > /data/asked; exit 0' TERM; sleep 3600 & wait"],
+            "volumeMounts": [{"name": "work", "mountPath": "/data"}]},
         terminationGracePeriodSeconds=20,
         volumes=[{"name": "work", "hostPath": {"path": str(node.dir / "host"), "type": "DirectoryOrCreate"}}]))
     node.wait_running("asked")
@@ -178,7 +178,7 @@ def test_a_deaf_container_is_killed_after_its_grace_period(node):
     started = time.monotonic()
     node.remove("deaf.yaml")
     node.wait_gone("deaf")
-    assert 2.5 < time.monotonic() - started < 12
+    assert 2.5 < time.monotonic() - started < 25  # of the grace period, not of the default 30 s
 
 
 def test_a_changed_manifest_replaces_the_pod(node):
@@ -296,7 +296,7 @@ def test_logs_can_be_followed_and_wrong_names_are_errors(node):
         follower.kill()
         follower.wait()
         follower.stdout.close()
-    assert node.logs("talk", "-c", "two") == "from two\n"
+    beds.wait_for("the other log", lambda: node.logs("talk", "-c", "two") == "from two\n")
     assert node.logs("talk").startswith("line 0\n")  # the first container's, when none is named
     for arguments in (["talk-node-a", "-c", "three"], ["nobody"]):
         refused = node.client("logs", *arguments, check=False)

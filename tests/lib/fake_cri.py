@@ -6,9 +6,12 @@ have states, names are reserved, images are pulled before they are used, events 
 socket takes commands, one JSON object a line, and answers each with one ({"ok": true, ...} or {"error": "..."}):
 
     {"do": "fail", "method": "CreateContainer", "code": "UNKNOWN", "message": "no", "times": 2}
+                                                also a number as code; "pod": "<name>" for calls about that pod alone
     {"do": "hang", "method": "StopContainer"}                 until {"do": "release", "method": "StopContainer"}
     {"do": "delay", "method": "PullImage", "seconds": 0.5}    every call from now on; 0 ends it
     {"do": "grow", "method": "ListContainers", "bytes": 17000000}   replies get that much padding; 0 ends it
+    {"do": "dribble", "method": "ListContainers", "hold": 20}   replies come byte by byte and stop after so many,
+                                                                until {"do": "flow", "method": ...}; needs --slow-wire
     {"do": "exit", "container": "<id>", "exit_code": 1, "reason": "Error", "message": ""}
     {"do": "on_start", "image": "busybox", "exit_code": 0, "after": 0.1}   containers of it end by themselves
     {"do": "exec", "exit_code": 1, "stdout": "", "stderr": "no"}   what ExecSync answers from now on
@@ -41,6 +44,8 @@ import sys
 import tempfile
 import threading
 import time
+
+import slow_wire
 
 WORKERS = 256  # calls at a time; hanging ones hold theirs
 
@@ -163,6 +168,16 @@ class Runtime:
         if not found:
             raise Refusal("NOT_FOUND", f'an error occurred when try to find container "{key}": not found')
         return found
+
+    def pod_of(self, request):
+        """The name of the pod that a request is about; empty when it is about none, or one we do not know."""
+        with self.lock:
+            container = self.containers.get(getattr(request, "container_id", ""))
+            sandbox = container["sandbox"] if container else getattr(request, "pod_sandbox_id", "")
+            status = self.sandboxes.get(sandbox)
+        if isinstance(request, self.pb.RunPodSandboxRequest):
+            status = request.config
+        return status.metadata.name if status else ""
 
     def find_image(self, name):
         for image in self.images.values():
@@ -554,17 +569,17 @@ class Script:
         self.failures, self.delays, self.padding, self.hanging = {}, {}, {}, {}
         self.calls = []
 
-    def enter(self, method, request_as_dict, context):
-        """Records a call, then delays, hangs or fails it. The state's lock is not held."""
+    def enter(self, method, request_as_dict, context, pod=""):
+        """Records a call about @pod, then delays, hangs or fails it. The state's lock is not held."""
         with self.lock:
             self.calls.append({"method": method, "request": request_as_dict, "at": time.time()})
             delay, gate = self.delays.get(method, 0), self.hanging.get(method)
             failures = self.failures.get(method, [])
-            failure = failures[0] if failures else None
+            failure = next((f for f in failures if f["pod"] in (None, pod)), None)
             if failure and failure["times"] > 0:
                 failure["times"] -= 1
                 if failure["times"] == 0:
-                    failures.pop(0)
+                    failures.remove(failure)
         time.sleep(delay)
         while gate and not gate.wait(0.05):
             if not context.is_active():
@@ -576,37 +591,44 @@ class Script:
 class Server:
     """gRPC in front of the runtime; may be taken down and up again while the runtime's state stays."""
 
-    def __init__(self, runtime, script, path):
+    def __init__(self, runtime, script, path, wire=None):
         import grpc
         from google.protobuf import empty_pb2, json_format
         self.grpc, self.empty, self.to_dict = grpc, empty_pb2.Empty, json_format.MessageToDict
-        self.runtime, self.script, self.path = runtime, script, path
+        self.runtime, self.script, self.path, self.wire = runtime, script, path, wire
+        self.own_path = f"{path}.server" if wire else path
         self.server = None
         self.up()
 
     def up(self):
         if self.server:
             return
-        path = pathlib.Path(self.path)
+        path = pathlib.Path(self.own_path)
         path.unlink(missing_ok=True)
         self.server = self.grpc.server(concurrent.futures.ThreadPoolExecutor(WORKERS),
                                        options=[("grpc.max_send_message_length", -1),
                                                 ("grpc.max_receive_message_length", -1),
-                                                ("grpc.so_reuseport", 0)])
+                                                ("grpc.so_reuseport", 0),
+                                                *(slow_wire.SERVER_OPTIONS if self.wire else [])])
         runtime, image = {}, {}
         for method in (name for name in dir(Runtime) if name[0].isupper()):
             (image if "Image" in method else runtime)[method] = self.handler(method)
         runtime["GetContainerEvents"] = self.grpc.unary_stream_rpc_method_handler(
-            self.events, self.empty.FromString, lambda event: event.SerializeToString())
+            self.events, self.empty.FromString,
+            lambda event: self.mark("GetContainerEvents") + event.SerializeToString())
         self.server.add_generic_rpc_handlers((
             self.grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", runtime),
             self.grpc.method_handlers_generic_handler("runtime.v1.ImageService", image)))
         self.server.add_insecure_port(f"unix:{path}")
         self.server.start()
+        if self.wire:
+            self.wire.listen(self.path, path)
 
     def down(self):
         if not self.server:
             return
+        if self.wire:
+            self.wire.close()
         self.server.stop(0).wait()
         self.server = None
         pathlib.Path(self.path).unlink(missing_ok=True)
@@ -616,14 +638,26 @@ class Server:
 
         def answer(request, context):
             try:
-                self.script.enter(method, self.to_dict(request, preserving_proto_field_name=True), context)
+                self.script.enter(method, self.to_dict(request, preserving_proto_field_name=True), context,
+                                  self.runtime.pod_of(request))
                 with self.runtime.lock:
                     reply = getattr(self.runtime, method)(request) or self.empty()
-                    return reply.SerializeToString() + self.padding(method)
+                    return self.mark(method) + reply.SerializeToString() + self.padding(method)
             except Refusal as refusal:
-                context.abort(getattr(self.grpc.StatusCode, refusal.code), refusal.message)
+                context.abort(self.status_code(refusal.code), refusal.message)
 
         return self.grpc.unary_unary_rpc_method_handler(answer, request_type.FromString, lambda raw: raw)
+
+    def status_code(self, code):
+        """A code by its name. A number is sent as it is, also one that gRPC does not know."""
+        if isinstance(code, str):
+            return getattr(self.grpc.StatusCode, code)
+        # The library sends what stands in its table, and UNKNOWN for anything else.
+        self.grpc._common.STATUS_CODE_TO_CYGRPC_STATUS_CODE.setdefault(code, code)
+        return code
+
+    def mark(self, method):
+        return self.wire.mark(method) if self.wire else b""
 
     def padding(self, method):
         """An unknown field, which every reader skips: number 1000, of the size asked for."""
@@ -648,7 +682,7 @@ class Server:
             while (event := mine.get()) is not None:
                 yield event
         except Refusal as refusal:
-            context.abort(getattr(self.grpc.StatusCode, refusal.code), refusal.message)
+            context.abort(self.status_code(refusal.code), refusal.message)
         finally:
             with self.runtime.lock:
                 self.runtime.listeners.remove(mine)
@@ -660,13 +694,14 @@ class Control:
     def __init__(self, runtime, script, server):
         self.runtime, self.script, self.server = runtime, script, server
 
-    def do_fail(self, method, code, message="told so by a test", times=1):
+    def do_fail(self, method, code, message="told so by a test", times=1, pod=None):
         """@times 0 means for ever; {"code": null} takes it back."""
         with self.script.lock:
             if code is None:
                 self.script.failures.pop(method, None)
             else:
-                self.script.failures.setdefault(method, []).append({"code": code, "message": message, "times": times})
+                self.script.failures.setdefault(method, []).append(
+                    {"code": code, "message": message, "times": times, "pod": pod})
 
     def do_hang(self, method):
         with self.script.lock:
@@ -683,6 +718,14 @@ class Control:
 
     def do_grow(self, method, bytes):
         self.script.padding[method] = bytes
+
+    def do_dribble(self, method, hold):
+        if not self.server.wire:
+            raise ValueError("started without --slow-wire")
+        self.server.wire.dribble(method, hold)
+
+    def do_flow(self, method):
+        self.server.wire.flow(method)
 
     def do_exit(self, container, exit_code=0, reason="", message=""):
         with self.runtime.lock:
@@ -759,7 +802,8 @@ class Control:
                                         pod_sandbox_id=c["sandbox"], pid=c["pid"])
                                    for c in self.runtime.containers.values()],
                     "images": [to_dict(i, preserving_proto_field_name=True) for i in self.runtime.images.values()],
-                    "event_streams": len(self.runtime.listeners)}
+                    "event_streams": len(self.runtime.listeners),
+                    "held": self.server.wire.held if self.server.wire else 0}
 
     def answer(self, line):
         try:
@@ -785,6 +829,7 @@ def main():
     parser.add_argument("--messages", help="folder for the generated Python messages (default: a temporary one)")
     parser.add_argument("--processes", action="store_true",
                         help="back each running container with a real process, so that its pid means something")
+    parser.add_argument("--slow-wire", action="store_true", help="replies can be made to dribble")
     parser.add_argument("--image", action="append", default=[], help="an image that is there from the start")
     options = parser.parse_args()
 
@@ -795,7 +840,7 @@ def main():
     runtime, script = Runtime(messages, options.processes), Script()
     for image in options.image:
         runtime.add_image(image)
-    server = Server(runtime, script, options.socket)
+    server = Server(runtime, script, options.socket, slow_wire.SlowWire() if options.slow_wire else None)
     control = Control(runtime, script, server)
 
     pathlib.Path(options.control).unlink(missing_ok=True)

@@ -140,6 +140,48 @@ static const struct {
      "0/2", "Terminating", "0"},
     {"ended before it was deleted", "\"deletionTimestamp\":\"2026-11-21T02:59:59Z\"", TWO,
      "\"phase\":\"Succeeded\"", "0/2", "Succeeded", "0"},
+    {"failed before it was deleted", "\"deletionTimestamp\":\"2026-11-21T02:59:59Z\"", TWO,
+     "\"phase\":\"Failed\",\"reason\":\"Evicted\"", "0/2", "Evicted", "0"},
+    {"deleted on a node that was lost", "\"deletionTimestamp\":\"2026-11-21T02:59:59Z\"", TWO,
+     "\"phase\":\"Running\",\"reason\":\"NodeLost\"", "0/2", "Unknown", "0"},
+    {"on a node that was lost, not deleted", "", TWO,
+     "\"phase\":\"Running\",\"reason\":\"NodeLost\"", "0/2", "NodeLost", "0"},
+    {"restarts at unknown times", "", TWO,
+     "\"phase\":\"Running\",\"containerStatuses\":[{\"name\":\"a\",\"restartCount\":2," RUNS
+     "},{\"name\":\"b\",\"restartCount\":1,\"lastState\":{\"terminated\":{}}," RUNS "}]",
+     "2/2", "Running", "3"},
+    {"a sidecar that runs but is not ready", "", INITS TWO,
+     "\"phase\":\"Running\",\"initContainerStatuses\":[{\"name\":\"i\"," EXITED(
+         0, "") "},{\"name\":\"s\",\"ready\":false,\"started\":true,\"state\":{\"running\":{}}}],"
+                "\"containerStatuses\":[{\"name\":\"a\"," RUNS "},{\"name\":\"b\"," RUNS "}]",
+     "2/3", "Running", "0"},
+    {"a sidecar that has not started", "", INITS TWO,
+     "\"phase\":\"Pending\",\"initContainerStatuses\":[{\"name\":\"i\"," EXITED(
+         0, "") "},{\"name\":\"s\",\"started\":false,\"state\":{\"running\":{}}}]",
+     "0/3", "Init:1/2", "0"},
+    {"a sidecar crashes beside containers that run", "", INITS TWO,
+     "\"phase\":\"Running\",\"conditions\":[{\"type\":\"Initialized\",\"status\":\"True\"}],"
+     "\"initContainerStatuses\":[{\"name\":\"i\"," EXITED(0, "") "},{\"name\":\"s\"," WAITS(
+         "CrashLoopBackOff")
+         BEFORE(4, "2026-11-21T02:59:00Z") "}],\"containerStatuses\":[{\"name\":"
+                                           "\"a\"," RUNS "},{\"name\":\"b\"," RUNS "}]",
+     "2/3", "Init:CrashLoopBackOff", "4 (60s ago)"},
+    {"a sidecar crashes before initialization is over", "", INITS TWO,
+     "\"phase\":\"Pending\",\"conditions\":[{\"type\":\"Initialized\",\"status\":\"False\"}],"
+     "\"initContainerStatuses\":[{\"name\":\"i\"," EXITED(0, "") "},{\"name\":\"s\"," WAITS(
+         "CrashLoopBackOff") "}],\"containerStatuses\":[{\"name\":\"a\"," RUNS "}]",
+     "0/3", "Init:CrashLoopBackOff", "0"},
+    {"an init container that the spec does not know", "", TWO,
+     "\"phase\":\"Running\",\"initContainerStatuses\":[{\"name\":\"x\"," RUNS "}]", "0/2",
+     "Init:0/0", "0"},
+    {"states without a word", "", INITS TWO,
+     "\"phase\":\"Running\",\"initContainerStatuses\":[{\"name\":\"i\"," EXITED(
+         0, "") "},{\"name\":\"s\"," RUNS
+                "}],\"containerStatuses\":[{\"name\":\"a\",\"ready\":true},"
+                "{\"name\":\"b\",\"ready\":true,\"state\":{\"waiting\":{}}}]",
+     "1/3", "Running", "0"},
+    {"an init container without a state", "", INITS TWO,
+     "\"phase\":\"Pending\",\"initContainerStatuses\":[{\"name\":\"i\"}]", "0/3", "Init:0/2", "0"},
 };
 
 TEST_CASE(one_word_tells_how_a_pod_is)
@@ -155,6 +197,21 @@ TEST_CASE(one_word_tells_how_a_pod_is)
             strcmp(row.restarts, rows[i].restarts) != 0)
             fail_msg("%s: %s %s %s", rows[i].name, row.ready, row.status, row.restarts);
     }
+}
+
+TEST_CASE(a_pod_of_which_nothing_is_known_has_a_row)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const Core__Pod pod = CORE__POD__INIT;
+    struct pod_row row = pod_row_make(&pod, NOW_NS, arena);
+    assert_string_equal(row.namespace, "<none>");
+    assert_string_equal(row.name, "<none>");
+    assert_string_equal(row.ready, "0/0");
+    assert_string_equal(row.status, "Unknown");
+    assert_string_equal(row.restarts, "0");
+    assert_string_equal(row.age, "<unknown>");
+    assert_string_equal(row.ip, "<none>");
+    assert_string_equal(row.node, "<none>");
 }
 
 static const char two_pods[] =
@@ -192,4 +249,5 @@ TEST_CASE(a_static_pod_is_found_without_its_node)
 }
 
 TEST_MAIN(TEST(the_recorded_pods_look_as_kubectl_shows_them), TEST(one_word_tells_how_a_pod_is),
-          TEST(tables_can_be_of_one_namespace), TEST(a_static_pod_is_found_without_its_node))
+          TEST(a_pod_of_which_nothing_is_known_has_a_row), TEST(tables_can_be_of_one_namespace),
+          TEST(a_static_pod_is_found_without_its_node))

@@ -106,8 +106,9 @@ static void assert_reply(struct desk *desk, const char *request_line, const char
         fail_msg("%s: %s", request_line, buf_text(&reply));
 }
 
-static void assert_refusal(struct desk *desk, const char *request_line, int code,
-                           const char *reason, const char *message)
+/* @request: method and path. */
+static void assert_refusal(struct desk *desk, const char *request, int code, const char *reason,
+                           const char *message)
 {
     AUTO(buf) struct buf body;
     buf_init(&body, 4 * KiB);
@@ -117,6 +118,7 @@ static void assert_refusal(struct desk *desk, const char *request_line, int code
     json_add_string(&body, str_from(message));
     buf_printf(&body, ",\"reason\":\"%s\",\"code\":%d}\n", reason, code);
     AUTO(free) char *status = xasprintf(" %d ", code);
+    AUTO(free) char *request_line = xasprintf("%s HTTP/1.0", request);
     assert_reply(desk, request_line, status, buf_text(&body));
 }
 
@@ -157,6 +159,24 @@ TEST_CASE(pods_status_and_events_are_served_as_json)
 
 TEST_CASE(what_is_not_served_is_refused_as_kubernetes_does)
 {
+    static const struct {
+        const char *request;
+        int code;
+        const char *reason, *message;
+    } rows[] = {
+        {"GET /nothing", 404, "NotFound", "the local socket has no path /nothing"},
+        {"DELETE /pods", 405, "MethodNotAllowed", "the local socket is read-only: use GET"},
+        {"GET /pods?all=%zz", 400, "BadRequest", "Unable to decode query."},
+        {"GET /logs/default/db-n/a", 404, "NotFound", "pod \"db-n\" does not exist"},
+        {"GET /logs/other/web-n/a", 404, "NotFound", "pod \"web-n\" does not exist"},
+        {"GET /logs/default/web-n/x", 404, "NotFound",
+         "container \"x\" not found in pod \"web-n\""},
+        {"GET /logs/default/web-n/a?tailLines=-1", 422, "Invalid", "Invalid request."},
+        {"GET /logs/default/web-n/a?previous=true", 400, "BadRequest",
+         "previous terminated container \"a\" in pod \"web-n\" not found"},
+        {"GET /logs/default/stuck-n/a", 400, "BadRequest",
+         "container \"a\" in pod \"stuck-n\" is waiting to start: ErrImageNeverPull"},
+    };
     struct desk desk;
     desk_init(&desk);
     bench_want(&desk.bench, "web", WEB);
@@ -165,24 +185,8 @@ TEST_CASE(what_is_not_served_is_refused_as_kubernetes_does)
     bench_tell(&desk.bench);
     bench_until(&desk.bench,
                 strcmp(bench_state(&desk.bench, "u-stuck", "a"), "ErrImageNeverPull") == 0);
-    assert_refusal(&desk, "GET /nothing HTTP/1.0", 404, "NotFound",
-                   "the local socket has no path /nothing");
-    assert_refusal(&desk, "DELETE /pods HTTP/1.0", 405, "MethodNotAllowed",
-                   "the local socket is read-only: use GET");
-    assert_refusal(&desk, "GET /pods?all=%zz HTTP/1.0", 400, "BadRequest",
-                   "Unable to decode query.");
-    assert_refusal(&desk, "GET /logs/default/db-n/a HTTP/1.0", 404, "NotFound",
-                   "pod \"db-n\" does not exist");
-    assert_refusal(&desk, "GET /logs/other/web-n/a HTTP/1.0", 404, "NotFound",
-                   "pod \"web-n\" does not exist");
-    assert_refusal(&desk, "GET /logs/default/web-n/x HTTP/1.0", 404, "NotFound",
-                   "container \"x\" not found in pod \"web-n\"");
-    assert_refusal(&desk, "GET /logs/default/web-n/a?tailLines=-1 HTTP/1.0", 422, "Invalid",
-                   "Invalid request.");
-    assert_refusal(&desk, "GET /logs/default/web-n/a?previous=true HTTP/1.0", 400, "BadRequest",
-                   "previous terminated container \"a\" in pod \"web-n\" not found");
-    assert_refusal(&desk, "GET /logs/default/stuck-n/a HTTP/1.0", 400, "BadRequest",
-                   "container \"a\" in pod \"stuck-n\" is waiting to start: ErrImageNeverPull");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_refusal(&desk, rows[i].request, rows[i].code, rows[i].reason, rows[i].message);
     desk_done(&desk);
 }
 
@@ -265,28 +269,30 @@ static char *desk_with_web(struct desk *desk)
 
 TEST_CASE(a_log_is_shown_without_its_headers)
 {
+    static const struct {
+        const char *request, *status, *body;
+    } rows[] = {
+        {"GET /logs/default/web-n/a HTTP/1.0", "HTTP/1.0 200 OK", "one\ntwo\n"},
+        {"GET /logs/default/web-n HTTP/1.0", " 200 ", "one\ntwo\n"},
+        {"GET /logs/default/web-n/- HTTP/1.0", " 200 ", "one\ntwo\n"},
+        {"GET /logs/default/web-n/b HTTP/1.0", " 200 ", "other\n"},
+        {"GET /logs/default/web-n/a?tailLines=1&timestamps=1 HTTP/1.0", " 200 ",
+         "2026-11-21T03:00:00.000000000Z two\n"},
+        {"GET /logs/default/web-n/a?limitBytes=5 HTTP/1.0", " 200 ", "one\nt"},
+        {"GET /logs/default/web-n/a HTTP/1.1", "HTTP/1.1 200 OK", "8\r\none\ntwo\n\r\n0\r\n\r\n"},
+    };
     struct desk desk;
     AUTO(free) char *path = desk_with_web(&desk);
     AUTO(free) char *other = log_path(&desk, "b");
     append(path, LINE "one\n" LINE "two\n");
     append(other, LINE "other\n");
-    assert_reply(&desk, "GET /logs/default/web-n/a HTTP/1.0", "HTTP/1.0 200 OK", "one\ntwo\n");
-    assert_reply(&desk, "GET /logs/default/web-n HTTP/1.0", " 200 ", "one\ntwo\n");
-    assert_reply(&desk, "GET /logs/default/web-n/- HTTP/1.0", " 200 ", "one\ntwo\n");
-    assert_reply(&desk, "GET /logs/default/web-n/b HTTP/1.0", " 200 ", "other\n");
-    assert_reply(&desk, "GET /logs/default/web-n/a?tailLines=1&timestamps=1 HTTP/1.0", " 200 ",
-                 "2026-11-21T03:00:00.000000000Z two\n");
-    assert_reply(&desk, "GET /logs/default/web-n/a?limitBytes=5 HTTP/1.0", " 200 ", "one\nt");
-    assert_reply(&desk, "GET /logs/default/web-n/a HTTP/1.1", "HTTP/1.1 200 OK",
-                 "8\r\none\ntwo\n\r\n0\r\n\r\n");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_reply(&desk, rows[i].request, rows[i].status, rows[i].body);
     assert_int_equal(truncate(path, 0), 0);
     assert_reply(&desk, "GET /logs/default/web-n/a HTTP/1.0", " 200 ", "");
     append(path, "no log line\n");
-    assert_reply(&desk, "GET /logs/default/web-n/a HTTP/1.0", " 500 ",
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
-                 "\"Failure\",\"message\":\"failed "
-                 "to get parse function: unsupported log "
-                 "format\",\"reason\":\"InternalError\",\"code\":500}\n");
+    assert_refusal(&desk, "GET /logs/default/web-n/a", 500, "InternalError",
+                   "failed to get parse function: unsupported log format");
     assert_int_equal(desk.server->n_streams, 0);
     desk_done(&desk);
 }
@@ -381,7 +387,7 @@ TEST_CASE(there_is_a_limit_to_logs_being_read)
         fds[i] = ask(&desk, "GET /logs/default/web-n/a?follow=true HTTP/1.0");
         bench_until(&desk.bench, desk.server->n_streams == i + 1);
     }
-    assert_refusal(&desk, "GET /logs/default/web-n/a HTTP/1.0", 429, "TooManyRequests",
+    assert_refusal(&desk, "GET /logs/default/web-n/a", 429, "TooManyRequests",
                    "32 logs are being read already");
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         fd_close(&fds[i]);
