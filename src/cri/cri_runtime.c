@@ -148,6 +148,8 @@ static void on_disconnected(void *ctx, const struct error *cause)
     log_warning("Lost the connection to the container runtime", LOG_ERR(cause));
     if (runtime->events)
         cri_events_disconnected(runtime->events);
+    if (runtime->listener.on_disconnected)
+        runtime->listener.on_disconnected(runtime->listener.ctx);
 }
 
 static void set_listener(struct pod_runtime *self, const struct runtime_listener *listener)

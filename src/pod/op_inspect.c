@@ -180,6 +180,7 @@ static void read_next(struct pod_op *op)
         return;
     }
     op->worker->observed = true;
+    op->worker->inspect_failed = false;
     pod_op_end(op);
 }
 
@@ -188,8 +189,11 @@ static void give_up(struct pod_op *op)
 {
     struct pod_worker *worker = op->worker;
     AUTO(error) struct error *err = TAKE(op->err);
-    log_warning("Could not read the pod from the runtime, will try again",
-                LOG_POD(worker->namespace, worker->name), LOG_ERR(err));
+    /* Once an outage: a runtime that is away is told of elsewhere, and the tries come often. */
+    if (!worker->inspect_failed)
+        log_warning("Could not read the pod from the runtime, will try again",
+                    LOG_POD(worker->namespace, worker->name), LOG_ERR(err));
+    worker->inspect_failed = true;
     worker->inspect_again = true;
     pod_worker_cool_down(worker, "", pods_retry_delay(worker->pods, true));
     pod_op_end(op);

@@ -57,6 +57,15 @@ static void read_new_sandbox(struct pod_op *op)
     pod_op_call(op, RUNTIME_POD_SANDBOX_STATUS, &request.base, 0);
 }
 
+/* Where upstream shows a runtime's refusal of a sandbox it shows gRPC's words with it. */
+static void prefix_rpc_error(struct pod_op *op)
+{
+    struct error *err = op->err;
+    op->err = error_new(err->code, "rpc error: code = %s desc = %s", error_code_name(err->code),
+                        err->message);
+    error_free(err);
+}
+
 static void create_advance(struct pod_op *op)
 {
     switch (op->step) {
@@ -66,6 +75,7 @@ static void create_advance(struct pod_op *op)
     case CREATE_RUN:
         if (op->err) {
             op->worker->inspect_again = true; /* only the answer may have been lost */
+            prefix_rpc_error(op);
             creation_failed(op, "FailedCreatePodSandBox", "Failed to create pod sandbox");
             return;
         }
@@ -74,6 +84,7 @@ static void create_advance(struct pod_op *op)
     case CREATE_STATUS:
         if (op->err) {
             op->worker->inspect_again = true; /* it exists, so it must be found */
+            prefix_rpc_error(op);
             creation_failed(op, "FailedPodSandBoxStatus", "Unable to get pod sandbox status");
             return;
         }

@@ -16,7 +16,9 @@
 #define MAX_BACKOFF_ENTRIES 4096
 /* pkg/kubelet/kubelet.go: runtime status is read every 5 s; here only while it is not ready, else
  * with the audit. */
+/* Upstream's (runtimeState): a runtime is down when it has not answered for this long. */
 #define STATUS_POLL_NS (5 * NS_PER_SEC)
+#define RUNTIME_DOWN_NS (30 * NS_PER_SEC)
 
 int64_t pods_retry_delay(const struct pods *pods, bool soon)
 {
@@ -134,15 +136,33 @@ static void take_conditions(struct pods *pods, const Cri__RuntimeStatus *status)
     set_runtime_state(pods, runtime_ready, network_ready, message ? message : "");
 }
 
+/* Begins to look often at a runtime that has stopped answering. */
+static void note_failing(struct pods *pods)
+{
+    if (pods->failing_since_ns == 0)
+        pods->failing_since_ns = loop_now_mono_ns(pods->env.loop);
+    if (!loop_timer_is_armed(pods->status_poll))
+        loop_timer_start(pods->status_poll, STATUS_POLL_NS);
+}
+
+static bool is_down(const struct pods *pods)
+{
+    int64_t failing_ns = loop_now_mono_ns(pods->env.loop) - pods->failing_since_ns;
+    return !pods->runtime_ready || failing_ns >= RUNTIME_DOWN_NS;
+}
+
 static void on_status(void *ctx, const ProtobufCMessage *reply, struct error *err_owned)
 {
     struct pods *pods = ctx;
     AUTO(error) struct error *err = err_owned;
     pods->status_call = NULL;
     if (err) {
+        note_failing(pods);
         AUTO(free) char *message = xasprintf("container runtime is down: %s", err->message);
-        set_runtime_state(pods, false, pods->network_ready, message);
+        if (is_down(pods))
+            set_runtime_state(pods, false, pods->network_ready, message);
     } else {
+        pods->failing_since_ns = 0;
         take_conditions(pods, ((const Cri__StatusResponse *)reply)->status);
     }
     if (!pods->runtime_ready || !pods->network_ready)
@@ -220,6 +240,11 @@ static void on_lost(void *ctx)
     log_v(2, "Lost track of the runtime, listing it anew");
     read_status(pods);
     pods_relist_start(pods, false);
+}
+
+static void on_disconnected(void *ctx)
+{
+    note_failing(ctx);
 }
 
 /* --- orphans and sources --- */
@@ -354,7 +379,10 @@ void pods_free(struct pods *pods)
 
 void pods_start(struct pods *pods)
 {
-    struct runtime_listener listener = {.on_changed = on_changed, .on_lost = on_lost, .ctx = pods};
+    struct runtime_listener listener = {.on_changed = on_changed,
+                                        .on_lost = on_lost,
+                                        .on_disconnected = on_disconnected,
+                                        .ctx = pods};
     pods->started_ns = loop_now_wall_ns(pods->env.loop);
     pods->env.runtime->vtable->listen(pods->env.runtime, &listener);
     read_status(pods);

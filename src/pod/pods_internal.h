@@ -33,8 +33,9 @@ struct pod_worker {
         *again; /* wanted anew under the same uid once this removed one is gone, or NULL */
     struct pod_desired want;
     struct pod_observed have;
-    bool observed;      /* the runtime was read at least once; before that nothing is planned */
-    bool inspect_again; /* something changed while an inspection was under way */
+    bool observed;       /* the runtime was read at least once; before that nothing is planned */
+    bool inspect_again;  /* something changed while an inspection was under way */
+    bool inspect_failed; /* the last one did, which was told */
     bool network_event_sent; /* NetworkNotReady was noted for the present wait */
     bool sandbox_event_sent; /* SandboxChanged was noted for the replacement under way */
 
@@ -72,6 +73,7 @@ struct pods {
     struct loop_timer *turn;    /* drains the queue */
     struct loop_timer *audit;
     struct loop_timer *status_poll; /* only while the runtime or its network is not ready */
+    int64_t failing_since_ns;       /* mono: when the runtime began not to answer; 0: it answers */
     struct backoff *backoff;        /* containers */
     struct backoff *image_backoff;  /* "<uid>_<image>" */
     size_t slots_used;

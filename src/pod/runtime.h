@@ -73,6 +73,8 @@ struct runtime_listener {
     /** The event stream broke or was just (re)opened, or the runtime restarted: everything may have
      * changed. */
     void (*on_lost)(void *ctx);
+    /** The connection is gone; another is being tried for. */
+    void (*on_disconnected)(void *ctx);
     void *ctx;
 };
 

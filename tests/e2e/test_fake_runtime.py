@@ -211,7 +211,6 @@ def test_a_sandbox_may_fail_with_any_code(fake_node, runtime):
     assert len(runtime.starts()) == len(refused) + 1
 
 
-@pytest.mark.xfail(strict=True, reason="the event leaves the code out")
 def test_a_refused_sandbox_is_told_of_with_its_code(fake_node, runtime):
     refused = refuse_with_every_code(fake_node, runtime, "RunPodSandbox")
     for message, code in refused.values():
@@ -223,7 +222,7 @@ def test_a_runtime_that_went_and_came_back_starts_nothing_twice(fake_node, runti
     fake_node.apply("a.yaml", simple("a"))
     fake_node.wait_running("a")
     runtime.do("down")
-    # The agent looks every minute at a runtime that it was content with.
+    # A runtime is down when it has not answered for 30 s.
     beds.wait_for("NotReady runtime", lambda: not fake_node.status()["runtime"]["ready"], timeout=90)
     fake_node.apply("b.yaml", simple("b"))
     runtime.do("up")
