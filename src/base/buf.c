@@ -21,6 +21,13 @@ void buf_clear(struct buf *buf)
     buf_truncate(buf, 0);
 }
 
+/* True when @len more bytes and the NUL fit as it is: by far the most frequent case. The capacity is
+ * never more than the maximum and the NUL. */
+static inline bool has_room(const struct buf *buf, size_t len)
+{
+    return len < buf->capacity - buf->len && !buf->overflowed;
+}
+
 /* Makes room for @len more bytes and the NUL. False, and overflowed, when that is beyond the
  * maximum. */
 static bool reserve(struct buf *buf, size_t len)
@@ -49,7 +56,7 @@ static bool reserve(struct buf *buf, size_t len)
 
 void buf_add(struct buf *buf, const void *bytes, size_t len)
 {
-    if (!reserve(buf, len))
+    if (!has_room(buf, len) && !reserve(buf, len))
         return;
     if (len)
         memcpy(buf->data + buf->len, bytes, len);
@@ -69,7 +76,10 @@ void buf_add_str(struct buf *buf, struct str text)
 
 void buf_add_char(struct buf *buf, char c)
 {
-    buf_add(buf, &c, 1);
+    if (!has_room(buf, 1) && !reserve(buf, 1))
+        return;
+    buf->data[buf->len++] = c;
+    buf->data[buf->len] = '\0';
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

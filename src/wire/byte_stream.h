@@ -19,7 +19,8 @@ struct byte_stream_vtable {
      */
     struct error *(*read)(struct byte_stream *self, void *bytes, size_t size, size_t *ret_len,
                           bool *ret_is_end);
-    /** Writes what fits now; *ret_len may be anything from 0 to @len. */
+    /** Writes what fits now; *ret_len may be anything from 0 to @len. What was not taken must begin
+     * the next write. */
     struct error *(*write)(struct byte_stream *self, const void *bytes, size_t len,
                            size_t *ret_len);
     /** Sets who is told of readiness. Nobody is told before. */

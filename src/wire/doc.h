@@ -86,6 +86,9 @@ struct doc_writer_ops {
     void (*key)(struct doc_writer *writer, struct str key);
     void (*string)(struct doc_writer *writer, struct str text);
     void (*literal)(struct doc_writer *writer, const char *text); /* number, true, false, null */
+    /** Writes a value that is JSON already; false, and nothing written, when it would have to be
+     * written differently. NULL: a writer of something else. */
+    bool (*json)(struct doc_writer *writer, struct str text);
 };
 struct doc_writer {
     const struct doc_writer_ops *ops;

@@ -7,18 +7,20 @@
  * resets)
  *
  * A record names its stream by number, never by pointer: the stream may be gone by the time it is
- * handed out. After a fatal code from nghttp2 only nghttp2_session_del() is called: `ng` becomes
- * NULL and the session is dead.
+ * handed out. Records of a paused stream change over to a list of its own until it is resumed.
+ * After a fatal code from nghttp2 only nghttp2_session_del() is called: `ng` becomes NULL and the
+ * session is dead.
  */
 #include "wire/http2.h"
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "wire/http2_internal.h"
 
 #include <nghttp2/nghttp2.h>
 
-/* Windows only bound what the peer may send ahead of our reading; we read at once, so nothing piles
- * up. */
+/* What the peer may send ahead of our reading. We read at once and take the connection's window as
+ * used, so only what is held for a paused stream piles up, to at most the stream's window. */
 #define STREAM_WINDOW_BYTES (1024 * 1024)
 #define CONNECTION_WINDOW_BYTES (4 * 1024 * 1024)
 /* A header block carries an error message at most, and some runtimes put a program's output into
@@ -48,13 +50,20 @@ struct record {
     char bytes[];
 };
 
+struct record_list {
+    struct record *first, *last; /* oldest first */
+};
+
 struct http2_stream {
     struct http2_session *session;
     const struct http2_stream_events *events;
     void *ctx;
     int32_t id;
     bool has_fields; /* the final response's header block was recorded */
-    struct str body; /* what is left to send */
+    bool is_sent;    /* the request's header block has left */
+    bool is_paused;
+    struct record_list held; /* while it is paused */
+    struct str body;         /* what is left to send */
     UT_hash_handle hh;
 };
 
@@ -63,9 +72,9 @@ struct http2_session {
     const struct http2_session_events *events;
     void *ctx;
     struct http2_stream *streams; /* hash head, by id; the session owns every stream */
-    struct record *records;       /* list head, oldest first */
-    struct record *last_record;
-    struct buf block; /* the header block that is arriving */
+    struct record_list records;
+    struct buf block;     /* the header block that is arriving */
+    size_t arrived_bytes; /* of bodies, not yet given back to the connection's window */
     bool has_settings, is_draining, is_silent;
 };
 
@@ -88,8 +97,34 @@ static struct http2_stream *find_stream(const struct http2_session *session, int
     return stream;
 }
 
+static void list_append(struct record_list *list, struct record *record)
+{
+    record->next = NULL;
+    if (list->last)
+        list->last->next = record;
+    else
+        list->first = record;
+    list->last = record;
+}
+
+static struct record *list_take(struct record_list *list)
+{
+    struct record *record = list->first;
+    list->first = record->next;
+    if (!list->first)
+        list->last = NULL;
+    return record;
+}
+
+static void list_drop(struct record_list *list)
+{
+    while (list->first)
+        free(list_take(list));
+}
+
 static void stream_free(struct http2_stream *stream)
 {
+    list_drop(&stream->held);
     HASH_DEL(stream->session->streams, stream);
     free(stream);
 }
@@ -105,11 +140,7 @@ static struct record *record_add(struct http2_session *session, enum record_kind
     record->len = bytes.len;
     if (bytes.len > 0)
         memcpy(record->bytes, bytes.ptr, bytes.len);
-    if (session->last_record)
-        session->last_record->next = record;
-    else
-        session->records = record;
-    session->last_record = record;
+    list_append(&session->records, record);
     return record;
 }
 
@@ -172,9 +203,19 @@ static int on_data_chunk(UNUSED nghttp2_session *ng, UNUSED uint8_t flags, int32
                          const uint8_t *data, size_t len, void *user_data)
 {
     struct http2_session *session = user_data;
+    session->arrived_bytes += len;
     if (find_stream(session, stream_id))
         record_add(session, RECORD_DATA, stream_id,
                    (struct str){.ptr = (const char *)data, .len = len});
+    return 0;
+}
+
+static int on_frame_send(UNUSED nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
+{
+    struct http2_stream *stream =
+        frame->hd.type == NGHTTP2_HEADERS ? find_stream(user_data, frame->hd.stream_id) : NULL;
+    if (stream)
+        stream->is_sent = true;
     return 0;
 }
 
@@ -206,26 +247,25 @@ static ssize_t read_body(UNUSED nghttp2_session *ng, int32_t stream_id, uint8_t 
 
 /* --- life --- */
 
-static void die_on(int code, const char *what)
-{
-    if (code != 0)
-        base_die("nghttp2: %s: %s", what, nghttp2_strerror(code));
-}
-
 static nghttp2_session *make_ng(struct http2_session *session)
 {
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     nghttp2_session *ng = NULL;
-    die_on(nghttp2_session_callbacks_new(&callbacks), "callbacks");
+    http2_die_on(nghttp2_session_callbacks_new(&callbacks), "callbacks");
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    die_on(nghttp2_option_new(&option), "options");
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+    http2_die_on(nghttp2_option_new(&option), "options");
     nghttp2_option_set_no_closed_streams(option, 1);
-    die_on(nghttp2_session_client_new2(&ng, callbacks, session, option), "session");
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    /* Until the peer has said how many streams it takes at a time: one too many would be refused.
+     */
+    nghttp2_option_set_peer_max_concurrent_streams(option, 1);
+    http2_die_on(nghttp2_session_client_new2(&ng, callbacks, session, option), "session");
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
 
@@ -234,10 +274,11 @@ static nghttp2_session *make_ng(struct http2_session *session)
         {.settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, .value = STREAM_WINDOW_BYTES},
         {.settings_id = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, .value = FIELD_BLOCK_MAX_BYTES},
     };
-    die_on(nghttp2_submit_settings(ng, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)),
-           "settings");
-    die_on(nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW_BYTES),
-           "window");
+    http2_die_on(nghttp2_submit_settings(ng, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)),
+                 "settings");
+    http2_die_on(
+        nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW_BYTES),
+        "window");
     return ng;
 }
 
@@ -251,21 +292,10 @@ struct http2_session *http2_session_new(const struct http2_session_events *event
     return session;
 }
 
-static void drop_records(struct http2_session *session)
-{
-    while (session->records) {
-        struct record *record = session->records;
-        session->records = record->next;
-        free(record);
-    }
-    session->last_record = NULL;
-}
-
 static void kill_ng(struct http2_session *session)
 {
     nghttp2_session_del(session->ng);
     session->ng = NULL;
-    drop_records(session);
 }
 
 void http2_session_free(struct http2_session *session)
@@ -273,7 +303,9 @@ void http2_session_free(struct http2_session *session)
     if (!session)
         return;
     kill_ng(session);
+    list_drop(&session->records);
     while (session->streams)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash unlinks it, unseen */
         stream_free(session->streams);
     buf_done(&session->block);
     free(session);
@@ -284,12 +316,29 @@ void http2_session_silence(struct http2_session *session)
     session->is_silent = true;
 }
 
+static bool holds_end(const struct http2_stream *stream)
+{
+    const struct record *record = stream->held.first;
+    while (record && record->kind != RECORD_COMPLETE)
+        record = record->next;
+    return record != NULL;
+}
+
 void http2_session_fail(struct http2_session *session, const struct error *cause)
 {
+    /* What is complete is no loss: a pause only puts it off, and that is over now. */
+    struct http2_stream *ended, *next;
+    HASH_ITER(hh, session->streams, ended, next) {
+        if (holds_end(ended))
+            http2_stream_pause(ended, false);
+    }
     kill_ng(session);
-    const struct http2_end end = {.kind = HTTP2_END_LOST, .cause = cause};
+    (void)http2_session_dispatch(session);
     while (session->streams && !session->is_silent) {
         struct http2_stream *stream = session->streams;
+        struct http2_end end = {.kind = HTTP2_END_LOST, .cause = cause};
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash unlinks it, unseen */
+        end.is_unsent = !stream->is_sent;
         const struct http2_stream_events *events = stream->events;
         void *ctx = stream->ctx;
         stream_free(stream);
@@ -311,6 +360,15 @@ static void end_stream(struct http2_stream *stream, const struct http2_end *end)
     events->on_end(ctx, end);
 }
 
+/* The session's window was given back when the bytes arrived, the stream's is now. */
+static void hand_out_data(struct http2_stream *stream, const struct record *record)
+{
+    nghttp2_session *ng = stream->session->ng;
+    if (ng)
+        http2_die_on(nghttp2_session_consume_stream(ng, stream->id, record->len), "consume");
+    stream->events->on_data(stream->ctx, (struct str){.ptr = record->bytes, .len = record->len});
+}
+
 static void hand_out_stream_record(struct http2_stream *stream, const struct record *record)
 {
     struct http2_fields fields = {.bytes = record->bytes, .len = record->len};
@@ -321,8 +379,7 @@ static void hand_out_stream_record(struct http2_stream *stream, const struct rec
         stream->events->on_fields(stream->ctx, &fields, record->kind == RECORD_TRAILERS);
         break;
     case RECORD_DATA:
-        stream->events->on_data(stream->ctx,
-                                (struct str){.ptr = record->bytes, .len = record->len});
+        hand_out_data(stream, record);
         break;
     case RECORD_COMPLETE:
         end_stream(stream, &end);
@@ -339,24 +396,52 @@ static void hand_out_stream_record(struct http2_stream *stream, const struct rec
     }
 }
 
+static struct http2_stream *find_unsent(const struct http2_session *session)
+{
+    struct http2_stream *stream = session->streams;
+    while (stream && stream->is_sent)
+        stream = stream->hh.next;
+    return stream;
+}
+
+/* Requests that still waited for their turn will never have one. */
+static void hand_out_goaway(struct http2_session *session)
+{
+    const struct http2_end end = {
+        .kind = HTTP2_END_REFUSED, .error_code = HTTP2_REFUSED_STREAM, .is_unsent = true};
+    session->events->on_goaway(session->ctx);
+    struct http2_stream *stream = NULL;
+    while (!session->is_silent && (stream = find_unsent(session))) {
+        const struct http2_stream_events *events = stream->events;
+        void *ctx = stream->ctx;
+        http2_stream_reset(stream, HTTP2_CANCEL);
+        events->on_end(ctx, &end);
+    }
+}
+
+static void hand_out(struct http2_session *session, struct record *record_owned)
+{
+    AUTO(free) struct record *record = record_owned;
+    bool is_dead = session->ng == NULL; /* then only its streams are heard of */
+    if (record->kind == RECORD_SETTINGS || record->kind == RECORD_GOAWAY) {
+        if (!is_dead && record->kind == RECORD_SETTINGS)
+            session->events->on_settings(session->ctx);
+        else if (!is_dead)
+            hand_out_goaway(session);
+        return;
+    }
+    struct http2_stream *stream = find_stream(session, record->stream_id);
+    if (stream && stream->is_paused)
+        list_append(&stream->held, TAKE(record));
+    else if (stream)
+        hand_out_stream_record(stream, record);
+}
+
 bool http2_session_dispatch(struct http2_session *session)
 {
-    bool had_records = session->records != NULL;
-    while (session->records && !session->is_silent) {
-        AUTO(free) struct record *record = session->records;
-        session->records = record->next;
-        if (!session->records)
-            session->last_record = NULL;
-        if (record->kind == RECORD_SETTINGS) {
-            session->events->on_settings(session->ctx);
-        } else if (record->kind == RECORD_GOAWAY) {
-            session->events->on_goaway(session->ctx);
-        } else {
-            struct http2_stream *stream = find_stream(session, record->stream_id);
-            if (stream)
-                hand_out_stream_record(stream, record);
-        }
-    }
+    bool had_records = session->records.first != NULL;
+    while (session->records.first && !session->is_silent)
+        hand_out(session, list_take(&session->records));
     return had_records;
 }
 
@@ -374,6 +459,10 @@ struct error *http2_session_receive(struct http2_session *session, const void *b
     ssize_t used = nghttp2_session_mem_recv(session->ng, bytes, len);
     if (used < 0)
         return session_error((int)used);
+    if (session->arrived_bytes > 0)
+        http2_die_on(nghttp2_session_consume_connection(session->ng, session->arrived_bytes),
+                     "consume");
+    session->arrived_bytes = 0;
     (void)http2_session_dispatch(session);
     return NULL;
 }
@@ -409,29 +498,17 @@ size_t http2_session_stream_count(const struct http2_session *session)
 
 /* --- streams --- */
 
-#define REQUEST_MAX_FIELDS 16
-
-static nghttp2_nv make_nv(const struct http2_field *field)
-{
-    /* nghttp2's interface is not const-correct; without NO_COPY flags it copies both. */
-    nghttp2_nv nv = {.namelen = strlen(field->name), .valuelen = strlen(field->value)};
-    memcpy(&nv.name, &field->name, sizeof(nv.name));
-    memcpy(&nv.value, &field->value, sizeof(nv.value));
-    return nv;
-}
-
 struct error *http2_stream_start(struct http2_session *session, const struct http2_request *request,
                                  const struct http2_stream_events *events, void *ctx,
                                  struct http2_stream **ret)
 {
-    ASSERT(request->field_count <= REQUEST_MAX_FIELDS);
+    ASSERT(request->field_count <= HTTP2_REQUEST_MAX_FIELDS);
     if (!http2_session_can_start(session))
         return error_new(ERROR_UNAVAILABLE, "http2: the connection takes no new requests");
-    nghttp2_nv nvs[REQUEST_MAX_FIELDS];
-    for (size_t i = 0; i < request->field_count; i++)
-        nvs[i] = make_nv(&request->fields[i]);
+    AUTO(free) void *nvs = http2_make_nvs(request->fields, request->field_count);
     const nghttp2_data_provider body = {.read_callback = read_body};
-    int32_t id = nghttp2_submit_request(session->ng, NULL, nvs, request->field_count, &body, NULL);
+    int32_t id = nghttp2_submit_request(session->ng, NULL, nvs, request->field_count,
+                                        request->body.len > 0 ? &body : NULL, NULL);
     if (id < 0)
         return session_error(id);
 
@@ -450,6 +527,29 @@ void http2_stream_reset(struct http2_stream *stream, uint32_t error_code)
 {
     nghttp2_session *ng = stream->session->ng;
     if (ng)
-        die_on(nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream->id, error_code), "reset");
+        http2_die_on(nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream->id, error_code),
+                     "reset");
     stream_free(stream);
+}
+
+void http2_stream_pause(struct http2_stream *stream, bool is_paused)
+{
+    struct record_list *records = &stream->session->records;
+    if (is_paused && !stream->session->ng)
+        return; /* it is being ended */
+    stream->is_paused = is_paused;
+    if (is_paused || !stream->held.first)
+        return;
+    /* What was held comes before what has arrived since. */
+    stream->held.last->next = records->first;
+    records->first = stream->held.first;
+    if (!records->last)
+        records->last = stream->held.last;
+    stream->held = (struct record_list){0};
+}
+
+void http2_session_ping(struct http2_session *session)
+{
+    if (session->ng)
+        http2_die_on(nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL), "ping");
 }

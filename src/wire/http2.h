@@ -32,6 +32,7 @@ struct http2_end {
     enum http2_end_kind kind;
     uint32_t error_code;       /* HTTP2_END_RESET: HTTP/2's number */
     const struct error *cause; /* HTTP2_END_LOST: borrowed */
+    bool is_unsent;            /* HTTP2_END_LOST: nothing of the request has left */
 };
 
 /** The error codes of RFC 9113 §7 that are used outside the session. */
@@ -98,12 +99,17 @@ bool http2_session_is_alive(const struct http2_session *session);
 bool http2_session_can_start(const struct http2_session *session);
 size_t http2_session_stream_count(const struct http2_session *session);
 
-/** Ends the session: every stream ends as HTTP2_END_LOST with @cause (borrowed). Later calls find
- * it dead. */
+/** Ends the session: streams end as HTTP2_END_LOST with @cause (borrowed), except for those whose
+ * response has arrived whole; pauses end with it. Later calls find it dead. */
 void http2_session_fail(struct http2_session *session, const struct error *cause);
 
 /** No callback of this session runs from now on. For an owner that goes away inside one of them. */
 void http2_session_silence(struct http2_session *session);
+
+/** Queues a PING. Its answer brings bytes, which is all that anybody wants of it. */
+void http2_session_ping(struct http2_session *session);
+
+#define HTTP2_REQUEST_MAX_FIELDS 64 /* pseudo-header fields among them */
 
 /** What a request says: its fields, pseudo-header fields first, and its body. */
 struct http2_request {
@@ -124,3 +130,9 @@ MUST_CHECK struct error *http2_stream_start(struct http2_session *session,
 
 /** Silence: RST_STREAM with @error_code is queued, no callback will run, the handle is gone. */
 void http2_stream_reset(struct http2_stream *stream, uint32_t error_code);
+
+/**
+ * While a stream is paused nothing of it is told and flow control holds the peer back; what arrives
+ * until then is kept, and told by http2_session_dispatch() when the stream is resumed.
+ */
+void http2_stream_pause(struct http2_stream *stream, bool is_paused);

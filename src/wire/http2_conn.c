@@ -19,6 +19,13 @@ struct http2_conn {
     const struct http2_conn_events *events;
     void *ctx;
     bool is_draining;
+
+    /* Keeping alive; NULL: it is not wanted. */
+    struct loop_timer *silence;
+    int64_t after_ns, timeout_ns;
+    int64_t heard_mono_ns;  /* when the last byte came */
+    int64_t pinged_mono_ns; /* when the last ping was sent */
+    bool is_pinged;         /* and no answer has been looked for yet */
 };
 
 static void release(void *object)
@@ -35,6 +42,8 @@ static void close_now(struct http2_conn *conn)
     conn->stream = NULL;
     loop_timer_free(conn->flush_soon);
     conn->flush_soon = NULL;
+    loop_timer_free(conn->silence);
+    conn->silence = NULL;
     loop_defer_free(conn->loop, release, conn);
 }
 
@@ -136,7 +145,10 @@ static struct error *read_once(struct http2_conn *conn, bool *ret_is_more)
     if (err)
         return error_wrap(err, "error reading from server");
     if (is_end)
-        return error_new(ERROR_UNAVAILABLE, "error reading from server: EOF");
+        return error_with_reason(error_new(ERROR_UNAVAILABLE, "error reading from server: EOF"),
+                                 HTTP2_CONN_EOF);
+    if (len > 0)
+        conn->heard_mono_ns = loop_now_mono_ns(conn->loop);
     *ret_is_more = len == sizeof(bytes);
     return len > 0 ? http2_session_receive(conn->session, bytes, len) : NULL;
 }
@@ -155,6 +167,49 @@ static void on_ready(void *ctx, unsigned events)
     }
     if (conn->stream)
         flush(conn);
+}
+
+/* --- keeping alive --- */
+
+static void watch_silence(struct http2_conn *conn)
+{
+    int64_t due_ns = sat_add_i64(conn->heard_mono_ns, conn->after_ns);
+    if (conn->silence && !loop_timer_is_armed(conn->silence))
+        loop_timer_start(conn->silence, sat_sub_i64(due_ns, loop_now_mono_ns(conn->loop)));
+}
+
+static void on_silence(void *ctx)
+{
+    struct http2_conn *conn = ctx;
+    int64_t now_ns = loop_now_mono_ns(conn->loop);
+    bool was_pinged = conn->is_pinged;
+    conn->is_pinged = false;
+    if (http2_session_stream_count(conn->session) == 0)
+        return; /* the next stream starts it again */
+    if (was_pinged && conn->heard_mono_ns < conn->pinged_mono_ns) {
+        lose(conn, error_new(ERROR_UNAVAILABLE, "http2: client connection lost"));
+        return;
+    }
+    if (sat_sub_i64(now_ns, conn->heard_mono_ns) < conn->after_ns) {
+        watch_silence(conn);
+        return;
+    }
+    http2_session_ping(conn->session);
+    conn->is_pinged = true;
+    conn->pinged_mono_ns = now_ns;
+    loop_timer_start(conn->silence, conn->timeout_ns);
+    flush_soon(conn);
+}
+
+void http2_conn_keep_alive(struct http2_conn *conn, int64_t after_ns, int64_t timeout_ns)
+{
+    ASSERT(!conn->silence && conn->stream);
+    conn->after_ns = after_ns;
+    conn->timeout_ns = timeout_ns;
+    conn->heard_mono_ns = loop_now_mono_ns(conn->loop);
+    conn->silence = loop_timer_new(conn->loop, "http2 silence", on_silence, conn);
+    if (http2_session_stream_count(conn->session) > 0)
+        watch_silence(conn);
 }
 
 /* --- session --- */
@@ -210,14 +265,27 @@ struct error *http2_conn_start_stream(struct http2_conn *conn, const struct http
     if (!http2_conn_can_start(conn))
         return error_new(ERROR_UNAVAILABLE, "http2: the connection takes no new requests");
     struct error *err = http2_stream_start(conn->session, request, events, ctx, ret);
-    if (!err)
-        flush_soon(conn);
-    return err;
+    if (err)
+        return err;
+    watch_silence(conn);
+    flush_soon(conn);
+    return NULL;
 }
 
 void http2_conn_reset_stream(struct http2_conn *conn, struct http2_stream *stream,
                              uint32_t error_code)
 {
     http2_stream_reset(stream, error_code);
+    flush_soon(conn);
+}
+
+size_t http2_conn_stream_count(const struct http2_conn *conn)
+{
+    return http2_session_stream_count(conn->session);
+}
+
+void http2_conn_pause_stream(struct http2_conn *conn, struct http2_stream *stream, bool is_paused)
+{
+    http2_stream_pause(stream, is_paused);
     flush_soon(conn);
 }

@@ -74,7 +74,8 @@ void http_call_cancel(struct http_call *call);
 
 /**
  * Stops reading (so that flow control holds the server back) until resumed. For who passes data on
- * to somebody slower.
+ * to somebody slower. On HTTP/2 the rest of a response that has arrived whole is told, paused or
+ * not, when its connection breaks: rather that than lose it.
  */
 void http_call_pause(struct http_call *call, bool is_paused);
 

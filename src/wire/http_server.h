@@ -18,11 +18,12 @@ struct http_exchange; /* opaque */
 
 struct http_server_options {
     size_t max_connections;    /* at once; further ones are closed at accept. 0: 1024 */
-    size_t max_header_bytes;   /* request line and fields together. 0: 64 KiB */
+    size_t max_header_bytes;   /* request line and fields together, at most 80 KiB. 0: 64 KiB */
     size_t max_body_bytes;     /* a longer body is answered with 413. 0: 3 MiB, as kube-apiserver */
     int64_t header_timeout_ns; /* from the first byte, or accept, to the last header. 0: 32 s */
     int64_t body_timeout_ns;   /* for the rest of the request. 0: 60 s */
     int64_t idle_timeout_ns;   /* between requests of a connection. 0: 90 s */
+    int64_t write_timeout_ns;  /* without progress while there is something to send. 0: 60 s */
 };
 
 /** A request, whole: its body has arrived when on_request runs, except for one that asks for an

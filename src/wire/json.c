@@ -4,6 +4,8 @@
  */
 #include "wire/json.h"
 
+#include "wire/json_compact.h"
+
 #include <jansson.h>
 
 struct json_build {
@@ -155,9 +157,12 @@ void json_add_string(struct buf *out, struct str text)
     buf_add_char(out, '"');
     for (size_t i = 0; i < text.len;) {
         char scratch[8];
-        bool is_plain = bytes[i] >= 0x20 && bytes[i] < 0x80 && bytes[i] != '"' && bytes[i] != '\\';
-        size_t sequence = is_plain ? 1 : doc_utf8_length(bytes + i, text.len - i);
-        const char *escape = is_plain ? NULL : escape_of(bytes + i, sequence, scratch);
+        if (bytes[i] >= 0x20 && bytes[i] < 0x80 && bytes[i] != '"' && bytes[i] != '\\') {
+            i++;
+            continue;
+        }
+        size_t sequence = doc_utf8_length(bytes + i, text.len - i);
+        const char *escape = escape_of(bytes + i, sequence, scratch);
         size_t step = sequence ? sequence : 1;
         if (escape) {
             buf_add(out, text.ptr + plain_from, i - plain_from);
@@ -263,6 +268,17 @@ static void write_literal(struct doc_writer *base, const char *text)
     writer->needs_comma = true;
 }
 
+static bool write_json(struct doc_writer *base, struct str text)
+{
+    struct json_writer *writer = json_writer_of(base);
+    if (writer->pretty || !json_is_compact(text))
+        return false;
+    separate(writer);
+    buf_add_str(base->out, text);
+    writer->needs_comma = true;
+    return true;
+}
+
 static const struct doc_writer_ops json_writer_ops = {
     .begin_object = write_begin_object,
     .end_object = write_end_object,
@@ -271,6 +287,7 @@ static const struct doc_writer_ops json_writer_ops = {
     .key = write_key,
     .string = write_string,
     .literal = write_literal,
+    .json = write_json,
 };
 
 void json_writer_init(struct json_writer *writer, struct buf *out, bool pretty)

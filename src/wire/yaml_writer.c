@@ -54,12 +54,29 @@ static void emit_scalar(struct doc_writer *base, struct str text, yaml_scalar_st
     emit(yaml_writer_of(base), &event, made);
 }
 
+/* Times and numbers to base 60 ("2026-11-21T03:24:00Z", "1:30") are texts to us but not to other
+ * readers of YAML 1.1; Kubernetes quotes them too. */
+static bool looks_like_time(struct str text)
+{
+    static const char time_bytes[] = "0123456789+-:.TtZz ";
+    bool has_mark = false;
+    if (text.len == 0 || !strchr("0123456789+-", text.ptr[0]))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\0' || !strchr(time_bytes, text.ptr[i]))
+            return false;
+        has_mark = has_mark || text.ptr[i] == ':' || (i > 0 && text.ptr[i] == '-');
+    }
+    return has_mark;
+}
+
 /* Quotes what would read as another type; long texts with line ends keep them visible. */
 static yaml_scalar_style_t style_of(struct str text)
 {
     struct doc_node node = {.kind = DOC_NULL};
     yaml_resolve_plain(text, &node);
-    if (node.kind != DOC_STRING || str_eq_c(text, "<<") || str_eq_c(text, "="))
+    if (node.kind != DOC_STRING || str_eq_c(text, "<<") || str_eq_c(text, "=") ||
+        looks_like_time(text))
         return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
     if (!text.ptr || str_find(text, '\n') == text.len)
         return YAML_ANY_SCALAR_STYLE;

@@ -19,12 +19,13 @@ struct bench {
     enum http2_end_kind end;
     uint32_t error_code;
     char status[8], trailer[16];
-    bool reset_on_data;
+    bool reset_on_data, pause_on_fields, is_unsent;
 
     /* at the server */
     int32_t server_stream;
     struct buf request;
     bool is_whole;
+    size_t server_data_frames, server_pings;
     uint32_t server_reset;
 };
 
@@ -59,6 +60,8 @@ static void on_fields(void *ctx, const struct http2_fields *fields, bool is_trai
         return;
     }
     bench->fields++;
+    if (bench->pause_on_fields)
+        http2_stream_pause(bench->stream, true); /* a wish that a dead session does not grant */
     copy_text(bench->status, sizeof(bench->status), http2_fields_get(fields, ":status"));
     assert_null(http2_fields_get(fields, "x-none"));
     assert_null(http2_fields_get(fields, "200")); /* a value is no name */
@@ -77,6 +80,7 @@ static void on_end(void *ctx, const struct http2_end *end)
     struct bench *bench = ctx;
     bench->ends++;
     bench->end = end->kind;
+    bench->is_unsent = end->is_unsent;
     bench->error_code = end->error_code;
     bench->stream = NULL;
     if (end->kind == HTTP2_END_LOST)
@@ -96,8 +100,11 @@ static int on_server_frame(UNUSED nghttp2_session *server, const nghttp2_frame *
         bench->server_stream = frame->hd.stream_id;
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         bench->server_reset = frame->rst_stream.error_code;
-    if (frame->hd.type == NGHTTP2_DATA && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    bool is_message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (is_message && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         bench->is_whole = true;
+    bench->server_data_frames += frame->hd.type == NGHTTP2_DATA;
+    bench->server_pings += frame->hd.type == NGHTTP2_PING;
     return 0;
 }
 
@@ -321,6 +328,90 @@ TEST_CASE(a_failed_session_ends_every_stream)
     bench_done(&bench);
 }
 
+TEST_CASE(what_arrives_during_a_pause_is_told_afterwards)
+{
+    static const size_t pieces[] = {1, 16384};
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        struct bench bench;
+        bench_init(&bench, pieces[i]);
+        bench.pause_on_fields = true;
+        assert_no_error(start(&bench, STR_LITERAL("x")));
+        exchange(&bench);
+        server_answer(&bench);
+        exchange(&bench);
+        assert_int_equal(bench.fields, 1);
+        assert_int_equal(bench.data.len + bench.trailers + bench.ends, 0);
+        http2_stream_pause(bench.stream, false);
+        assert_int_equal(bench.data.len + bench.trailers + bench.ends, 0);
+        exchange(&bench);
+        assert_true(str_eq_c(buf_str(&bench.data), "hello"));
+        assert_int_equal(bench.trailers, 1);
+        assert_int_equal(bench.ends, 1);
+        assert_int_equal(bench.end, HTTP2_END_COMPLETE);
+        bench_done(&bench);
+    }
+}
+
+TEST_CASE(a_paused_stream_may_be_reset_or_lost)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct bench bench;
+        bench_init(&bench, 16384);
+        bench.pause_on_fields = true;
+        assert_no_error(start(&bench, STR_LITERAL("x")));
+        exchange(&bench);
+        server_answer(&bench);
+        exchange(&bench);
+        AUTO(error) struct error *cause = error_new(ERROR_UNAVAILABLE, "gone");
+        if (i == 0)
+            http2_stream_reset(bench.stream, HTTP2_CANCEL);
+        else
+            http2_session_fail(bench.session, cause);
+        assert_int_equal(bench.ends, i);
+        assert_int_equal(bench.data.len, i == 0 ? 0 : 5); /* it was complete: no loss */
+        assert_int_equal(bench.end, HTTP2_END_COMPLETE);
+        bench_done(&bench);
+    }
+}
+
+TEST_CASE(a_request_without_a_body_ends_with_its_fields)
+{
+    struct bench bench;
+    bench_init(&bench, 16384);
+    assert_no_error(start(&bench, (struct str){0}));
+    exchange(&bench);
+    assert_true(bench.is_whole);
+    assert_int_equal(bench.server_data_frames, 0);
+    bench_done(&bench);
+}
+
+TEST_CASE(a_lost_request_that_never_left_is_unsent)
+{
+    struct bench bench;
+    for (size_t exchanges = 0; exchanges < 2; exchanges++) {
+        bench_init(&bench, 16384);
+        assert_no_error(start(&bench, STR_LITERAL("x")));
+        if (exchanges > 0)
+            exchange(&bench);
+        AUTO(error) struct error *cause = error_new(ERROR_UNAVAILABLE, "gone");
+        http2_session_fail(bench.session, cause);
+        assert_int_equal(bench.ends, 1);
+        assert_int_equal(bench.is_unsent, exchanges == 0);
+        bench_done(&bench);
+    }
+}
+
+TEST_CASE(a_ping_reaches_the_peer)
+{
+    struct bench bench;
+    bench_init(&bench, 16384);
+    exchange(&bench);
+    http2_session_ping(bench.session);
+    exchange(&bench);
+    assert_int_equal(bench.server_pings, 1);
+    bench_done(&bench);
+}
+
 TEST_CASE(what_is_no_http2_ends_the_session)
 {
     struct bench bench;
@@ -344,4 +435,8 @@ TEST_MAIN(TEST(a_response_arrives_in_order_however_it_is_cut),
           TEST(a_body_larger_than_the_window_is_sent_whole),
           TEST(a_stream_may_be_reset_in_its_own_callback), TEST(resets_by_the_peer_tell_their_code),
           TEST(goaway_refuses_what_the_peer_did_not_see), TEST(a_failed_session_ends_every_stream),
+          TEST(what_arrives_during_a_pause_is_told_afterwards),
+          TEST(a_paused_stream_may_be_reset_or_lost),
+          TEST(a_request_without_a_body_ends_with_its_fields),
+          TEST(a_lost_request_that_never_left_is_unsent), TEST(a_ping_reaches_the_peer),
           TEST(what_is_no_http2_ends_the_session))

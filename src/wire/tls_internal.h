@@ -1,0 +1,43 @@
+/*
+ * What the files of wire/tls.h share: the inside of a context, and the words for what goes wrong.
+ * OpenSSL's types are named by their tags, so that its headers stay in the .c files. Loop thread.
+ */
+#pragma once
+
+#include "wire/tls.h"
+
+struct bio_method_st;
+struct ssl_ctx_st;
+struct x509_store_ctx_st;
+
+struct tls_context {
+    size_t refs;
+    struct ssl_ctx_st *ssl_ctx;       /* owned */
+    struct bio_method_st *bio_method; /* owned; how streams made from it reach their inner one */
+    uint8_t *alpn;                    /* owned; as on the wire: a length, a name, … */
+    uint32_t alpn_len;
+    enum tls_client_auth client_auth;
+    bool is_server;
+    bool is_verifying; /* a peer's certificate is looked at */
+};
+
+/** How a tls_stream is read, written and asked; defined beside the stream. Owned by the caller,
+ * who releases it with BIO_meth_free(). */
+struct bio_method_st *tls_bio_method_new(void);
+
+/**
+ * Empties OpenSSL's error queue of this thread into one error "<what>: <cause>", or "<cause>" when
+ * @what is NULL; @fallback is the cause when the queue had nothing to say.
+ */
+struct error *tls_error_take(enum error_code code, const char *what, const char *fallback);
+
+/** True when the queue's oldest entry says that the peer went away without a goodbye. */
+bool tls_error_is_eof(void);
+
+/**
+ * Why the certificate that @store looks at is refused, in Go's words: UNAUTHENTICATED `tls: failed
+ * to verify certificate: x509: …`. @server_name is whom we meant to talk to; NULL for a client's
+ * certificate.
+ */
+struct error *tls_error_verify(struct x509_store_ctx_st *store, const char *server_name,
+                               int64_t now_wall_ns);

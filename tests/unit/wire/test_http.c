@@ -1,0 +1,132 @@
+/* Fields, status texts and request targets. */
+#include "wire/http.h"
+
+#include "base/buf.h"
+#include "tests/lib/test.h"
+
+TEST_CASE(fields_are_found_by_name_and_token)
+{
+    static const struct http_field items[] = {{"host", "a"},
+                                              {"connection", "keep-alive, Upgrade"},
+                                              {"connection", "X-Y"},
+                                              {"host", "b"},
+                                              {"empty", ""}};
+    const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
+    assert_string_equal(http_fields_get(&fields, "host"), "a");
+    assert_string_equal(http_fields_get(&fields, "empty"), "");
+    assert_null(http_fields_get(&fields, "Host"));
+    assert_true(http_fields_has_token(&fields, "connection", "upgrade"));
+    assert_true(http_fields_has_token(&fields, "connection", "keep-alive"));
+    assert_true(http_fields_has_token(&fields, "connection", "x-y"));
+    assert_false(http_fields_has_token(&fields, "connection", "keep"));
+    assert_false(http_fields_has_token(&fields, "connection", ""));
+    assert_false(http_fields_has_token(&fields, "empty", ""));
+    assert_false(http_fields_has_token(&(struct http_fields){0}, "connection", "close"));
+}
+
+TEST_CASE(status_texts_are_those_of_the_registry)
+{
+    assert_string_equal(http_status_text(200), "OK");
+    assert_string_equal(http_status_text(404), "Not Found");
+    assert_string_equal(http_status_text(429), "Too Many Requests");
+    assert_string_equal(http_status_text(101), "Switching Protocols");
+    assert_string_equal(http_status_text(0), "Unknown");
+    assert_string_equal(http_status_text(799), "Unknown");
+}
+
+static void render(const struct http_target *target, struct buf *out)
+{
+    buf_printf(out, "%s", target->path);
+    for (size_t i = 0; i < target->segment_count; i++)
+        buf_printf(out, " [%s]", target->segments[i]);
+    buf_printf(out, " ?%s", target->raw_query);
+    for (size_t i = 0; i < target->param_count; i++)
+        buf_printf(out, " {%s}={%s}", target->params[i].name, target->params[i].value);
+}
+
+TEST_CASE(targets_are_taken_apart)
+{
+    static const struct {
+        const char *name, *raw, *wanted;
+    } cases[] = {
+        {"root", "/", "/ ?"},
+        {"segments", "/api/v1/pods", "/api/v1/pods [api] [v1] [pods] ?"},
+        {"empty segments", "//a///b/", "//a///b/ [a] [b] ?"},
+        {"an escaped slash stays in its segment", "/a%2fb/c", "/a/b/c [a/b] [c] ?"},
+        {"plus is itself in a path", "/a+b%20c", "/a+b c [a+b c] ?"},
+        {"dots are names here", "/../a/.", "/../a/. [..] [a] [.] ?"},
+        {"a query", "/a?watch=1&x", "/a [a] ?watch=1&x {watch}={1} {x}={}"},
+        {"a query's escapes", "/a?l=a%3Db+c%2B%26&%61=%C3%A9",
+         "/a [a] ?l=a%3Db+c%2B%26&%61=%C3%A9 {l}={a=b c+&} {a}={\xc3\xa9}"},
+        {"empty pieces of a query", "/a?&&b=&=c&", "/a [a] ?&&b=&=c& {b}={} {}={c}"},
+        {"a second question mark", "/a?b=c?d=e", "/a [a] ?b=c?d=e {b}={c?d=e}"},
+        {"an empty query", "/a?", "/a [a] ?"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        print_message("%s\n", cases[i].name);
+        AUTO(arena) struct arena *arena = arena_new(0);
+        AUTO(buf) struct buf out;
+        buf_init(&out, KiB);
+        struct http_target target;
+        assert_no_error(http_target_parse(str_from(cases[i].raw), arena, &target));
+        render(&target, &out);
+        assert_string_equal(buf_text(&out), cases[i].wanted);
+    }
+}
+
+TEST_CASE(malformed_targets_are_refused)
+{
+    static const char *const cases[] = {"",     "a",      "*",     "http://a/b", "/a%",  "/a%2",
+                                        "/%zz", "/a?b=%", "/%00",  "/?a=%00",    "/a b", "/a\tb",
+                                        "/a#b", "/\x7f",  "/a\nb", "?a",         "/%4",  "/a%2%41"};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO(arena) struct arena *arena = arena_new(0);
+        struct http_target target = {.path = "untouched"};
+        assert_error_code(http_target_parse(str_from(cases[i]), arena, &target),
+                          ERROR_INVALID_ARGUMENT);
+        assert_string_equal(target.path, "untouched");
+    }
+    AUTO(free) char *text = xcalloc(1, HTTP_TARGET_MAX_BYTES + 1);
+    memset(text, 'a', HTTP_TARGET_MAX_BYTES + 1);
+    text[0] = '/';
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct http_target target;
+    assert_no_error(http_target_parse((struct str){text, HTTP_TARGET_MAX_BYTES}, arena, &target));
+    assert_error_code(
+        http_target_parse((struct str){text, HTTP_TARGET_MAX_BYTES + 1}, arena, &target),
+        ERROR_INVALID_ARGUMENT);
+}
+
+TEST_CASE(params_are_found_by_name)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct http_target target;
+    assert_no_error(http_target_parse(STR_LITERAL("/a?x=1&x=2&y"), arena, &target));
+    assert_string_equal(http_target_param(&target, "x"), "1");
+    assert_string_equal(http_target_param(&target, "y"), "");
+    assert_null(http_target_param(&target, "z"));
+}
+
+TEST_CASE(what_is_escaped_comes_back)
+{
+    AUTO(buf) struct buf out;
+    buf_init(&out, 4 * KiB);
+    char all[256];
+    for (size_t i = 1; i < sizeof(all); i++)
+        all[i - 1] = (char)i;
+    buf_add_char(&out, '/');
+    http_escape(&out, (struct str){.ptr = all, .len = 255});
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct http_target target;
+    assert_no_error(http_target_parse(buf_str(&out), arena, &target));
+    assert_int_equal(target.segment_count, 1);
+    assert_true(str_eq(str_from(target.segments[0]), (struct str){.ptr = all, .len = 255}));
+
+    buf_clear(&out);
+    http_escape(&out, STR_LITERAL("a-b_c.d~e/f=g h"));
+    assert_string_equal(buf_text(&out), "a-b_c.d~e%2Ff%3Dg%20h");
+}
+
+TEST_MAIN(TEST(fields_are_found_by_name_and_token), TEST(status_texts_are_those_of_the_registry),
+          TEST(targets_are_taken_apart), TEST(malformed_targets_are_refused),
+          TEST(params_are_found_by_name), TEST(what_is_escaped_comes_back))
