@@ -15,11 +15,22 @@ static struct error *parse_with(parse_fn parse, struct str text,
                                 const struct doc_node **ret)
 {
     const struct doc_parse_options parse_options = {
-        .max_bytes = KUBE_OBJECT_MAX_BYTES,
+        .max_bytes = codec_max_bytes(options),
         .reject_duplicates = options->unknown == KUBE_UNKNOWN_STRICT,
         .file = options->file,
     };
     return parse(text, &parse_options, arena, ret);
+}
+
+size_t codec_max_bytes(const struct kube_decode_options *options)
+{
+    return options->max_bytes ? options->max_bytes : KUBE_OBJECT_MAX_BYTES;
+}
+
+struct error *codec_parse_json(struct str text, const struct kube_decode_options *options,
+                               struct arena *arena, const struct doc_node **ret)
+{
+    return parse_with(json_parse, text, options, arena, ret);
 }
 
 /* JSON begins with '{' after white space, and no YAML that matters does. */

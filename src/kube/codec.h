@@ -25,6 +25,7 @@ enum kube_unknown_fields {
 struct kube_decode_options {
     enum kube_unknown_fields unknown;
     const char *file; /* names the source in errors; NULL leaves it out */
+    size_t max_bytes; /* of the text or bytes; 0: KUBE_OBJECT_MAX_BYTES. More is for lists */
 };
 
 /**
@@ -37,7 +38,7 @@ struct kube_decode_options {
  *     web.yaml:12: spec.containers[0].ports[1].containerPort: expected an integer, found string "a"
  *     web.yaml:12: unknown field "spec.containers[0].imagee"
  *
- * RESOURCE_EXHAUSTED when @text is beyond KUBE_OBJECT_MAX_BYTES, nested deeper than the cap, or
+ * RESOURCE_EXHAUSTED when @text is beyond options->max_bytes, nested deeper than the cap, or
  * stands for too much memory.
  */
 MUST_CHECK struct error *kube_decode_json(struct str text, const ProtobufCMessageDescriptor *type,
@@ -105,7 +106,11 @@ void kube_encode_yaml(const ProtobufCMessage *message, const struct kube_type_me
                       struct buf *out);
 void kube_encode_protobuf(const ProtobufCMessage *message, struct buf *out);
 
-/** A deep copy in @arena, which it takes as one piece. */
+/**
+ * A deep copy in @arena, which it takes as one piece; it borrows nothing from @message. Empty texts
+ * of proto3 become protobuf_c_empty_string, as in a message that was just made. Unknown fields are
+ * left out.
+ */
 ProtobufCMessage *kube_message_dup(const ProtobufCMessage *message, struct arena *arena);
 /** True when both hold the same fields with the same values; repeated fields in order, maps in any
  * order. */

@@ -408,7 +408,7 @@ static struct error *decode_message(const struct decoder *decoder, const struct 
                                     const ProtobufCMessageDescriptor *type, bool is_object,
                                     ProtobufCMessage **ret)
 {
-    if (arena_used(decoder->arena) > CODEC_DECODED_MAX_BYTES)
+    if (arena_used(decoder->arena) > CODEC_DECODED_MAX_FACTOR * codec_max_bytes(decoder->options))
         return error_new(ERROR_RESOURCE_EXHAUSTED, "%stakes too much memory when decoded",
                          doc_location(decoder->options->file, node->line, decoder->arena));
     ProtobufCMessage *message = kube_message_new(type, decoder->arena);

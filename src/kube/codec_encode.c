@@ -1,5 +1,5 @@
 /* From a message to JSON or YAML, by the one writer both have. */
-#include "kube/codec_internal.h"
+#include "kube/codec_plan.h"
 
 #include "kube/codec_base64.h"
 #include "wire/json.h"
@@ -13,8 +13,13 @@
 #include "meta.pb-c.h"
 #include "quantity.pb-c.h"
 
+struct encoder {
+    struct doc_writer *writer;
+    struct codec_plan plan;
+};
+
 /* NOLINTBEGIN(misc-no-recursion): no message type contains itself */
-static void encode_message(struct doc_writer *writer, const ProtobufCMessage *message);
+static void encode_message(struct encoder *encoder, const ProtobufCMessage *message);
 
 static void encode_bytes(struct doc_writer *writer, const ProtobufCBinaryData *bytes)
 {
@@ -29,9 +34,9 @@ static void encode_real(struct doc_writer *writer, double real)
     writer->ops->literal(writer, isfinite(real) ? doc_format_real(real, text) : "null");
 }
 
-static void encode_element(struct doc_writer *writer, const void *element,
-                           enum codec_storage storage)
+static void encode_element(struct encoder *encoder, const void *element, enum codec_storage storage)
 {
+    struct doc_writer *writer = encoder->writer;
     union {
         int32_t i32;
         uint32_t u32;
@@ -75,27 +80,29 @@ static void encode_element(struct doc_writer *writer, const void *element,
         break;
     case CODEC_STORE_MESSAGE:
         if (value.message)
-            encode_message(writer, value.message);
+            encode_message(encoder, value.message);
         else
             writer->ops->literal(writer, "null");
         break;
     }
 }
 
-static void encode_list(struct doc_writer *writer, const ProtobufCMessage *message,
+static void encode_list(struct encoder *encoder, const ProtobufCMessage *message,
                         const ProtobufCFieldDescriptor *field)
 {
+    struct doc_writer *writer = encoder->writer;
     enum codec_storage storage = codec_storage_of(field);
     size_t count = codec_count(message, field);
     writer->ops->begin_array(writer);
     for (size_t i = 0; i < count; i++)
-        encode_element(writer, codec_element(message, field, i), storage);
+        encode_element(encoder, codec_element(message, field, i), storage);
     writer->ops->end_array(writer);
 }
 
-static void encode_map(struct doc_writer *writer, const ProtobufCMessage *message,
+static void encode_map(struct encoder *encoder, const ProtobufCMessage *message,
                        const ProtobufCFieldDescriptor *field)
 {
+    struct doc_writer *writer = encoder->writer;
     AUTO(free) ProtobufCMessage **owned = NULL;
     ProtobufCMessage **sorted = codec_map_sorted(message, field, &owned);
     const ProtobufCMessageDescriptor *entry = field->descriptor;
@@ -104,30 +111,32 @@ static void encode_map(struct doc_writer *writer, const ProtobufCMessage *messag
     writer->ops->begin_object(writer);
     for (size_t i = 0; i < count; i++) {
         doc_write_key(writer, codec_map_key(sorted[i]));
-        encode_element(writer, codec_member(sorted[i], value), codec_storage_of(value));
+        encode_element(encoder, codec_member(sorted[i], value), codec_storage_of(value));
     }
     writer->ops->end_object(writer);
 }
 
-static void encode_fields(struct doc_writer *writer, const ProtobufCMessage *message)
+static void encode_fields(struct encoder *encoder, const ProtobufCMessage *message)
 {
     const ProtobufCMessageDescriptor *type = message->descriptor;
-    char name[FIELD_NAME_SIZE];
+    struct codec_type_plan *type_plan = codec_plan_type(&encoder->plan, type);
     for (unsigned i = 0; i < type->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &type->fields[i];
-        if (codec_count(message, field) == 0)
+        if (codec_count(message, field) == 0 &&
+            !(codec_is_list(field) && codec_is_shown_empty(type, field)))
             continue;
-        if (codec_is_inline(type, field)) {
-            encode_fields(writer, codec_message_at(codec_member(message, field)));
+        const struct codec_field_plan *plan = codec_plan_field(&encoder->plan, type_plan, i);
+        if (plan->is_inline) {
+            encode_fields(encoder, codec_message_at(codec_member(message, field)));
             continue;
         }
-        writer->ops->key(writer, codec_json_name(type, field, name));
-        if (codec_is_map(type, field))
-            encode_map(writer, message, field);
+        encoder->writer->ops->key(encoder->writer, plan->json_name);
+        if (plan->is_map)
+            encode_map(encoder, message, field);
         else if (codec_is_list(field))
-            encode_list(writer, message, field);
+            encode_list(encoder, message, field);
         else
-            encode_element(writer, codec_member(message, field), codec_storage_of(field));
+            encode_element(encoder, codec_member(message, field), plan->storage);
     }
 }
 
@@ -143,17 +152,19 @@ static void encode_time(struct doc_writer *writer, const ProtobufCMessage *messa
         writer->ops->literal(writer, "null");
 }
 
-/* Written anew from its tree, so that what is no JSON cannot spoil the document: it becomes null.
- */
+/* Checked or written anew from its tree, so that what is no JSON cannot spoil the document: it
+ * becomes null. */
 static void encode_raw(struct doc_writer *writer, const ProtobufCMessage *message)
 {
     const struct doc_parse_options options = {.max_bytes = KUBE_OBJECT_MAX_BYTES};
     ProtobufCBinaryData bytes;
     const struct doc_node *node = NULL;
     memcpy(&bytes, codec_member(message, &message->descriptor->fields[0]), sizeof(bytes));
+    const struct str text = {.ptr = (const char *)bytes.data, .len = bytes.len};
+    if (writer->ops->json && writer->ops->json(writer, text))
+        return;
     AUTO(arena) struct arena *scratch = arena_new(0);
-    struct error *err = json_parse((struct str){.ptr = (const char *)bytes.data, .len = bytes.len},
-                                   &options, scratch, &node);
+    struct error *err = json_parse(text, &options, scratch, &node);
     if (err) {
         error_ignore(err, "raw bytes that are no JSON have no place in JSON");
         writer->ops->literal(writer, "null");
@@ -162,13 +173,14 @@ static void encode_raw(struct doc_writer *writer, const ProtobufCMessage *messag
     doc_write_node(writer, node);
 }
 
-static void encode_message(struct doc_writer *writer, const ProtobufCMessage *message)
+static void encode_message(struct encoder *encoder, const ProtobufCMessage *message)
 {
+    struct doc_writer *writer = encoder->writer;
     char duration[TIME_TEXT_SIZE];
-    switch (codec_special_of(message->descriptor)) {
+    switch (codec_plan_type(&encoder->plan, message->descriptor)->special) {
     case CODEC_OBJECT:
         writer->ops->begin_object(writer);
-        encode_fields(writer, message);
+        encode_fields(encoder, message);
         writer->ops->end_object(writer);
         break;
     case CODEC_TIME:
@@ -198,17 +210,19 @@ static void encode_message(struct doc_writer *writer, const ProtobufCMessage *me
         encode_raw(writer, message);
         break;
     case CODEC_STRING_LIST:
-        encode_list(writer, message, &message->descriptor->fields[0]);
+        encode_list(encoder, message, &message->descriptor->fields[0]);
         break;
     }
 }
 /* NOLINTEND(misc-no-recursion) */
 
-static void encode_document(struct doc_writer *writer, const ProtobufCMessage *message,
-                            const struct kube_type_meta *type)
+void codec_write_object(struct doc_writer *writer, const ProtobufCMessage *message,
+                        const struct kube_type_meta *type)
 {
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct encoder encoder = {.writer = writer, .plan = {.arena = arena}};
     if (!type || codec_special_of(message->descriptor) != CODEC_OBJECT) {
-        encode_message(writer, message);
+        encode_message(&encoder, message);
         return;
     }
     writer->ops->begin_object(writer);
@@ -216,7 +230,7 @@ static void encode_document(struct doc_writer *writer, const ProtobufCMessage *m
     doc_write_text(writer, type->kind);
     doc_write_key(writer, "apiVersion");
     doc_write_text(writer, type->api_version);
-    encode_fields(writer, message);
+    encode_fields(&encoder, message);
     writer->ops->end_object(writer);
 }
 
@@ -225,7 +239,7 @@ void kube_encode_json(const ProtobufCMessage *message, const struct kube_type_me
 {
     struct json_writer writer;
     json_writer_init(&writer, out, false);
-    encode_document(&writer.base, message, type);
+    codec_write_object(&writer.base, message, type);
 }
 
 void kube_encode_json_pretty(const ProtobufCMessage *message, const struct kube_type_meta *type,
@@ -233,7 +247,7 @@ void kube_encode_json_pretty(const ProtobufCMessage *message, const struct kube_
 {
     struct json_writer writer;
     json_writer_init(&writer, out, true);
-    encode_document(&writer.base, message, type);
+    codec_write_object(&writer.base, message, type);
 }
 
 void kube_encode_yaml(const ProtobufCMessage *message, const struct kube_type_meta *type,
@@ -241,6 +255,6 @@ void kube_encode_yaml(const ProtobufCMessage *message, const struct kube_type_me
 {
     struct yaml_writer writer;
     yaml_writer_init(&writer, out);
-    encode_document(&writer.base, message, type);
+    codec_write_object(&writer.base, message, type);
     yaml_writer_done(&writer);
 }

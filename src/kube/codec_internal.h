@@ -26,6 +26,10 @@ enum codec_special codec_special_of(const ProtobufCMessageDescriptor *type);
  * (wire/inline.tsv). */
 bool codec_is_inline(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field);
 
+/** True for a list that JSON shows as [] when it is empty. */
+bool codec_is_shown_empty(const ProtobufCMessageDescriptor *type,
+                          const ProtobufCFieldDescriptor *field);
+
 /** True for the list of key-value messages that is a map in JSON. */
 bool codec_is_map(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field);
 
@@ -37,6 +41,9 @@ struct str codec_json_name(const ProtobufCMessageDescriptor *type,
 /** The field of @type that JSON calls @json_name and that is not inlined, or NULL. */
 const ProtobufCFieldDescriptor *codec_find_field(const ProtobufCMessageDescriptor *type,
                                                  struct str json_name);
+
+/** The `items` of the list type @type, or NULL when it is no list of objects. */
+const ProtobufCFieldDescriptor *codec_list_items(const ProtobufCMessageDescriptor *type);
 
 /** False when zero, false and "" in @field mean the same as absent. */
 bool codec_keeps_zero(const ProtobufCMessageDescriptor *type, const char *field);
@@ -127,12 +134,34 @@ ProtobufCMessage **codec_map_sorted(const ProtobufCMessage *message,
  */
 MUST_CHECK struct error *codec_normalise(ProtobufCMessage *message, struct arena *arena);
 
+/** options->max_bytes, or its default. */
+size_t codec_max_bytes(const struct kube_decode_options *options);
+/** The tree of one JSON text; as kube_parse_text(), which takes YAML as well. */
+MUST_CHECK struct error *codec_parse_json(struct str text,
+                                          const struct kube_decode_options *options,
+                                          struct arena *arena, const struct doc_node **ret);
+/** As kube_decode_protobuf(), with the cap of @options. */
+MUST_CHECK struct error *codec_decode_protobuf(struct str bytes,
+                                               const ProtobufCMessageDescriptor *type,
+                                               const struct kube_decode_options *options,
+                                               struct arena *arena, ProtobufCMessage **ret);
+/** Takes one field off the front of a protobuf message; false when it is cut short. *ret_content
+ * is empty for all but length-delimited fields. */
+bool codec_read_field(struct str *rest, uint64_t *ret_number, struct str *ret_content);
+
+/** Appends what stands before the content of a length-delimited field. */
+void codec_add_tag_and_length(struct buf *out, unsigned number, size_t len);
+
+/** Writes @message as a value, with its kind when @type is not NULL. */
+void codec_write_object(struct doc_writer *writer, const ProtobufCMessage *message,
+                        const struct kube_type_meta *type);
+
 /** The message of @node. @scratch takes everything, also what is only needed meanwhile. */
 MUST_CHECK struct error *codec_decode_node(const struct doc_node *node,
                                            const ProtobufCMessageDescriptor *type,
                                            const struct kube_decode_options *options,
                                            struct arena *scratch, ProtobufCMessage **ret);
 
-/** Memory that decoding one object may take before it is refused: small text can stand for large
- * structs. */
-#define CODEC_DECODED_MAX_BYTES (16 * KUBE_OBJECT_MAX_BYTES)
+/** Memory that decoding may take before it is refused, as a multiple of max_bytes: small text can
+ * stand for large structs. */
+#define CODEC_DECODED_MAX_FACTOR ((size_t)16)

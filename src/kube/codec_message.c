@@ -96,6 +96,22 @@ static bool owns_memory(enum codec_storage storage)
            storage == CODEC_STORE_BYTES;
 }
 
+/*
+ * What an absent member of the copy holds must not lead back to the original: NULL for a proto2
+ * text, the shared empty string for a proto3 one, nothing for bytes. A oneof has its member in use
+ * at the same place.
+ */
+static void clear_absent(ProtobufCMessage *to, const ProtobufCFieldDescriptor *field)
+{
+    enum codec_storage storage = codec_storage_of(field);
+    if (codec_is_list(field) || (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
+        return;
+    if (storage == CODEC_STORE_TEXT)
+        codec_set_pointer(codec_member(to, field), field->default_value);
+    else if (storage == CODEC_STORE_BYTES)
+        memset(codec_member(to, field), 0, sizeof(ProtobufCBinaryData));
+}
+
 static ProtobufCMessage *copy(const ProtobufCMessage *from, struct copy_cursor *cursor)
 {
     const ProtobufCMessageDescriptor *type = from->descriptor;
@@ -116,8 +132,8 @@ static ProtobufCMessage *copy(const ProtobufCMessage *from, struct copy_cursor *
         }
         for (size_t k = 0; k < count && owns_memory(storage); k++)
             copy_element(codec_element(to, field, k), storage, cursor);
-        if (count == 0 && storage == CODEC_STORE_BYTES && !codec_is_list(field))
-            memset(codec_member(to, field), 0, sizeof(ProtobufCBinaryData));
+        if (count == 0)
+            clear_absent(to, field);
     }
     return to;
 }

@@ -20,14 +20,20 @@ static void *alloc_in_arena(void *arena, size_t size)
     return arena_alloc(arena, size);
 }
 
-static void *alloc_capped(void *arena, size_t size)
+struct capped_arena {
+    struct arena *arena;
+    size_t max_bytes;
+};
+
+static void *alloc_capped(void *context, size_t size)
 {
-    if (arena_used(arena) + size > CODEC_DECODED_MAX_BYTES)
+    const struct capped_arena *capped = context;
+    if (arena_used(capped->arena) + size > capped->max_bytes)
         return NULL;
-    return arena_alloc(arena, size);
+    return arena_alloc(capped->arena, size);
 }
 
-static void free_nothing(UNUSED void *arena, UNUSED void *memory) {}
+static void free_nothing(UNUSED void *context, UNUSED void *memory) {}
 
 ProtobufCAllocator kube_arena_allocator(struct arena *arena)
 {
@@ -38,12 +44,23 @@ ProtobufCAllocator kube_arena_allocator(struct arena *arena)
 struct error *kube_decode_protobuf(struct str bytes, const ProtobufCMessageDescriptor *type,
                                    struct arena *arena, ProtobufCMessage **ret)
 {
-    if (bytes.len > KUBE_OBJECT_MAX_BYTES)
+    const struct kube_decode_options options = {.unknown = KUBE_UNKNOWN_TOLERANT};
+    return codec_decode_protobuf(bytes, type, &options, arena, ret);
+}
+
+struct error *codec_decode_protobuf(struct str bytes, const ProtobufCMessageDescriptor *type,
+                                    const struct kube_decode_options *options, struct arena *arena,
+                                    ProtobufCMessage **ret)
+{
+    size_t max_bytes = codec_max_bytes(options);
+    if (bytes.len > max_bytes)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "%s is larger than %zu bytes", type->name,
-                         KUBE_OBJECT_MAX_BYTES);
+                         max_bytes);
     AUTO(arena) struct arena *scratch = arena_new(SCRATCH_BLOCK_BYTES);
+    struct capped_arena capped = {.arena = scratch,
+                                  .max_bytes = CODEC_DECODED_MAX_FACTOR * max_bytes};
     ProtobufCAllocator allocator = {
-        .alloc = alloc_capped, .free = free_nothing, .allocator_data = scratch};
+        .alloc = alloc_capped, .free = free_nothing, .allocator_data = &capped};
     ProtobufCMessage *message =
         protobuf_c_message_unpack(type, &allocator, bytes.len, (const uint8_t *)bytes.ptr);
     if (!message)
@@ -82,8 +99,7 @@ static bool skip_bytes(struct str *rest, uint64_t count, struct str *ret)
     return true;
 }
 
-/* Takes one field off the front. @ret_content is empty for all but length-delimited fields. */
-static bool read_field(struct str *rest, uint64_t *ret_number, struct str *ret_content)
+bool codec_read_field(struct str *rest, uint64_t *ret_number, struct str *ret_content)
 {
     uint64_t tag, value;
     struct str skipped;
@@ -136,7 +152,7 @@ struct error *kube_decode_envelope(struct str bytes, struct arena *arena,
         uint64_t number;
         struct str content;
         struct error *err = NULL;
-        if (!read_field(&rest, &number, &content))
+        if (!codec_read_field(&rest, &number, &content))
             return error_new(ERROR_INVALID_ARGUMENT, "a protobuf envelope is cut short");
         if (number == UNKNOWN_TYPE_META)
             err = decode_envelope_type(content, arena, &type);
@@ -157,24 +173,19 @@ struct error *kube_decode_envelope(struct str bytes, struct arena *arena,
     return NULL;
 }
 
-/* protobuf-c's door to a struct buf. */
-struct pack_target {
-    ProtobufCBuffer base;
-    struct buf *out;
-};
-
-static void append_packed(ProtobufCBuffer *base, size_t len, const uint8_t *data)
-{
-    buf_add(CONTAINER_OF(base, struct pack_target, base)->out, data, len);
-}
-
+/* In one piece: protobuf-c's other way, piece by piece, measures each message once a level. */
 void kube_encode_protobuf(const ProtobufCMessage *message, struct buf *out)
 {
-    struct pack_target target = {.base = {.append = append_packed}, .out = out};
-    protobuf_c_message_pack_to_buffer(message, &target.base);
+    size_t size = protobuf_c_message_get_packed_size(message);
+    if (out->overflowed || size > out->max_len - out->len) {
+        out->overflowed = true;
+        return;
+    }
+    AUTO(free) uint8_t *bytes = xcalloc(1, size);
+    buf_add(out, bytes, protobuf_c_message_pack(message, bytes));
 }
 
-static void add_tag_and_length(struct buf *out, unsigned number, size_t len)
+void codec_add_tag_and_length(struct buf *out, unsigned number, size_t len)
 {
     buf_add_char(out, (char)(number << 3 | WIRE_BYTES));
     for (; len >= 0x80; len >>= 7)
@@ -190,10 +201,11 @@ void kube_encode_envelope(const ProtobufCMessage *message, const struct kube_typ
     meta.api_version = (char *)(uintptr_t)type->api_version;
     meta.kind = (char *)(uintptr_t)type->kind;
     buf_add(out, magic, sizeof(magic));
-    add_tag_and_length(out, UNKNOWN_TYPE_META, protobuf_c_message_get_packed_size(&meta.base));
+    codec_add_tag_and_length(out, UNKNOWN_TYPE_META,
+                             protobuf_c_message_get_packed_size(&meta.base));
     kube_encode_protobuf(&meta.base, out);
-    add_tag_and_length(out, UNKNOWN_RAW, protobuf_c_message_get_packed_size(message));
+    codec_add_tag_and_length(out, UNKNOWN_RAW, protobuf_c_message_get_packed_size(message));
     kube_encode_protobuf(message, out);
-    add_tag_and_length(out, UNKNOWN_ENCODING, 0);
-    add_tag_and_length(out, UNKNOWN_CONTENT_TYPE, 0);
+    codec_add_tag_and_length(out, UNKNOWN_ENCODING, 0);
+    codec_add_tag_and_length(out, UNKNOWN_CONTENT_TYPE, 0);
 }

@@ -4,43 +4,60 @@
 #include "kube/names.h"
 
 #include "core.pb-c.h"
+#include "intstr.pb-c.h"
+#include "meta.pb-c.h"
+#include "quantity.pb-c.h"
+#include "resource.pb-c.h"
+#include "runtime.pb-c.h"
 
+/* Types are told apart by the address of their descriptor: this is asked for every value. */
 struct special_row {
-    const char *message;
+    const ProtobufCMessageDescriptor *type;
     enum codec_special special;
 };
 
 static const struct special_row special_rows[] = {
-    {"meta.Time", CODEC_TIME},
-    {"meta.MicroTime", CODEC_MICRO_TIME},
-    {"meta.Duration", CODEC_DURATION},
-    {"meta.Quantity", CODEC_QUANTITY},
-    {"meta.IntOrString", CODEC_INT_OR_STRING},
-    {"meta.FieldsV1", CODEC_RAW_JSON},
-    {"runtime.RawExtension", CODEC_RAW_JSON},
+    {&meta__time__descriptor, CODEC_TIME},
+    {&meta__micro_time__descriptor, CODEC_MICRO_TIME},
+    {&meta__duration__descriptor, CODEC_DURATION},
+    {&meta__quantity__descriptor, CODEC_QUANTITY},
+    {&meta__int_or_string__descriptor, CODEC_INT_OR_STRING},
+    {&meta__fields_v1__descriptor, CODEC_RAW_JSON},
+    {&runtime__raw_extension__descriptor, CODEC_RAW_JSON},
 };
 
 struct field_row {
-    const char *message;
+    const ProtobufCMessageDescriptor *type;
     const char *field;
 };
 
 /* wire/inline.tsv */
 static const struct field_row inline_rows[] = {
-    {"core.ConfigMapEnvSource", "local_object_reference"},
-    {"core.ConfigMapKeySelector", "local_object_reference"},
-    {"core.ConfigMapProjection", "local_object_reference"},
-    {"core.ConfigMapVolumeSource", "local_object_reference"},
-    {"core.EphemeralContainer", "ephemeral_container_common"},
-    {"core.PersistentVolumeSpec", "persistent_volume_source"},
-    {"core.Probe", "handler"},
-    {"core.SecretEnvSource", "local_object_reference"},
-    {"core.SecretKeySelector", "local_object_reference"},
-    {"core.SecretProjection", "local_object_reference"},
-    {"core.Volume", "volume_source"},
-    {"resource.DeviceAllocationConfiguration", "device_configuration"},
-    {"resource.DeviceClaimConfiguration", "device_configuration"},
-    {"resource.DeviceClassConfiguration", "device_configuration"},
+    {&core__config_map_env_source__descriptor, "local_object_reference"},
+    {&core__config_map_key_selector__descriptor, "local_object_reference"},
+    {&core__config_map_projection__descriptor, "local_object_reference"},
+    {&core__config_map_volume_source__descriptor, "local_object_reference"},
+    {&core__ephemeral_container__descriptor, "ephemeral_container_common"},
+    {&core__persistent_volume_spec__descriptor, "persistent_volume_source"},
+    {&core__probe__descriptor, "handler"},
+    {&core__secret_env_source__descriptor, "local_object_reference"},
+    {&core__secret_key_selector__descriptor, "local_object_reference"},
+    {&core__secret_projection__descriptor, "local_object_reference"},
+    {&core__volume__descriptor, "volume_source"},
+    {&resource__device_allocation_configuration__descriptor, "device_configuration"},
+    {&resource__device_claim_configuration__descriptor, "device_configuration"},
+    {&resource__device_class_configuration__descriptor, "device_configuration"},
+};
+
+/* Lists that are shown when empty, because clients ask for them. The `items` of lists come on top.
+ */
+static const struct field_row shown_rows[] = {
+    {&meta__apigroup__descriptor, "versions"},
+    {&meta__apigroup_list__descriptor, "groups"},
+    {&meta__apiresource__descriptor, "verbs"},
+    {&meta__apiresource_list__descriptor, "resources"},
+    {&meta__apiversions__descriptor, "server_address_by_client_cidrs"},
+    {&meta__apiversions__descriptor, "versions"},
 };
 
 enum codec_special codec_special_of(const ProtobufCMessageDescriptor *type)
@@ -52,7 +69,7 @@ enum codec_special codec_special_of(const ProtobufCMessageDescriptor *type)
         codec_is_list(&type->fields[0]) && text_eq(type->fields[0].name, "items"))
         return CODEC_STRING_LIST;
     for (size_t i = 0; i < ARRAY_SIZE(special_rows); i++) {
-        if (text_eq(type->name, special_rows[i].message))
+        if (type == special_rows[i].type)
             return special_rows[i].special;
     }
     return CODEC_OBJECT;
@@ -63,11 +80,20 @@ bool codec_is_inline(const ProtobufCMessageDescriptor *type, const ProtobufCFiel
     if (field->type != PROTOBUF_C_TYPE_MESSAGE || codec_is_list(field))
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(inline_rows); i++) {
-        if (text_eq(field->name, inline_rows[i].field) &&
-            text_eq(type->name, inline_rows[i].message))
+        if (type == inline_rows[i].type && text_eq(field->name, inline_rows[i].field))
             return true;
     }
     return false;
+}
+
+bool codec_is_shown_empty(const ProtobufCMessageDescriptor *type,
+                          const ProtobufCFieldDescriptor *field)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shown_rows); i++) {
+        if (type == shown_rows[i].type && text_eq(field->name, shown_rows[i].field))
+            return true;
+    }
+    return codec_list_items(type) == field;
 }
 
 /* protoc nests the entries of a map in the message that holds it; nothing else in our files is
@@ -77,9 +103,11 @@ bool codec_is_map(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDe
     if (field->type != PROTOBUF_C_TYPE_MESSAGE || !codec_is_list(field))
         return false;
     const ProtobufCMessageDescriptor *entry = field->descriptor;
+    if (entry->n_fields != 2)
+        return false;
     size_t len = strlen(type->name);
     return strncmp(entry->name, type->name, len) == 0 && entry->name[len] == '.' &&
-           entry->n_fields == 2 && text_has_suffix(entry->name, "Entry");
+           text_has_suffix(entry->name, "Entry");
 }
 
 static size_t json_name_of(const ProtobufCMessageDescriptor *type,
@@ -115,6 +143,14 @@ struct str codec_json_name(const ProtobufCMessageDescriptor *type,
 {
     size_t len = json_name_of(type, field, json_name);
     return (struct str){.ptr = json_name, .len = len};
+}
+
+const ProtobufCFieldDescriptor *codec_list_items(const ProtobufCMessageDescriptor *type)
+{
+    if (type->n_fields < 2 || type->fields[0].descriptor != &meta__list_meta__descriptor)
+        return NULL;
+    const ProtobufCFieldDescriptor *items = &type->fields[1];
+    return codec_is_list(items) && text_eq(items->name, "items") ? items : NULL;
 }
 
 const char *kube_json_name(const char *proto_name, struct arena *arena)

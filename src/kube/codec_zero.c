@@ -167,6 +167,12 @@ static const struct zero_row zero_rows[] = {
     {"core.WeightedPodAffinityTerm", "weight"},
     {"core.WindowsSecurityContextOptions",
      "gmsa_credential_spec_name gmsa_credential_spec run_as_user_name host_process"},
+    {"discovery.Endpoint", "hostname node_name zone"},
+    {"discovery.EndpointConditions", "ready serving terminating"},
+    {"discovery.EndpointPort", "name protocol port app_protocol"},
+    {"discovery.EndpointSlice", "address_type"},
+    {"discovery.ForNode", "name"},
+    {"discovery.ForZone", "name"},
     {"events.EventSeries", "count"},
     {"meta.APIGroup", "name"},
     {"meta.APIResource", "name singular_name namespaced kind"},
@@ -226,8 +232,8 @@ static const struct zero_row zero_rows[] = {
 
 /* The packages that the rows above describe in full; in others every field keeps its zero. */
 static const char *const described_packages[] = {
-    "authentication", "authorization", "certificates", "coordination", "core",
-    "events",         "meta",          "node",         "resource",     "storage"};
+    "authentication", "authorization", "certificates", "coordination", "core",     "discovery",
+    "events",         "meta",          "node",         "policy",       "resource", "storage"};
 
 static bool has_word(const char *words, const char *word)
 {
@@ -249,7 +255,8 @@ bool codec_keeps_zero(const ProtobufCMessageDescriptor *type, const char *field)
 {
     bool is_described = false;
     for (size_t i = 0; i < ARRAY_SIZE(described_packages) && !is_described; i++)
-        is_described = text_eq(type->package_name, described_packages[i]);
+        is_described = type->package_name[0] == described_packages[i][0] &&
+                       text_eq(type->package_name, described_packages[i]);
     if (!is_described)
         return true;
     const struct zero_row *row =

@@ -16,7 +16,7 @@ struct kube_kind {
     const char *resource;    /* "pods"; NULL for what is no resource (Status, DeleteOptions, …) */
     const char *singular;    /* "pod" */
     const char *short_names; /* comma-separated; "" when there is none */
-    const char *categories;  /* comma-separated: "all" */
+    const char *categories;  /* comma-separated: "all"; "" when there is none */
     bool is_namespaced;
     bool is_list; /* `items` holds objects of the kind without "List" */
     const ProtobufCMessageDescriptor *type;
@@ -25,7 +25,7 @@ struct kube_kind {
 
 /** All kinds, lists included, in a fixed order: core first. */
 const struct kube_kind *kube_kinds(size_t *ret_count);
-/** By `apiVersion` and `kind`, or NULL. */
+/** By `apiVersion` and `kind`, or NULL. DeleteOptions are found in every group's version. */
 const struct kube_kind *kube_kind_find(const char *api_version, const char *kind);
 /** By group, version and resource ("", "v1", "pods"), or NULL. */
 const struct kube_kind *kube_kind_of_resource(const char *group, const char *version,
@@ -53,13 +53,45 @@ MUST_CHECK struct error *kube_decode_any(struct str bytes, enum kube_encoding en
                                          const struct kube_decode_options *options,
                                          struct arena *arena, const struct kube_kind **ret_kind,
                                          ProtobufCMessage **ret_object);
+/** The same for a parsed document, which names its kind. */
+struct doc_node; /* wire/doc.h */
+MUST_CHECK struct error *kube_decode_any_document(const struct doc_node *document,
+                                                  const struct kube_decode_options *options,
+                                                  struct arena *arena,
+                                                  const struct kube_kind **ret_kind,
+                                                  ProtobufCMessage **ret_object);
 /** Appends the object with its kind: JSON, YAML, or the protobuf envelope. */
 void kube_encode_any(const ProtobufCMessage *object, const struct kube_kind *kind,
                      enum kube_encoding encoding, struct buf *out);
 
-/** A List whose items have kinds of their own (`v1` `List`, as kubectl makes) is not one of these:
- * kube_decode_any() refuses it; see kube_decode_items(). Calls @each for each object of @bytes: one
- * object, a YAML stream of several, a typed list or a `v1` `List`. Stops at the first error. */
+/*
+ * Several objects in one input. A `v1` `List`, as kubectl makes, has items with kinds of their own
+ * and is no message of ours: kube_decode_any() refuses it.
+ */
+struct kube_any {
+    const struct kube_kind *kind;
+    ProtobufCMessage *object;
+};
+
+struct kube_document {
+    struct kube_any any;          /* kind NULL: a `v1` `List` of … */
+    const struct kube_any *items; /* … these */
+    size_t count;
+};
+
+/** Calls @each for each document of @bytes: one, or those of a stream of YAML or JSON; in protobuf
+ * there is one. Empty YAML documents are left out. Stops at the first error, its own or of @each.
+ */
+typedef struct error *kube_each_document(void *ctx, const struct kube_document *document);
+MUST_CHECK struct error *kube_decode_documents(struct str bytes, enum kube_encoding encoding,
+                                               const struct kube_decode_options *options,
+                                               struct arena *arena, kube_each_document *each,
+                                               void *ctx);
+/** Appends a document: as kube_encode_any(), or a `v1` `List`. */
+void kube_encode_any_document(const struct kube_document *document, enum kube_encoding encoding,
+                              struct buf *out);
+
+/** The same without the shape: calls @each for each object, also those of typed and other lists. */
 typedef struct error *kube_each_object(void *ctx, const struct kube_kind *kind,
                                        ProtobufCMessage *object);
 MUST_CHECK struct error *kube_decode_items(struct str bytes, enum kube_encoding encoding,

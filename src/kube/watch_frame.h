@@ -25,9 +25,13 @@ struct watch_event {
 
 struct watch_decoder; /* opaque */
 
+/** For KUBE_JSON or KUBE_PROTOBUF: a watch has no YAML form. Unknown fields are dropped. */
 struct watch_decoder *watch_decoder_new(enum kube_encoding encoding);
 void watch_decoder_free(struct watch_decoder *decoder); /* NULL is fine */
 DEFINE_AUTO(watch_decoder, struct watch_decoder *, watch_decoder_free)
+
+/** From now on a field that is not known is an error in JSON, as with KUBE_UNKNOWN_STRICT. */
+void watch_decoder_refuse_unknown(struct watch_decoder *decoder);
 
 /** Takes @bytes. Cheap: nothing is decoded yet. RESOURCE_EXHAUSTED beyond WATCH_FRAME_MAX_BYTES in
  * one frame, INVALID_ARGUMENT for what cannot be one: the stream is of no more use. */
@@ -41,7 +45,7 @@ MUST_CHECK struct error *watch_decoder_next(struct watch_decoder *decoder, struc
 /** True in the middle of a frame: an end of the stream now has cut it off. */
 bool watch_decoder_is_partial(const struct watch_decoder *decoder);
 
-/** Appends one frame. */
+/** Appends one frame. KUBE_YAML makes a document of it, for people to read. */
 void watch_frame_encode(const struct watch_event *event, enum kube_encoding encoding,
                         struct buf *out);
 const char *watch_event_type_text(enum watch_event_type type); /* "ADDED" */

@@ -1,10 +1,11 @@
-"""The program kubecodec: recorded and golden objects through all three encodings, lists, streams, watches and refusals."""
+"""The program kubecodec: recorded and golden objects in all encodings, lists, streams, watches and refusals."""
 
 import base64
 import itertools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import bed as beds
@@ -21,8 +22,9 @@ FORMATS = {"json": ".json", "yaml": ".yaml", "protobuf": ".pb"}
 class Loader(yaml.SafeLoader):
     """Reads times as the texts they are in JSON."""
 
-    yaml_implicit_resolvers = {first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-                               for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+    yaml_implicit_resolvers = {
+        first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
 
 def run(data, *options):
@@ -76,7 +78,8 @@ def test_a_typed_list_stays_one():
     pods = json.loads((RECORDED / "api" / "pods.json").read_text())["items"]
     for pod in pods:
         del pod["kind"], pod["apiVersion"]
-    pod_list = {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "7", "continue": "x"}, "items": pods}
+    pod_list = {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "7", "continue": "x"},
+                "items": pods}
     there = convert(json.dumps(pod_list).encode(), "json", "protobuf")
     assert there.startswith(b"k8s\0")
     assert said(json.loads(convert(there, "protobuf", "json"))) == said(pod_list)
@@ -87,7 +90,8 @@ def test_documents_of_a_stream_stay_apart():
     stream = (RECORDED / "input" / "pods.yaml").read_bytes()
     want = [document for document in yaml.load_all(stream, Loader) if document]
     lines = convert(stream, "yaml", "json").splitlines()
-    assert [json.loads(line)["metadata"]["name"] for line in lines] == [document["metadata"]["name"] for document in want]
+    names = [document["metadata"]["name"] for document in want]
+    assert [json.loads(line)["metadata"]["name"] for line in lines] == names
     back = list(yaml.load_all(convert(b"\n".join(lines), "json", "yaml"), Loader))
     assert back == [json.loads(line) for line in lines]
     refused = run(stream, "--from", "yaml", "--to", "protobuf")
@@ -96,14 +100,15 @@ def test_documents_of_a_stream_stay_apart():
 
 def test_kubectl_reads_what_is_written(tmp_path):
     """An independent reader: kubectl's own decoder of manifests, which needs no server for this."""
-    kubectl = next((path for path in map(pathlib.Path, ("/usr/bin/kubectl", "/usr/local/bin/kubectl")) if path.exists()), None)
+    kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("no kubectl")
     manifest = tmp_path / "node.yaml"
     recorded = (RECORDED / "api" / "node.json").read_bytes()
     manifest.write_bytes(convert(recorded, "json", "yaml"))
     shown_by_kubectl = subprocess.run(
-        [kubectl, "label", "--local", "-f", manifest, "seen=yes", "-o", "json"], capture_output=True, check=True, timeout=60).stdout
+        [kubectl, "label", "--local", "-f", manifest, "seen=yes", "-o", "json"], capture_output=True, check=True,
+        timeout=60).stdout
     read = json.loads(shown_by_kubectl)
     assert read["metadata"]["labels"].pop("seen") == "yes"
     assert said(read)["status"] == said(json.loads(recorded))["status"]
@@ -116,14 +121,16 @@ def test_recorded_watches_come_back(name):
     want = [said(json.loads(line)) for line in recorded.splitlines()]
     frames = convert(recorded, "json", "protobuf", "--watch")
     assert [said(json.loads(line)) for line in convert(frames, "protobuf", "json", "--watch").splitlines()] == want
-    assert [said(document) for document in yaml.load_all(convert(frames, "protobuf", "yaml", "--watch"), Loader)] == want
+    documents = yaml.load_all(convert(frames, "protobuf", "yaml", "--watch"), Loader)
+    assert [said(document) for document in documents] == want
     size = int.from_bytes(frames[:4], "big")
     assert frames[4:6] == b"\x0a\x05" and b"k8s\0" in frames[4:4 + size]
 
 
 def test_events_of_a_watch_go_out_as_they_come():
     first = (RECORDED / "api" / "watch-node.jsonl").read_bytes().splitlines(keepends=True)[0]
-    with subprocess.Popen([PROGRAM, "--from", "json", "--to", "json", "--watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+    with subprocess.Popen([PROGRAM, "--from", "json", "--to", "json", "--watch"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as program:
         program.stdin.write(first)
         program.stdin.flush()
         assert json.loads(program.stdout.readline())["type"] == json.loads(first)["type"]
@@ -133,7 +140,8 @@ def test_events_of_a_watch_go_out_as_they_come():
 
 def test_a_watch_that_is_cut_off_or_broken_fails_after_its_good_events():
     lines = (RECORDED / "api" / "watch-node.jsonl").read_bytes().splitlines(keepends=True)
-    for end, message in ((lines[1][:50], b"ends in the middle of an event"), (b"oops", b"something other than an object"),
+    for end, message in ((lines[1][:50], b"ends in the middle of an event"),
+                         (b"oops", b"something other than an object"),
                          (b'{"type":"ODD","object":{}}', b'unknown type "ODD"')):
         result = run(lines[0] + end, "--from", "json", "--to", "json", "--watch")
         assert result.returncode == 1 and message in result.stderr
@@ -164,8 +172,10 @@ def test_unknown_fields_are_refused_or_dropped():
     (b'{"kind":"Pod"}', "json", "Object 'apiVersion' is missing"),
     (b'{"kind":"Foo","apiVersion":"v1"}', "json", 'no kind "Foo" is registered for version "v1"'),
     (b'{"kind":"Pod","apiVersion":"v1","kind":"Pod"}', "json", "duplicate"),
-    (b'{"kind":"Pod","apiVersion":"v1","spec":{"priority":"high"}}', "json", 'spec.priority: expected an integer, found string "high"'),
-    (b"kind: Pod\napiVersion: v1\n---\nkind: Pod\napiVersion: v1\nspec: []\n", "yaml", "document 2, which begins in line 3"),
+    (b'{"kind":"Pod","apiVersion":"v1","spec":{"priority":"high"}}', "json",
+     'spec.priority: expected an integer, found string "high"'),
+    (b"kind: Pod\napiVersion: v1\n---\nkind: Pod\napiVersion: v1\nspec: []\n", "yaml",
+     "document 2, which begins in line 3"),
 ])
 def test_refusals_say_what_and_where(data, source, message):
     result = run(data, "--from", source, "--to", "json")
@@ -174,7 +184,8 @@ def test_refusals_say_what_and_where(data, source, message):
 
 
 @pytest.mark.parametrize("options", [
-    [], ["--from", "json"], ["--to", "json"], ["--from", "xml", "--to", "json"], ["--from", "json", "--to", "json", "file"],
+    [], ["--from", "json"], ["--to", "json"], ["--from", "xml", "--to", "json"],
+    ["--from", "json", "--to", "json", "file"],
     ["--from", "yaml", "--to", "json", "--watch"], ["--frm", "json"], ["--from"],
 ])
 def test_misuse_is_told_with_the_usage(options):
@@ -186,6 +197,6 @@ def test_help_and_a_full_disk():
     assert run(b"", "--help").stdout.startswith(b"Usage: kubecodec")
     assert run(b"", "--version").returncode == 0
     with open("/dev/full", "wb") as full:
-        result = subprocess.run([PROGRAM, "--from", "json", "--to", "yaml"], input=b'{"kind":"Pod","apiVersion":"v1"}', stdout=full,
-                                stderr=subprocess.PIPE, timeout=60, check=False)
+        result = subprocess.run([PROGRAM, "--from", "json", "--to", "yaml"], input=b'{"kind":"Pod","apiVersion":"v1"}',
+                                stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
     assert result.returncode == 1 and b"writing to standard output: No space left on device" in result.stderr

@@ -1,8 +1,9 @@
 /*
- * Any bytes as a Pod: as text, as protobuf, and in the envelope. Properties: no crash, and whatever
- * is decoded survives JSON, YAML, protobuf and copying unchanged.
+ * Any bytes as a Pod and as any object that names its kind: as text, as a stream of documents, as
+ * protobuf, and in the envelope. Properties: no crash, and whatever is decoded survives JSON, YAML,
+ * protobuf and copying unchanged.
  */
-#include "kube/codec.h"
+#include "kube/kinds.h"
 
 #include "core.pb-c.h"
 
@@ -57,6 +58,28 @@ static void check_message(const ProtobufCMessage *message, bool is_utf8, struct 
     kube_encode_yaml(message, NULL, &pb);
 }
 
+static struct error *check_text_object(void *ctx, UNUSED const struct kube_kind *kind,
+                                       ProtobufCMessage *object)
+{
+    check_message(object, true, ctx);
+    return NULL;
+}
+
+static void check_any(struct str bytes, struct arena *arena)
+{
+    const struct kube_kind *kind;
+    ProtobufCMessage *object;
+    struct error *err =
+        kube_decode_items(bytes, KUBE_YAML, &tolerant, arena, check_text_object, arena);
+    error_ignore(err, "most inputs are no text");
+    err = kube_decode_items(bytes, KUBE_JSON, &tolerant, arena, check_text_object, arena);
+    error_ignore(err, "as above");
+    err = kube_decode_any(bytes, KUBE_PROTOBUF, &tolerant, arena, &kind, &object);
+    if (!err)
+        check_message(object, false, arena);
+    error_ignore(err, "most inputs are no envelope");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -76,5 +99,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!err)
         check_message(message, false, arena);
     error_ignore(err, "most inputs are no protobuf");
+    check_any(bytes, arena);
     return 0;
 }

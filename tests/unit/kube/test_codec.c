@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include "core.pb-c.h"
+#include "cri.pb-c.h"
 #include "meta.pb-c.h"
 
 static const struct kube_decode_options strict = {.unknown = KUBE_UNKNOWN_STRICT,
@@ -437,6 +438,31 @@ TEST_CASE(copies_are_equal_and_differences_are_seen)
     assert_false(kube_message_eq(&pod->base, &pod->spec->base));
 }
 
+/* proto3, as the CRI has it: an empty text is absent on the wire, yet it is never NULL. */
+TEST_CASE(a_copy_of_a_proto3_message_borrows_nothing)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct arena *original = arena_new(0);
+    Cri__ImageSpec spec = CRI__IMAGE_SPEC__INIT;
+    Cri__ImageSpec__AnnotationsEntry entry = CRI__IMAGE_SPEC__ANNOTATIONS_ENTRY__INIT;
+    Cri__ImageSpec__AnnotationsEntry *entries[] = {&entry};
+    spec.image = arena_strdup(original, "busybox");
+    spec.user_specified_image = arena_strdup(original, "");
+    spec.runtime_handler = NULL;
+    entry.key = arena_strdup(original, "key");
+    entry.value = arena_strdup(original, "");
+    spec.n_annotations = ARRAY_SIZE(entries);
+    spec.annotations = entries;
+    const Cri__ImageSpec *copy = (const Cri__ImageSpec *)kube_message_dup(&spec.base, arena);
+    arena_free(original);
+    assert_string_equal(copy->image, "busybox");
+    assert_ptr_equal(copy->user_specified_image, protobuf_c_empty_string);
+    assert_ptr_equal(copy->runtime_handler, protobuf_c_empty_string);
+    assert_int_equal(copy->n_annotations, 1);
+    assert_string_equal(copy->annotations[0]->key, "key");
+    assert_ptr_equal(copy->annotations[0]->value, protobuf_c_empty_string);
+}
+
 TEST_CASE(only_the_first_document_of_a_stream_is_read)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -460,4 +486,5 @@ TEST_MAIN(TEST(a_pod_from_yaml_has_its_fields_where_c_expects_them),
           TEST(input_beyond_the_caps_is_refused), TEST(envelopes_that_are_broken_are_refused),
           TEST(broken_protobuf_and_broken_quantities_in_it_are_refused),
           TEST(copies_are_equal_and_differences_are_seen),
+          TEST(a_copy_of_a_proto3_message_borrows_nothing),
           TEST(only_the_first_document_of_a_stream_is_read))

@@ -42,6 +42,7 @@ static const struct source sources[] = {
     {"authorization", "authorization.v1", false},
     {"certificates", "certificates.v1", false},
     {"coordination", "coordination.v1", false},
+    {"discovery", "discovery.v1", false},
     {"events", "events.v1", false},
     {"node", "node.v1", false},
     {"resource", "resource.v1", false},

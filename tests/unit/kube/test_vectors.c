@@ -1,5 +1,5 @@
 /* Every golden object reads the same from JSON, YAML and protobuf, and leaves as it came. */
-#include "kube/codec.h"
+#include "kube/watch_frame.h"
 #include "tests/lib/test.h"
 #include "wire/json.h"
 
@@ -13,6 +13,7 @@
 #include "resource.pb-c.h"
 #include "storage.pb-c.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -237,6 +238,113 @@ TEST_CASE(protobuf_is_equal_to_the_byte)
     }
 }
 
+static bool has_vector(const char *file)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
+        AUTO(free) char *name = xasprintf("%s.json", vectors[i].name);
+        if (text_eq(name, file))
+            return true;
+    }
+    return false;
+}
+
+TEST_CASE(every_golden_object_is_in_the_table_and_of_a_known_kind)
+{
+    skip_without_vectors();
+    AUTO(free) char *path = xasprintf("%s/vectors", getenv("CUBELET_SHARED"));
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    size_t missing = 0, seen = 0;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        if (!text_has_suffix(entry->d_name, ".json"))
+            continue;
+        seen++;
+        if (has_vector(entry->d_name))
+            continue;
+        print_error("%s is not in the table\n", entry->d_name);
+        missing++;
+    }
+    closedir(directory);
+    assert_int_equal(missing, 0);
+    assert_int_equal(seen, ARRAY_SIZE(vectors));
+    for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
+        const struct kube_kind *kind = kube_kind_find(vectors[i].api_version, vectors[i].kind);
+        assert_non_null(kind);
+        assert_ptr_equal(kind->type, vectors[i].type);
+    }
+}
+
+static const enum kube_encoding encodings[] = {KUBE_JSON, KUBE_YAML, KUBE_PROTOBUF};
+
+TEST_CASE(lists_of_golden_objects_come_back_from_every_encoding)
+{
+    skip_without_vectors();
+    for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
+        AUTO(arena) struct arena *arena = arena_new(0);
+        AUTO(buf) struct buf golden;
+        const struct kube_kind *kind, *back_kind;
+        ProtobufCMessage *object, *back;
+        buf_init(&golden, MiB);
+        assert_no_error(kube_decode_any(read_vector(&vectors[i], "pb", &golden), KUBE_PROTOBUF,
+                                        &strict, arena, &kind, &object));
+        const struct kube_kind *list_kind = kube_kind_list(kind);
+        if (!list_kind)
+            continue;
+        AUTO(free)
+        char *json = xasprintf(
+            "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"7\"},"
+            "\"items\":[{},{}]}",
+            list_kind->kind, list_kind->api_version);
+        assert_no_error(
+            kube_decode_any(str_from(json), KUBE_JSON, &strict, arena, &back_kind, &back));
+        size_t count;
+        ProtobufCMessage **items = (ProtobufCMessage **)(uintptr_t)kube_list_items(back, &count);
+        items[0] = items[1] = object;
+        for (size_t k = 0; k < ARRAY_SIZE(encodings); k++) {
+            AUTO(buf) struct buf text;
+            ProtobufCMessage *list;
+            buf_init(&text, MiB);
+            kube_encode_any(back, list_kind, encodings[k], &text);
+            assert_no_error(
+                kube_decode_any(buf_str(&text), encodings[k], &strict, arena, &back_kind, &list));
+            assert_ptr_equal(back_kind, list_kind);
+            assert_string_equal(kube_list_meta(list)->resource_version, "7");
+            assert_true(kube_message_eq(kube_list_items(list, &count)[1], object));
+            assert_int_equal(count, 2);
+        }
+    }
+}
+
+TEST_CASE(golden_objects_pass_through_watches)
+{
+    static const enum kube_encoding watchable[] = {KUBE_JSON, KUBE_PROTOBUF};
+    skip_without_vectors();
+    for (size_t k = 0; k < ARRAY_SIZE(watchable); k++) {
+        AUTO(arena) struct arena *arena = arena_new(0);
+        AUTO(watch_decoder) struct watch_decoder *decoder = watch_decoder_new(watchable[k]);
+        struct watch_event event, back;
+        for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
+            AUTO(buf) struct buf golden, frame;
+            bool has;
+            buf_init(&golden, MiB);
+            buf_init(&frame, MiB);
+            event.type = WATCH_MODIFIED;
+            assert_no_error(kube_decode_any(read_vector(&vectors[i], "json", &golden), KUBE_JSON,
+                                            &strict, arena, &event.kind, &event.object));
+            watch_frame_encode(&event, watchable[k], &frame);
+            assert_no_error(watch_decoder_feed(decoder, buf_str(&frame)));
+            assert_no_error(watch_decoder_next(decoder, arena, &has, &back));
+            assert_true(has);
+            assert_ptr_equal(back.kind, event.kind);
+            assert_true(kube_message_eq(back.object, event.object));
+        }
+    }
+}
+
 TEST_MAIN(TEST(json_yaml_and_protobuf_give_the_same_message),
           TEST(encoded_json_equals_the_golden_json),
-          TEST(what_is_encoded_decodes_to_the_same_message), TEST(protobuf_is_equal_to_the_byte))
+          TEST(what_is_encoded_decodes_to_the_same_message), TEST(protobuf_is_equal_to_the_byte),
+          TEST(every_golden_object_is_in_the_table_and_of_a_known_kind),
+          TEST(lists_of_golden_objects_come_back_from_every_encoding),
+          TEST(golden_objects_pass_through_watches))
