@@ -27,10 +27,11 @@ quickstart: ## run three example pods on a private containerd, no control plane 
 quickstart-down: ## end the quickstart and remove all its traces
 	@tools/quickstart down
 
-bench: ## measure the release build on a private containerd: table and build/bench.json (root)
+bench: ## measure the release builds: tables, and build/bench*.json (root)
 	@tools/setup
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/bench
+	@$(PYTHON) tools/bench-plane
 
 fuzz: ## fuzz each parser FUZZ_SECONDS long (600), all or FUZZ_TARGETS
 	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)

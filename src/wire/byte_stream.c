@@ -129,6 +129,12 @@ struct error *byte_stream_connect_unix(struct loop *loop, const char *path,
     return NULL;
 }
 
+void byte_stream_classify(struct error *err)
+{
+    if (!error_is(err, ERROR_UNAUTHENTICATED))
+        err->code = ERROR_UNAVAILABLE;
+}
+
 void byte_stream_free(struct byte_stream *stream)
 {
     if (stream)

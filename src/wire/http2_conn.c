@@ -109,7 +109,7 @@ static void flush(struct http2_conn *conn)
     do {
         struct error *err = write_out(conn);
         if (err) {
-            err->code = ERROR_UNAVAILABLE;
+            byte_stream_classify(err);
             lose(conn, err);
         }
     } while (conn->stream && http2_session_dispatch(conn->session) && conn->stream);
@@ -161,7 +161,7 @@ static void on_ready(void *ctx, unsigned events)
         is_more = false;
         struct error *err = read_once(conn, &is_more);
         if (err) {
-            err->code = ERROR_UNAVAILABLE;
+            byte_stream_classify(err);
             lose(conn, err);
         }
     }

@@ -89,7 +89,7 @@ static void fail(struct http_h1 *conn, struct error *err_owned)
         error_ignore(err_owned, "writing failed first");
         err_owned = TAKE(conn->write_failure);
     }
-    err_owned->code = ERROR_UNAVAILABLE;
+    byte_stream_classify(err_owned);
     struct http_call *call = let_go(conn);
     close_now(conn);
     http_call_fail(call, err_owned, is_unsent);

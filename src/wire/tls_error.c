@@ -80,6 +80,17 @@ static char *describe(unsigned long code)
     return known ? xasprintf("tls: %s", known) : xasprintf("tls: error %lx", code);
 }
 
+/* True for an alert by which the peer says that our certificate will not do. Under TLS 1.3 a client
+ * learns of it only after the handshake. */
+static bool is_about_our_certificate(unsigned long code)
+{
+    int alert = ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET;
+    bool is_certificate =
+        alert >= 42 && alert <= 46; /* bad, unsupported, revoked, expired, unknown */
+    return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+           (is_certificate || alert == 48 || alert == 49 || alert == 116);
+}
+
 bool tls_error_is_eof(void)
 {
     unsigned long code = ERR_peek_error();
@@ -92,6 +103,8 @@ struct error *tls_error_take(enum error_code code, const char *what, const char 
     /* The oldest entry is the cause, the later ones tell who passed it on. */
     unsigned long first = ERR_get_error();
     ERR_clear_error();
+    if (is_about_our_certificate(first))
+        code = ERROR_UNAUTHENTICATED;
     AUTO(free) char *cause = first != 0 ? describe(first) : xstrdup(fallback);
     return what ? error_new(code, "%s: %s", what, cause) : error_new(code, "%s", cause);
 }
