@@ -21,8 +21,8 @@ void buf_clear(struct buf *buf)
     buf_truncate(buf, 0);
 }
 
-/* True when @len more bytes and the NUL fit as it is: by far the most frequent case. The capacity is
- * never more than the maximum and the NUL. */
+/* True when @len more bytes and the NUL fit as it is: by far the most frequent case. The capacity
+ * is never more than the maximum and the NUL. */
 static inline bool has_room(const struct buf *buf, size_t len)
 {
     return len < buf->capacity - buf->len && !buf->overflowed;

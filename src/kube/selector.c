@@ -393,7 +393,7 @@ struct error *label_selector_parse(const char *text, struct arena *arena,
     struct selector_builder builder = builder_of(most, arena);
     parser.next = selector_read_word(&parser.rest);
     while (parser.next.kind != WORD_END) {
-        struct requirement requirement;
+        struct requirement requirement = {0};
         if (!is_name(parser.next) && parser.next.kind != WORD_NOT)
             return found(parser.next, "!, identifier, or 'end of string'");
         struct error *err = parse_requirement(&parser, &requirement);
@@ -466,7 +466,7 @@ struct error *label_selector_from_message(const Meta__LabelSelector *message, st
                              &message->match_labels[i]->value, 1, &builder);
     for (size_t i = 0; i < message->n_match_expressions && !err; i++) {
         const Meta__LabelSelectorRequirement *from = message->match_expressions[i];
-        enum selector_operator op;
+        enum selector_operator op = SELECTOR_EQUALS;
         err = operator_of(from->operator_, &op);
         if (!err)
             err = requirement_of(from->key, op, from->values, from->n_values, &builder);

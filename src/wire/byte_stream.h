@@ -46,8 +46,9 @@ MUST_CHECK struct error *byte_stream_connect_unix(struct loop *loop, const char 
 /** Wraps the connected, non-blocking stream socket @fd_owned. */
 struct byte_stream *byte_stream_from_socket(struct loop *loop, int fd_owned);
 
-/** Gives @err, which broke a connection, the code that protocols pass on: UNAUTHENTICATED stays (the
- * peer refused our certificate; trying again is of no use), everything else becomes UNAVAILABLE. */
+/** Gives @err, which broke a connection, the code that protocols pass on: UNAUTHENTICATED stays
+ * (the peer refused our certificate; trying again is of no use), everything else becomes
+ * UNAVAILABLE. */
 void byte_stream_classify(struct error *err);
 
 void byte_stream_free(struct byte_stream *stream); /* NULL is fine */
