@@ -1,0 +1,54 @@
+/*
+ * The room's way to OpenSSL: its errors as struct error, its objects released by AUTO(), and PEM
+ * texts. OpenSSL's types appear by their struct names, so that its headers stay in .c files. No
+ * I/O. Any thread.
+ */
+#pragma once
+
+#include "base/buf.h"
+
+struct evp_pkey_st;   /* EVP_PKEY */
+struct x509_st;       /* X509 */
+struct X509_req_st;   /* X509_REQ */
+struct evp_md_ctx_st; /* EVP_MD_CTX */
+struct ECDSA_SIG_st;  /* ECDSA_SIG */
+struct bignum_st;     /* BIGNUM */
+struct bio_st;        /* BIO */
+
+void crypto_free_pkey(struct evp_pkey_st *pkey);
+void crypto_free_certificate(struct x509_st *certificate);
+void crypto_free_request(struct X509_req_st *request);
+void crypto_free_md_ctx(struct evp_md_ctx_st *ctx);
+void crypto_free_ecdsa_sig(struct ECDSA_SIG_st *sig);
+void crypto_free_bignum(struct bignum_st *number);
+void crypto_free_bio(struct bio_st *bio);
+
+DEFINE_AUTO(pkey, struct evp_pkey_st *, crypto_free_pkey)
+DEFINE_AUTO(certificate, struct x509_st *, crypto_free_certificate)
+DEFINE_AUTO(request, struct X509_req_st *, crypto_free_request)
+DEFINE_AUTO(md_ctx, struct evp_md_ctx_st *, crypto_free_md_ctx)
+DEFINE_AUTO(ecdsa_sig, struct ECDSA_SIG_st *, crypto_free_ecdsa_sig)
+DEFINE_AUTO(bignum, struct bignum_st *, crypto_free_bignum)
+DEFINE_AUTO(bio, struct bio_st *, crypto_free_bio)
+
+/** Forgets what earlier calls left in this thread's queue of OpenSSL errors. */
+void crypto_begin(void);
+/** INTERNAL "<format>: <OpenSSL's newest reason>"; the queue is empty afterwards. */
+struct error *crypto_error(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/** Makes a P-256 key pair; the caller owns *ret. */
+MUST_CHECK struct error *crypto_new_key(struct evp_pkey_st **ret);
+
+/** Reads the first PEM private key / certificate / certificate request of @pem; the caller owns
+ * *ret. INVALID_ARGUMENT `not a PEM private key` and so on. A key under a passphrase is refused. */
+MUST_CHECK struct error *crypto_read_key(struct str pem, struct evp_pkey_st **ret);
+MUST_CHECK struct error *crypto_read_certificate(struct str pem, struct x509_st **ret);
+MUST_CHECK struct error *crypto_read_request(struct str pem, struct X509_req_st **ret);
+
+/** Appends PEM text. */
+MUST_CHECK struct error *crypto_write_key(struct evp_pkey_st *pkey, struct buf *out);
+MUST_CHECK struct error *crypto_write_public_key(struct evp_pkey_st *pkey, struct buf *out);
+MUST_CHECK struct error *crypto_write_certificate(struct x509_st *certificate, struct buf *out);
+
+/** Fills @bytes from the system's random source. */
+MUST_CHECK struct error *crypto_random(void *bytes, size_t len);

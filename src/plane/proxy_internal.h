@@ -1,0 +1,44 @@
+/*
+ * Shared by the files of the node proxy only: where a request goes, what is passed on of it, and
+ * the pipes that upgrades become. Loop thread.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "plane/node_proxy.h"
+
+struct proxy_target {
+    const char *host;
+    uint16_t port;
+    bool is_tls;
+    bool is_node;       /* ours to speak to with the plane's certificate; else a pod */
+    bool is_log;        /* failures are told as those of a log */
+    const char *target; /* path and query there */
+};
+
+/** True unless the field @name is about the connection, or for the API server alone (credentials
+ * and impersonation). */
+bool proxy_passes_field(const char *name);
+/** Appends a Status, as JSON. */
+void proxy_write_failure(unsigned code, const char *message, struct buf *out);
+
+/* --- proxy_pipe.c --- */
+
+struct pipe; /* opaque: an upgraded connection */
+
+struct pipe_house {
+    struct loop *loop;
+    struct work_pool *pool;
+    struct pipe *pipes;
+};
+
+/**
+ * Asks @target for the upgrade that @exchange asks for, and once it agrees joins the two
+ * connections. @tls NULL: without. INVALID_ARGUMENT for HTTP/2, which has no upgrades: @exchange is
+ * still the caller's then.
+ */
+MUST_CHECK struct error *proxy_pipe_begin(struct pipe_house *house,
+                                          const struct proxy_target *target,
+                                          struct tls_context *tls, struct http_exchange *exchange);
+/** Cuts all of them off. */
+void proxy_pipe_free_all(struct pipe_house *house);

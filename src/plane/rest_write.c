@@ -1,0 +1,306 @@
+/*
+ * Creating and updating: the order in which metadata, admission, defaults and validation come, and
+ * the rules on resourceVersion and uid. What is stored is the message without its resourceVersion,
+ * which is the row's revision.
+ */
+#include "plane/rest_internal.h"
+
+#include "kube/codec.h"
+
+bool rest_is_dry_run(const struct plane_request *request)
+{
+    const char *dry_run = http_target_param(request->target, "dryRun");
+    return dry_run && strcmp(dry_run, "All") == 0;
+}
+
+/* "kubectl" of "kubectl/v1.32.4 (linux/amd64) kubernetes/59526cd". */
+static const char *manager_of(const struct rest_env *env, const struct plane_request *request)
+{
+    const char *manager = http_target_param(request->target, "fieldManager");
+    if (manager && *manager)
+        return manager;
+    const char *agent = request->user_agent ? request->user_agent : "";
+    return arena_strndup(env->arena, agent, strcspn(agent, "/"));
+}
+
+struct rest_write rest_write_of(const struct rest_env *env, const struct plane_request *request)
+{
+    return (struct rest_write){
+        .env = env,
+        .user = request->user,
+        .resource = request->resource,
+        .subresource = request->subresource ? request->subresource->name : NULL,
+        .manager = manager_of(env, request),
+        .is_dry_run = rest_is_dry_run(request),
+    };
+}
+
+struct strategy_context rest_context(const struct rest_write *write)
+{
+    return (struct strategy_context){
+        .world = write->env->world,
+        .user = write->user,
+        .store = write->env->store,
+        .arena = write->env->arena,
+        .now_wall_ns = write->env->now_wall_ns,
+        .is_dry_run = write->is_dry_run,
+        .subresource = write->subresource,
+        .policy = write->env->policy,
+        .authn_context = write->env->authn_context,
+    };
+}
+
+static void set_revision(Meta__ObjectMeta *meta, int64_t revision, struct arena *arena)
+{
+    meta->resource_version = arena_printf(arena, "%lld", (long long)revision);
+}
+
+static Meta__Status *run_validation(const struct rest_write *write, const ProtobufCMessage *object,
+                                    const ProtobufCMessage *old)
+{
+    const struct strategy *strategy = write->resource->strategy;
+    if (!strategy || !strategy->validate)
+        return NULL;
+    struct arena *arena = write->env->arena;
+    struct field_errors *errors = arena_calloc(arena, 1, sizeof(*errors));
+    errors->arena = arena;
+    const struct strategy_context context = rest_context(write);
+    strategy->validate(&context, object, old, errors);
+    if (errors->count == 0)
+        return NULL;
+    const Meta__ObjectMeta *meta = kube_object_meta(object);
+    return failure_invalid(arena, write->resource->kind, meta->name, errors);
+}
+
+/* Names are validated by the strategy; where there is none, at least that there is one. */
+static Meta__Status *require_name(const struct rest_write *write, const Meta__ObjectMeta *meta)
+{
+    const struct strategy *strategy = write->resource->strategy;
+    if ((meta->name && *meta->name) || (strategy && strategy->validate))
+        return NULL;
+    struct arena *arena = write->env->arena;
+    struct field_errors *errors = arena_calloc(arena, 1, sizeof(*errors));
+    errors->arena = arena;
+    errors->errors[errors->count++] = (struct field_error){
+        .path = "metadata.name", .message = "Required value: name or generateName is required"};
+    return failure_invalid(arena, write->resource->kind, "", errors);
+}
+
+static Meta__Status *store_failure(const struct rest_write *write, const char *name,
+                                   struct error *err)
+{
+    const struct failure_target target = rest_target(write->resource, name);
+    if (error_is(err, ERROR_ALREADY_EXISTS)) {
+        error_free(err);
+        return failure_already_exists(write->env->arena, &target);
+    }
+    if (error_is(err, ERROR_NOT_FOUND)) {
+        error_free(err);
+        return failure_not_found(write->env->arena, &target);
+    }
+    return failure_from_error(write->env->arena, err);
+}
+
+Meta__Status *rest_do_create(const struct rest_write *write, ProtobufCMessage *object)
+{
+    struct arena *arena = write->env->arena;
+    const struct strategy *strategy = write->resource->strategy;
+    Meta__ObjectMeta *meta = kube_object_ensure_meta(object, arena);
+    if (meta->resource_version && *meta->resource_version &&
+        strcmp(meta->resource_version, "0") != 0)
+        return failure_bad_request(arena,
+                                   "resourceVersion should not be set on objects to be created");
+    object_meta_create(meta, write->env->now_wall_ns, arena);
+    Meta__Status *failure = require_name(write, meta);
+    if (failure)
+        return failure;
+    if (strategy && strategy->has_new_generation) {
+        meta->has_generation = true;
+        meta->generation = 1;
+    }
+    const struct strategy_context context = rest_context(write);
+    if (strategy && strategy->set_defaults)
+        strategy->set_defaults(object, arena);
+    failure = rest_admit(write, REST_ADMIT_CREATE, object, NULL);
+    if (!failure && strategy && strategy->prepare_create)
+        failure = strategy->prepare_create(&context, object);
+    if (!failure)
+        failure = run_validation(write, object, NULL);
+    if (!failure)
+        failure = rest_track_create(write, object);
+    if (failure)
+        return failure;
+
+    AUTO(buf) struct buf row;
+    buf_init(&row, REST_OBJECT_MAX_BYTES);
+    rest_encode_row(write->resource, object, arena, &row);
+    struct error *err = buf_error(&row, "the object");
+    const struct store_key key = rest_key(write->resource, meta);
+    int64_t revision = 0;
+    if (!err)
+        err = store_create(write->env->store, &key, buf_str(&row), &revision);
+    if (err)
+        return store_failure(write, meta->name, err);
+    set_revision(meta, revision, arena);
+    return NULL;
+}
+
+/* --- updating --- */
+
+static Meta__Status *conflict(const struct rest_write *write, const char *name, const char *why)
+{
+    const struct failure_target target = rest_target(write->resource, name);
+    return failure_conflict(write->env->arena, &target, why);
+}
+
+static Meta__Status *check_preconditions(const struct rest_write *write,
+                                         const struct rest_stored *old,
+                                         const Meta__ObjectMeta *meta)
+{
+    struct arena *arena = write->env->arena;
+    const struct strategy *strategy = write->resource->strategy;
+    bool has_version = meta->resource_version && *meta->resource_version &&
+                       strcmp(meta->resource_version, "0") != 0;
+    if (!has_version && strategy && strategy->requires_resource_version) {
+        struct field_errors *errors = arena_calloc(arena, 1, sizeof(*errors));
+        errors->errors[errors->count++] =
+            (struct field_error){.path = "metadata.resourceVersion",
+                                 .message = "Invalid value: 0: must be specified for an update"};
+        /* Upstream says the resource here instead of the kind. */
+        struct kube_kind kind = *write->resource->kind;
+        kind.kind = kind.resource;
+        return failure_invalid(arena, &kind, meta->name, errors);
+    }
+    if (meta->uid && *meta->uid && strcmp(meta->uid, old->meta->uid) != 0)
+        return conflict(write, old->meta->name,
+                        arena_printf(arena,
+                                     "Precondition failed: UID in precondition: %s, UID in object"
+                                     " meta: %s",
+                                     meta->uid, old->meta->uid));
+    if (has_version && strcmp(meta->resource_version, old->meta->resource_version) != 0)
+        return conflict(write, old->meta->name,
+                        "the object has been modified; please apply your changes to the latest"
+                        " version and try again");
+    return NULL;
+}
+
+/* True when nobody holds the object any more: deleted, its grace over, no finalizer left. */
+static bool is_released(const struct rest_write *write, const ProtobufCMessage *object)
+{
+    const Meta__ObjectMeta *meta = kube_object_meta(object);
+    const struct strategy *strategy = write->resource->strategy;
+    return meta->deletion_timestamp && meta->n_finalizers == 0 &&
+           meta->deletion_grace_period_seconds == 0 &&
+           !(strategy && strategy->is_held && strategy->is_held(object));
+}
+
+static Meta__Status *save(const struct rest_write *write, const struct rest_stored *old,
+                          ProtobufCMessage *object)
+{
+    struct arena *arena = write->env->arena;
+    Meta__ObjectMeta *meta = kube_object_meta(object);
+    meta->resource_version = old->meta->resource_version;
+    if (kube_message_eq(object, old->object))
+        return NULL;
+    AUTO(buf) struct buf row;
+    buf_init(&row, REST_OBJECT_MAX_BYTES);
+    rest_encode_row(write->resource, object, arena, &row);
+    struct error *err = buf_error(&row, "the object");
+    const struct store_key key = rest_key(write->resource, meta);
+    int64_t revision = 0;
+    if (!err)
+        err = store_update(write->env->store, &key, buf_str(&row), &revision);
+    if (err)
+        return store_failure(write, meta->name, err);
+    set_revision(meta, revision, arena);
+    return NULL;
+}
+
+Meta__Status *rest_do_update(const struct rest_write *write, const struct rest_stored *old,
+                             ProtobufCMessage *object)
+{
+    struct arena *arena = write->env->arena;
+    const struct strategy *strategy = write->resource->strategy;
+    Meta__ObjectMeta *meta = kube_object_ensure_meta(object, arena);
+    Meta__Status *failure = check_preconditions(write, old, meta);
+    if (failure)
+        return failure;
+    object_meta_carry_over(meta, old->meta);
+    const struct strategy_context context = rest_context(write);
+    if (strategy && strategy->set_defaults)
+        strategy->set_defaults(object, arena);
+    failure = rest_admit(write, REST_ADMIT_UPDATE, object, old->object);
+    if (!failure && strategy && strategy->prepare_update)
+        failure = strategy->prepare_update(&context, object, old->object);
+    if (!failure)
+        failure = run_validation(write, object, old->object);
+    if (failure)
+        return failure;
+    if (strategy && strategy->has_new_generation &&
+        strategy->has_new_generation(object, old->object)) {
+        meta->has_generation = true;
+        meta->generation = old->meta->generation + 1;
+    }
+    if (is_released(write, object))
+        return rest_remove(write, object);
+    failure = rest_track_update(write, old, object);
+    return failure ? failure : save(write, old, object);
+}
+
+Meta__Status *rest_remove(const struct rest_write *write, ProtobufCMessage *object)
+{
+    struct arena *arena = write->env->arena;
+    const struct strategy *strategy = write->resource->strategy;
+    Meta__ObjectMeta *meta = kube_object_meta(object);
+    if (strategy && strategy->before_removal) {
+        const struct strategy_context context = rest_context(write);
+        Meta__Status *failure = strategy->before_removal(&context, object);
+        if (failure)
+            return failure;
+    }
+    AUTO(buf) struct buf row;
+    buf_init(&row, REST_OBJECT_MAX_BYTES);
+    rest_encode_row(write->resource, object, arena, &row);
+    struct error *err = buf_error(&row, "the object");
+    const struct store_key key = rest_key(write->resource, meta);
+    int64_t revision = 0;
+    if (!err)
+        err = store_delete(write->env->store, &key, buf_str(&row), &revision);
+    if (err)
+        return store_failure(write, meta->name, err);
+    set_revision(meta, revision, arena);
+    return NULL;
+}
+
+/* --- for controllers --- */
+
+Meta__Status *rest_create(const struct rest_env *env, const struct plane_user *user,
+                          const struct resource *resource, ProtobufCMessage *object,
+                          ProtobufCMessage **ret)
+{
+    const struct rest_write write = {
+        .env = env, .user = user, .resource = resource, .manager = "nodeplane"};
+    Meta__Status *failure = rest_do_create(&write, object);
+    if (!failure && ret)
+        *ret = object;
+    return failure;
+}
+
+Meta__Status *rest_update(const struct rest_env *env, const struct plane_user *user,
+                          const struct resource *resource, const char *subresource,
+                          ProtobufCMessage *object, ProtobufCMessage **ret)
+{
+    const struct rest_write write = {.env = env,
+                                     .user = user,
+                                     .resource = resource,
+                                     .subresource = subresource,
+                                     .manager = "nodeplane"};
+    const Meta__ObjectMeta *meta = kube_object_meta(object);
+    struct rest_stored old;
+    Meta__Status *failure = rest_load(env, resource, meta->namespace_, meta->name, &old);
+    if (!failure)
+        failure = rest_do_update(&write, &old, object);
+    if (!failure && ret)
+        *ret = object;
+    return failure;
+}
