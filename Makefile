@@ -21,7 +21,7 @@ test: ## prove everything: unit, fuzz corpora, end to end, checks (root; install
 check: all ## format, layers, banned functions, clang-tidy; fails on a finding
 	@tools/check $(BUILD)
 
-quickstart: ## run three example pods on a private containerd, no control plane (root)
+quickstart: ## run three example pods on a private containerd, and nodeplane beside them (root)
 	@tools/quickstart up
 
 quickstart-down: ## end the quickstart and remove all its traces

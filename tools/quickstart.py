@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import shutil
+import socket
 import sys
 import time
 
@@ -11,9 +12,11 @@ sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
 import agent as agents  # noqa: E402
 import bed as beds  # noqa: E402
+import plane as planes  # noqa: E402
 
 DIRECTORY = pathlib.Path("/var/lib/cubelet-quickstart")
 CGROUP = "cubelet-quickstart"
+API_PORT = 6443  # kube-apiserver's; another when it is taken
 EXAMPLES = ROOT / "examples" / "quickstart"
 
 
@@ -29,6 +32,7 @@ def show(node, *arguments):
 
 def down():
     """Ends the quickstart, whatever state it is in."""
+    planes.end_of_another(DIRECTORY)
     beds.end_of_another(DIRECTORY)
     beds.remove_traces(DIRECTORY, CGROUP)
 
@@ -49,7 +53,9 @@ def up():
         print("  " + "  ".join(sorted(path.name for path in node.manifests.iterdir())))
         node.start()
         watch(node)
+        plane = start_api()
     except BaseException:
+        planes.end_of_another(DIRECTORY)
         bed.close()
         raise
     say(f"Ready after {time.monotonic() - started:.0f} s. To go on:")
@@ -57,8 +63,32 @@ def up():
   build/cubelet logs web-{beds.NODE_NAME} -f --local-socket={node.socket}
   build/cubelet status --local-socket={node.socket}
   add, change or remove a manifest in {node.manifests}
+  kubectl --kubeconfig={plane.kubeconfig} api-resources
   cubelet's own log: {node.log_path}
 To stop and remove everything: make quickstart-down""", flush=True)
+
+
+def start_api():
+    """Starts nodeplane on loopback, beside the node; the node does not know of it yet."""
+    program = DIRECTORY / "nodeplane"  # a copy: a build may go on meanwhile
+    shutil.copy(planes.PROGRAM, program)
+    plane = planes.Plane(DIRECTORY / "plane", program=program, port=free_port(), lives_on=True)
+    say(f"Starting nodeplane, the Kubernetes API for one node, at {plane.server}:")
+    plane.start()
+    beds.wait_for("the namespaces", lambda: len(plane.get("ns")["items"]) == 4)
+    print(f"$ kubectl --kubeconfig={plane.kubeconfig} get ns")
+    print(plane.kubectl("get", "ns").stdout.rstrip(), flush=True)
+    return plane
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", API_PORT))
+        except OSError:
+            return planes.free_port()
+    return API_PORT
 
 
 def watch(node):
