@@ -133,7 +133,7 @@ static const struct resource_row rows[] = {
      .table = &table_leases},
     {DISCOVERY, "endpointslices", "endpointslices." DISCOVERY, .strategy = &strategy_endpoint_slice,
      .table = &table_endpointslices},
-    {EVENTS, "events", "events", .strategy = &strategy_event_v1, .storage = &event_v1_storage},
+    {EVENTS, "events", "events", .strategy = &strategy_event_v1, .table = &table_events, .storage = &event_v1_storage},
     {NODE, "runtimeclasses", "runtimeclasses." NODE, .strategy = &strategy_runtime_class,
      .table = &table_runtimeclasses},
     {STORAGE, "csidrivers", "csidrivers." STORAGE, .strategy = &strategy_csi_driver,
