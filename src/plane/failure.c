@@ -153,7 +153,7 @@ Meta__Status *failure_invalid(struct arena *arena, const struct kube_kind *kind,
     Meta__Status *status =
         make(arena, 422, "Invalid", invalid_message(arena, kind, name ? name : "", errors));
     Meta__StatusDetails *details = add_details(arena, status, kind->group, kind->kind, name);
-    details->causes = arena_calloc(arena, errors->count, sizeof(*details->causes));
+    details->causes = arena_calloc(arena, errors->count, sizeof(void *));
     for (size_t i = 0; i < errors->count; i++) {
         Meta__StatusCause *cause =
             (Meta__StatusCause *)kube_message_new(&meta__status_cause__descriptor, arena);

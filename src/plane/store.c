@@ -114,8 +114,10 @@ void store_close(struct store *store)
     loop_timer_free(store->turn);
     free_tasks(&store->queue);
     free_tasks(&store->batch);
-    while (store->watches)
-        free_watch(store->watches);
+    struct store_watch *watch, *next;
+    DL_FOREACH_SAFE(store->watches, watch, next) {
+        free_watch(watch);
+    }
     store_history_free(store->history);
     arena_free(store->arena);
     error_free(store->broken);

@@ -36,8 +36,7 @@ static void drop_first(struct store_history *history)
     struct entry **first = slot(history, history->first);
     history->floor = (*first)->change.revision;
     history->size_bytes -= (*first)->size_bytes;
-    free(*first);
-    *first = NULL;
+    free(TAKE(*first));
     history->first++;
 }
 
@@ -45,21 +44,21 @@ void store_history_free(struct store_history *history)
 {
     if (!history)
         return;
-    while (history->first < history->next)
-        drop_first(history);
+    for (uint64_t i = history->first; i < history->next; i++)
+        free(*slot(history, i));
     free(history->ring);
     free(history);
 }
 
 static void grow(struct store_history *history)
 {
-    struct store_history bigger = *history;
-    bigger.capacity = history->capacity ? history->capacity * 2 : 64;
-    bigger.ring = xcalloc(bigger.capacity, sizeof(*bigger.ring));
+    size_t capacity = history->capacity ? history->capacity * 2 : 64;
+    struct entry **ring = xcalloc(capacity, sizeof(void *));
     for (uint64_t i = history->first; i < history->next; i++)
-        *slot(&bigger, i) = *slot(history, i);
+        ring[i & (capacity - 1)] = *slot(history, i);
     free(history->ring);
-    *history = bigger;
+    history->ring = ring;
+    history->capacity = capacity;
 }
 
 static char *put_text(char *at, const char *text, const char **ret)

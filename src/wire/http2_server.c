@@ -334,6 +334,7 @@ void http2_server_free(struct http2_server *session)
         return;
     kill_ng(session);
     while (session->streams)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): utlist unlinks it, unseen */
         stream_free(session->streams);
     free(session);
 }

@@ -60,7 +60,7 @@ static bool looks_like_time(struct str text)
 {
     static const char time_bytes[] = "0123456789+-:.TtZz ";
     bool has_mark = false;
-    if (text.len == 0 || !strchr("0123456789+-", text.ptr[0]))
+    if (!text.ptr || text.len == 0 || !strchr("0123456789+-", text.ptr[0]))
         return false;
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] == '\0' || !strchr(time_bytes, text.ptr[i]))
