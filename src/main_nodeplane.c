@@ -87,7 +87,7 @@ struct command_line {
 static bool add_name(struct command_line *line, const char *name)
 {
     if (line->plane.extra_name_count == EXTRA_NAMES_MAX) {
-        fprintf(stderr, "nodeplane: more than %d --tls-san\n", EXTRA_NAMES_MAX);
+        (void)fprintf(stderr, "nodeplane: more than %d --tls-san\n", EXTRA_NAMES_MAX);
         return false;
     }
     line->extra_names[line->plane.extra_name_count++] = name;
@@ -129,7 +129,7 @@ static bool take_option(struct command_line *line, int key, const char *value)
     case 'v':
         if (parse_i64(value, 0, 10, &line->verbosity))
             return true;
-        fprintf(stderr, "nodeplane: -v %s: expected a number from 0 to 10\n", value);
+        (void)fprintf(stderr, "nodeplane: -v %s: expected a number from 0 to 10\n", value);
         return false;
     case KEY_VERSION:
         line->shows_version = true;
@@ -153,15 +153,16 @@ static bool read_command_line(int argc, char **argv, struct command_line *line)
     if (line->shows_help || line->shows_version)
         return true;
     if (optind < argc) {
-        fprintf(stderr, "nodeplane: unknown argument %s\n", argv[optind]);
+        (void)fprintf(stderr, "nodeplane: unknown argument %s\n", argv[optind]);
         return false;
     }
     if (!line->plane.data_dir) {
-        fprintf(stderr, "nodeplane: --data-dir is missing\n");
+        (void)fprintf(stderr, "nodeplane: --data-dir is missing\n");
         return false;
     }
     if (!line->plane.cert_file != !line->plane.key_file) {
-        fprintf(stderr, "nodeplane: --tls-cert-file and --tls-private-key-file go together\n");
+        (void)fprintf(stderr,
+                      "nodeplane: --tls-cert-file and --tls-private-key-file go together\n");
         return false;
     }
     return true;
@@ -222,11 +223,12 @@ int main(int argc, char **argv)
         .plane = {.listen = "127.0.0.1:6443", .service_range = "10.96.0.0/12"}};
     line.plane.extra_names = line.extra_names;
     if (!read_command_line(argc, argv, &line)) {
-        fprintf(stderr, "Try nodeplane --help\n");
+        (void)fprintf(stderr, "Try nodeplane --help\n");
         return 2;
     }
     if (line.shows_help || line.shows_version) {
-        fputs(line.shows_help ? usage : "nodeplane v1.36.2+cubelet." CUBELET_VERSION "\n", stdout);
+        (void)fputs(line.shows_help ? usage : "nodeplane v1.36.2+cubelet." CUBELET_VERSION "\n",
+                    stdout);
         return 0;
     }
     if (!line.plane.node_name && gethostname(host_name, sizeof(host_name) - 1) == 0)
@@ -235,6 +237,6 @@ int main(int argc, char **argv)
     AUTO(error) struct error *err = run(&line);
     if (!err)
         return 0;
-    fprintf(stderr, "nodeplane: %s\n", err->message);
+    (void)fprintf(stderr, "nodeplane: %s\n", err->message);
     return 1;
 }

@@ -356,8 +356,8 @@ void controllers_free(struct controllers *controllers)
         return;
     store_watch_stop(controllers->changes);
     store_withdraw(controllers->store, controllers);
-    while (controllers->items) {
-        struct item *item = controllers->items;
+    struct item *item, *next;
+    HASH_ITER(hh, controllers->items, item, next) {
         store_withdraw(controllers->store, item);
         item_free(item);
     }

@@ -34,7 +34,7 @@ extern const struct concern concern_namespaces, concern_scheduling, concern_depe
 /* Who depends on whom (ctl_dependents.c): from owners' uids to the keys of their dependents. */
 struct dependents; /* opaque */
 struct dependents *dependents_new(void);
-void dependents_free(struct dependents *dependents);
+void dependents_free(struct dependents *index);
 struct dependents *ctl_dependents(struct controllers *controllers);
 
 /** Queues a look at @key (copied), unless one is queued already. */

@@ -71,7 +71,7 @@ static Meta__Status *ensure_authority(const struct ctl_run *run, const char *nam
         &core__config_map__data_entry__descriptor, arena);
     entry->key = arena_strdup(arena, "ca.crt");
     entry->value = arena_strdup(arena, run->env->world->ca_pem);
-    map->data = arena_alloc(arena, sizeof(*map->data));
+    map->data = arena_alloc(arena, sizeof(void *));
     map->data[0] = entry;
     map->n_data = 1;
     object_annotate(map->metadata, "kubernetes.io/description",

@@ -166,7 +166,7 @@ static Core__PodCondition *scheduled_condition(Core__Pod *pod, struct arena *are
             return status->conditions[i];
     }
     Core__PodCondition **conditions =
-        arena_alloc(arena, (status->n_conditions + 1) * sizeof(*conditions));
+        arena_alloc(arena, (status->n_conditions + 1) * sizeof(void *));
     for (size_t i = 0; i < status->n_conditions; i++)
         conditions[i] = status->conditions[i];
     Core__PodCondition *condition =

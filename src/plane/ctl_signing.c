@@ -10,7 +10,7 @@
 
 /* Upstream's cleaner: what was approved or refused stays an hour, what is pending a day. */
 #define SETTLED_LIFE_NS (3600 * NS_PER_SEC)
-#define PENDING_LIFE_NS (24 * 3600 * NS_PER_SEC)
+#define PENDING_LIFE_NS (86400 * NS_PER_SEC)
 
 static void on_change(struct controllers *controllers, const struct store_change *change)
 {
@@ -43,7 +43,7 @@ static void add_condition(const struct ctl_run *run,
             &certificates__certificate_signing_request_status__descriptor, arena);
     Certificates__CertificateSigningRequestStatus *status = object->status;
     Certificates__CertificateSigningRequestCondition **conditions =
-        arena_alloc(arena, (status->n_conditions + 1) * sizeof(*conditions));
+        arena_alloc(arena, (status->n_conditions + 1) * sizeof(void *));
     for (size_t i = 0; i < status->n_conditions; i++)
         conditions[i] = status->conditions[i];
     Certificates__CertificateSigningRequestCondition *condition =
@@ -101,6 +101,7 @@ static Meta__Status *approve(const struct ctl_run *run,
 
 /* --- signing --- */
 
+/* @object has a status: it is approved. */
 static Meta__Status *sign(const struct ctl_run *run,
                           Certificates__CertificateSigningRequest *object, enum csr_signer signer)
 {
@@ -118,7 +119,7 @@ static Meta__Status *sign(const struct ctl_run *run,
     struct error *err = pki_sign_csr(run->options->pki, &order, run->env->arena, &pem);
     if (err) {
         add_condition(run, object, "Failed", "SignerValidationFailure", err->message);
-    } else {
+    } else if (object->status) {
         object->status->has_certificate = true;
         object->status->certificate = (ProtobufCBinaryData){
             .data = arena_memdup(run->env->arena, pem, strlen(pem)), .len = strlen(pem)};

@@ -302,9 +302,13 @@ static const char *warning_field(struct serving *serving)
     buf_init(&text, WARNING_MAX_BYTES);
     buf_add_text(&text, "299 - \"");
     for (const char *at = serving->reply.warning; *at; at++) {
+        bool is_control = (*at > 0 && *at < ' ') || *at == 0x7f;
         if (*at == '"' || *at == '\\')
             buf_add_char(&text, '\\');
-        buf_add_char(&text, (unsigned char)*at < ' ' ? ' ' : *at);
+        if (is_control)
+            buf_add_char(&text, ' ');
+        else
+            buf_add_char(&text, *at);
     }
     buf_add_char(&text, '"');
     return text.overflowed ? "299 - \"too many warnings\""

@@ -98,7 +98,7 @@ static Meta__Status *conflict_failure(const struct rest_env *env, const struct e
     Meta__Status *failure = failure_new(env->arena, 409, "%s", err->message);
     Meta__StatusDetails *details =
         (Meta__StatusDetails *)kube_message_new(&meta__status_details__descriptor, env->arena);
-    details->causes = arena_calloc(env->arena, result->conflict_count, sizeof(*details->causes));
+    details->causes = arena_calloc(env->arena, result->conflict_count, sizeof(void *));
     for (size_t i = 0; i < result->conflict_count; i++) {
         Meta__StatusCause *cause =
             (Meta__StatusCause *)kube_message_new(&meta__status_cause__descriptor, env->arena);

@@ -1,14 +1,19 @@
-"""Fixtures: one bed (host) for the whole session, and an agent with a clean node for each test."""
+"""Fixtures: one bed (host) for the whole session and an agent with a clean node for each test; one nodeplane, and where
+there is one a kube-apiserver, for the tests of the API."""
 
 import pathlib
+import signal
 import sys
+import uuid
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import agent as agents  # noqa: E402
+import apiserver as apiservers  # noqa: E402
 import bed as beds  # noqa: E402
+import plane as planes  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +47,54 @@ def make_node(bed, request):
 def node(make_node):
     """A started agent on an empty node."""
     return make_node().start()
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory):
+    """One nodeplane for all tests that only need one. What it logs of sanitizers fails the session's last test."""
+    server = planes.Plane(tmp_path_factory.mktemp("plane") / "data", "--unsafe-no-fsync").start()
+    yield server
+    assert server.stop() == 0, server.log()[-4000:]
+
+
+@pytest.fixture
+def make_plane(tmp_path):
+    """Makes nodeplanes of one's own, not yet started: make_plane(*flags). Each is ended afterwards."""
+    made = []
+
+    def make(*flags, directory=None):
+        made.append(planes.Plane(directory or tmp_path / f"plane-{len(made)}", *flags))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def kube_apiserver(tmp_path_factory):
+    """The real thing, where KUBEBUILDER_ASSETS names a folder with kube-apiserver and etcd."""
+    if not apiservers.ASSETS:
+        pytest.skip("KUBEBUILDER_ASSETS names no kube-apiserver")
+    server = apiservers.KubeApiserver(tmp_path_factory.mktemp("kube-apiserver")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["nodeplane", "kube-apiserver"])
+def api(request):
+    """What must be true of any Kubernetes API: the same case for nodeplane and for the real one."""
+    return request.getfixturevalue("plane" if request.param == "nodeplane" else "kube_apiserver")
+
+
+@pytest.fixture
+def namespace(api):
+    """A namespace of the test's own at `api`."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    code, answer = api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    assert code == 201, answer
+    yield name
+    api.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,12 +1,15 @@
 """nodeplane under test: one process with a data directory of its own, and the clients that people use on it."""
 
 import ctypes
+import http.client
 import json
 import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
+import threading
 import time
 
 import yaml
@@ -133,11 +136,23 @@ class Plane:
         options = []
         for option, data in (("--cert", user["client-certificate-data"]), ("--key", user["client-key-data"]),
                              ("--cacert", cluster["certificate-authority-data"])):
-            path = self.dir.parent / f"{(kubeconfig or self.kubeconfig).name}{option}.pem"
-            path.write_bytes(base64.b64decode(data))
-            path.chmod(0o600)
+            path = self.dir.parent / f"{self.dir.name}-{(kubeconfig or self.kubeconfig).name}{option}.pem"
+            content = base64.b64decode(data)
+            if not path.exists() or path.read_bytes() != content:  # never half-written below another thread's feet
+                fresh = path.with_suffix(f".{threading.get_ident()}")
+                fresh.write_bytes(content)
+                fresh.chmod(0o600)
+                fresh.rename(path)
             options += [option, str(path)]
         return options
+
+    def connection(self, timeout=10):
+        """One connection of HTTP/1.1 as the admin, for many requests one after the other."""
+        credentials = self.credentials()
+        files = dict(zip(credentials[::2], credentials[1::2]))
+        context = ssl.create_default_context(cafile=files["--cacert"])
+        context.load_cert_chain(files["--cert"], files["--key"])
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=timeout)
 
     def curl(self, path, *options, check=True, kubeconfig=None, timeout=20):
         return subprocess.run(["curl", "-sS", "--noproxy", "*", "--max-time", str(timeout), *self.credentials(kubeconfig),
