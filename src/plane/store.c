@@ -141,6 +141,7 @@ bool store_withdraw(struct store *store, const void *ctx)
     struct queued *queued, *next;
     DL_FOREACH_SAFE(store->queue, queued, next) {
         if (queued->ctx == ctx) {
+            /* NOLINTNEXTLINE(clang-analyzer-*): utlist unlinks it, unseen */
             DL_DELETE(store->queue, queued);
             free(queued);
             found = true;
