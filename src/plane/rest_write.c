@@ -101,6 +101,30 @@ static Meta__Status *store_failure(const struct rest_write *write, const char *n
     return failure_from_error(write->env->arena, err);
 }
 
+/* One of the store's three ways to write a row. */
+typedef struct error *put_function(struct store *store, const struct store_key *key,
+                                   struct str bytes, int64_t *ret_revision);
+
+/* Writes the object's row; the object gets the resourceVersion that this makes. */
+static Meta__Status *put_row(const struct rest_write *write, ProtobufCMessage *object,
+                             put_function *put)
+{
+    struct arena *arena = write->env->arena;
+    Meta__ObjectMeta *meta = kube_object_meta(object);
+    AUTO(buf) struct buf row;
+    buf_init(&row, REST_OBJECT_MAX_BYTES);
+    rest_encode_row(write->resource, object, arena, &row);
+    struct error *err = buf_error(&row, "the object");
+    const struct store_key key = rest_key(write->resource, meta);
+    int64_t revision = 0;
+    if (!err)
+        err = put(write->env->store, &key, buf_str(&row), &revision);
+    if (err)
+        return store_failure(write, meta->name, err);
+    set_revision(meta, revision, arena);
+    return NULL;
+}
+
 Meta__Status *rest_do_create(const struct rest_write *write, ProtobufCMessage *object)
 {
     struct arena *arena = write->env->arena;
@@ -131,18 +155,7 @@ Meta__Status *rest_do_create(const struct rest_write *write, ProtobufCMessage *o
     if (failure)
         return failure;
 
-    AUTO(buf) struct buf row;
-    buf_init(&row, REST_OBJECT_MAX_BYTES);
-    rest_encode_row(write->resource, object, arena, &row);
-    struct error *err = buf_error(&row, "the object");
-    const struct store_key key = rest_key(write->resource, meta);
-    int64_t revision = 0;
-    if (!err)
-        err = store_create(write->env->store, &key, buf_str(&row), &revision);
-    if (err)
-        return store_failure(write, meta->name, err);
-    set_revision(meta, revision, arena);
-    return NULL;
+    return put_row(write, object, store_create);
 }
 
 /* --- updating --- */
@@ -197,23 +210,11 @@ static bool is_released(const struct rest_write *write, const ProtobufCMessage *
 static Meta__Status *save(const struct rest_write *write, const struct rest_stored *old,
                           ProtobufCMessage *object)
 {
-    struct arena *arena = write->env->arena;
     Meta__ObjectMeta *meta = kube_object_meta(object);
     meta->resource_version = old->meta->resource_version;
     if (kube_message_eq(object, old->object))
         return NULL;
-    AUTO(buf) struct buf row;
-    buf_init(&row, REST_OBJECT_MAX_BYTES);
-    rest_encode_row(write->resource, object, arena, &row);
-    struct error *err = buf_error(&row, "the object");
-    const struct store_key key = rest_key(write->resource, meta);
-    int64_t revision = 0;
-    if (!err)
-        err = store_update(write->env->store, &key, buf_str(&row), &revision);
-    if (err)
-        return store_failure(write, meta->name, err);
-    set_revision(meta, revision, arena);
-    return NULL;
+    return put_row(write, object, store_update);
 }
 
 Meta__Status *rest_do_update(const struct rest_write *write, const struct rest_stored *old,
@@ -249,27 +250,14 @@ Meta__Status *rest_do_update(const struct rest_write *write, const struct rest_s
 
 Meta__Status *rest_remove(const struct rest_write *write, ProtobufCMessage *object)
 {
-    struct arena *arena = write->env->arena;
     const struct strategy *strategy = write->resource->strategy;
-    Meta__ObjectMeta *meta = kube_object_meta(object);
     if (strategy && strategy->before_removal) {
         const struct strategy_context context = rest_context(write);
         Meta__Status *failure = strategy->before_removal(&context, object);
         if (failure)
             return failure;
     }
-    AUTO(buf) struct buf row;
-    buf_init(&row, REST_OBJECT_MAX_BYTES);
-    rest_encode_row(write->resource, object, arena, &row);
-    struct error *err = buf_error(&row, "the object");
-    const struct store_key key = rest_key(write->resource, meta);
-    int64_t revision = 0;
-    if (!err)
-        err = store_delete(write->env->store, &key, buf_str(&row), &revision);
-    if (err)
-        return store_failure(write, meta->name, err);
-    set_revision(meta, revision, arena);
-    return NULL;
+    return put_row(write, object, store_delete);
 }
 
 /* --- for controllers --- */
