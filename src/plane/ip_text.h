@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "kube/validate_internal.h"
+#include "kube/validation.h"
 
 /** An address: 16 bytes, of which an IPv4 one uses the last four. */
 struct ip {

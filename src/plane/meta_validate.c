@@ -4,8 +4,6 @@
 
 #include "base/buf.h"
 
-/* apimachinery/pkg/api/validation: TotalAnnotationSizeLimitB. */
-#define ANNOTATIONS_MAX_BYTES (256 * KiB)
 /* RFC 1035; upstream's DNS1035LabelMaxLength. */
 #define DNS1035_LABEL_MAX_BYTES 63
 #define LIST_TEXT_MAX_BYTES (4 * KiB)
@@ -95,92 +93,11 @@ static void check_names(struct validation *v, const Meta__ObjectMeta *meta, enum
     }
 }
 
-static void check_labels(struct validation *v, const Meta__ObjectMeta *meta)
-{
-    const struct field_path *labels = FIELD(FIELD(NULL, "metadata"), "labels");
-    for (size_t i = 0; i < meta->n_labels; i++) {
-        field_check_name(v, labels, meta->labels[i]->key, name_rule_qualified);
-        field_check_name(v, labels, meta->labels[i]->value, name_rule_label_value);
-    }
-}
-
-static void check_annotations(struct validation *v, const Meta__ObjectMeta *meta)
-{
-    const struct field_path *annotations = FIELD(FIELD(NULL, "metadata"), "annotations");
-    size_t total = 0;
-    for (size_t i = 0; i < meta->n_annotations; i++) {
-        const char *key = or_empty(meta->annotations[i]->key);
-        field_check_name_lowered(v, annotations, key, name_rule_qualified);
-        total += strlen(key) + strlen(or_empty(meta->annotations[i]->value));
-    }
-    if (total > ANNOTATIONS_MAX_BYTES)
-        field_too_long(v, annotations, ANNOTATIONS_MAX_BYTES);
-}
-
-static void check_owner(struct validation *v, const struct field_path *path,
-                        const Meta__OwnerReference *owner)
-{
-    const char *api_version = or_empty(owner->api_version);
-    if (is_empty(api_version) || text_has_suffix(api_version, "/"))
-        field_invalid(v, FIELD(path, "apiVersion"), api_version, "version must not be empty");
-    if (is_empty(owner->kind))
-        field_invalid(v, FIELD(path, "kind"), owner->kind, "must not be empty");
-    if (is_empty(owner->name))
-        field_invalid(v, FIELD(path, "name"), owner->name, "must not be empty");
-    if (is_empty(owner->uid))
-        field_invalid(v, FIELD(path, "uid"), owner->uid, "must not be empty");
-    if (text_eq(api_version, "v1") && text_eq(owner->kind, "Event"))
-        field_invalid_message(v, path, &owner->base,
-                              "/v1, Kind=Event is disallowed from being an owner");
-}
-
-static void check_owners(struct validation *v, const Meta__ObjectMeta *meta)
-{
-    const struct field_path *path = FIELD(FIELD(NULL, "metadata"), "ownerReferences");
-    const char *controller = NULL;
-    for (size_t i = 0; i < meta->n_owner_references; i++) {
-        const Meta__OwnerReference *owner = meta->owner_references[i];
-        check_owner(v, path, owner);
-        if (!owner->has_controller || !owner->controller)
-            continue;
-        const char *name =
-            arena_printf(v->scratch, "%s/%s", or_empty(owner->kind), or_empty(owner->name));
-        if (controller)
-            field_invalid_message(
-                v, path, &owner->base,
-                arena_printf(v->scratch,
-                             "Only one reference can have Controller set to true. Found \"true\" "
-                             "in references for %s and %s",
-                             controller, name));
-        else
-            controller = name;
-    }
-}
-
-static void check_finalizers(struct validation *v, const Meta__ObjectMeta *meta)
-{
-    static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion", NULL};
-    const struct field_path *path = FIELD(FIELD(NULL, "metadata"), "finalizers");
-    for (size_t i = 0; i < meta->n_finalizers; i++)
-        field_check_name(v, path, meta->finalizers[i], name_rule_qualified);
-    if (object_has_finalizer(meta, "orphan") && object_has_finalizer(meta, "foregroundDeletion"))
-        field_invalid_list(v, path, meta->finalizers, meta->n_finalizers,
-                           "finalizer orphan and foregroundDeletion cannot be both set");
-    for (size_t i = 0; i < meta->n_finalizers; i++) {
-        if (!strchr(meta->finalizers[i], '/') && !is_one_of(meta->finalizers[i], standard))
-            field_invalid(v, FIELD_AT(path, i), meta->finalizers[i],
-                          "name is neither a standard finalizer name nor is it fully qualified");
-    }
-}
-
 void meta_validate(struct validation *v, const Meta__ObjectMeta *meta, enum meta_scope scope,
                    name_rule *rule)
 {
     check_names(v, meta, scope, rule);
-    check_labels(v, meta);
-    check_annotations(v, meta);
-    check_owners(v, meta);
-    check_finalizers(v, meta);
+    validate_common_metadata(v, meta, FIELD(NULL, "metadata"));
 }
 
 void meta_validate_new_finalizers(struct validation *v, const Meta__ObjectMeta *meta,
@@ -207,8 +124,5 @@ void meta_validate_update(struct validation *v, const Meta__ObjectMeta *meta,
                           const Meta__ObjectMeta *old)
 {
     meta_validate_new_finalizers(v, meta, old);
-    check_labels(v, meta);
-    check_annotations(v, meta);
-    check_owners(v, meta);
-    check_finalizers(v, meta);
+    validate_common_metadata(v, meta, FIELD(NULL, "metadata"));
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "kube/validate_internal.h"
+#include "kube/validation.h"
 
 /** Namespaced kinds need a namespace, the others may not have one. */
 enum meta_scope { META_CLUSTER, META_NAMESPACED };

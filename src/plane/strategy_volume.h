@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "kube/validate_internal.h"
+#include "kube/validation.h"
 
 /* Both ended by NULL. */
 extern const char *const volume_access_modes[];

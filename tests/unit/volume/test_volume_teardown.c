@@ -23,10 +23,10 @@ static struct scratch *pod_dir_new(void)
 TEST_CASE(a_pod_that_nobody_remembers_is_removed_from_the_disk_alone)
 {
     AUTO(scratch) struct scratch *scratch = pod_dir_new();
-    (void)make_dir_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/work/sub");
-    (void)make_file_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/work/sub/f", "");
-    (void)make_dir_at(scratch, "pods/uid/plugins/kubernetes.io~empty-dir/work");
-    (void)make_file_at(scratch, "pods/uid/plugins/kubernetes.io~empty-dir/work/ready", "");
+    (void)make_dir_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/scratch/sub");
+    (void)make_file_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/scratch/sub/f", "");
+    (void)make_dir_at(scratch, "pods/uid/plugins/kubernetes.io~empty-dir/scratch");
+    (void)make_file_at(scratch, "pods/uid/plugins/kubernetes.io~empty-dir/scratch/ready", "");
     (void)make_dir_at(scratch, "pods/uid/volumes/kubernetes.io~configmap/cm/..2026");
     (void)make_file_at(scratch, "pods/uid/volumes/kubernetes.io~configmap/cm/..2026/k", "v");
     (void)make_link_at(scratch, "pods/uid/volumes/kubernetes.io~configmap/cm/..data", "..2026");
@@ -72,10 +72,10 @@ TEST_CASE(a_stuck_volume_does_not_hold_the_others)
 {
     AUTO(scratch) struct scratch *scratch = pod_dir_new();
     (void)make_dir_at(scratch, "pods/uid/volumes/a.example~other/stuck/full");
-    (void)make_dir_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/work/full");
+    (void)make_dir_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/scratch/full");
     AUTO(error) struct error *err = tear_down(scratch, "uid");
     assert_non_null(err);
-    assert_false(is_there(at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/work")));
+    assert_false(is_there(at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/scratch")));
     assert_true(is_there(at(scratch, "pods/uid/volumes/a.example~other/stuck/full")));
 }
 
@@ -86,7 +86,7 @@ TEST_CASE(links_in_a_pods_directory_are_removed_not_followed)
     (void)make_file_at(scratch, "outside/f", "kept");
     (void)make_link_at(scratch, "pods/uid/containers", outside);
     (void)make_dir_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir");
-    (void)make_link_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/work", outside);
+    (void)make_link_at(scratch, "pods/uid/volumes/kubernetes.io~empty-dir/scratch", outside);
     assert_no_error(tear_down(scratch, "uid"));
     assert_content(at(scratch, "outside/f"), "kept");
 
