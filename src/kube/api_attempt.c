@@ -35,6 +35,7 @@ struct api_attempt {
     uint64_t sent_after;    /* so many failures of the transport */
     bool was_refreshed, is_stream;
 
+    bool is_reset; /* how it ends */
     unsigned http_status;
     char *content_type;
     bool has_retry_after;
@@ -86,6 +87,7 @@ static void finish(struct api_attempt *attempt, struct error *err_owned, bool is
     const struct api_outcome outcome = {
         .err = err,
         .is_unsent = is_unsent,
+        .is_reset = attempt->is_reset,
         .http_status = attempt->http_status,
         .content_type = attempt->content_type ? attempt->content_type : "",
         .has_retry_after = attempt->has_retry_after,
@@ -164,15 +166,24 @@ static void on_refreshed(struct api_attempt *attempt)
         finish(attempt, NULL, false);
 }
 
+/* Without an answer nothing tells a server that cuts each connection off from one that is away. */
+static bool was_unreached(const struct api_attempt *attempt, const struct http_call_end *end)
+{
+    if (end->is_unsent)
+        return end->err->code != ERROR_DEADLINE_EXCEEDED;
+    return end->err->code == ERROR_UNAVAILABLE && !end->is_reset && attempt->http_status == 0;
+}
+
 static void on_call_end(void *ctx, const struct http_call_end *end)
 {
     struct api_attempt *attempt = ctx;
     attempt->call = NULL;
     if (end->err) {
-        if (end->is_unsent && end->err->code != ERROR_DEADLINE_EXCEEDED)
+        if (was_unreached(attempt, end))
             api_transport_note_failure(attempt->transport, attempt->sent_after);
         if (!attempt->is_stream)
             attempt->http_status = 0; /* half an answer is none */
+        attempt->is_reset = end->is_reset;
         finish(attempt, error_dup(end->err), end->is_unsent);
         return;
     }

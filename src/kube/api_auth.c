@@ -218,6 +218,8 @@ static void set_authorization(struct api_auth *auth, const char *scheme, const c
 static void change_token(struct api_auth *auth, const char *token)
 {
     bool had = auth->authorization != NULL;
+    if (!had && !token)
+        return;
     if (had && token && text_has_prefix(auth->authorization, "Bearer ") &&
         text_eq(auth->authorization + strlen("Bearer "), token))
         return;
@@ -377,7 +379,8 @@ static struct error *adopt_credential(struct api_auth *auth, struct exec_credent
     }
     *credential = old; /* released by who gave it */
     auth->has_plugin_credential = true;
-    if (auth->plugin.token)
+    /* A credential replaces the one before as a whole, but not what the config says. */
+    if (auth->plugin.token || old.token)
         change_token(auth, auth->plugin.token);
     return NULL;
 }

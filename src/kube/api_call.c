@@ -7,10 +7,11 @@
  *        └──── RESTING ◄──┘
  *
  * What may be tried again is client-go's: 429 and 5xx with a Retry-After, and reads whose
- * connection was lost, up to MAX_RETRIES times; in addition what the server has not seen, for a
- * short while. Every retry takes a token like a new call. The deadline runs from the start through
- * all of it; a rest that would outlast it is not begun, and what is known is told at once. A
- * request that cannot be made at all is FAILING: told in the next turn.
+ * connection was lost (not those whose HTTP/2 stream was reset: that is an answer of a kind), up to
+ * MAX_RETRIES times; in addition what the server has not seen, for a short while. Every retry takes
+ * a token like a new call. The deadline runs from the start through all of it; a rest that would
+ * outlast it is not begun, and what is known is told at once. A request that cannot be made at all
+ * is FAILING: told in the next turn.
  */
 #include "base/hash.h"
 #include "base/time.h"
@@ -90,7 +91,7 @@ static bool may_retry(const struct api_call *call, const struct api_outcome *out
         return now_ns - call->started_ns < timing->unsent_limit_ns;
     if (outcome->err) {
         *ret_pause_ns = timing->lost_pause_ns;
-        return api_verb_is_read(call->verb);
+        return api_verb_is_read(call->verb) && !outcome->is_reset;
     }
     bool is_busy = outcome->http_status == HTTP_TOO_MANY_REQUESTS ||
                    outcome->http_status >= HTTP_SERVER_ERRORS;

@@ -56,8 +56,8 @@ extern const struct api_timing api_timing_default;
 int64_t api_transport_pause(const struct api_transport *transport);
 /** Notes that the server has answered. */
 void api_transport_note_reached(struct api_transport *transport);
-/** Notes that there was no connection for a request, which was sent when so many connections had
- * failed. */
+/** Notes that a request was not answered for want of a connection; it was sent when so many
+ * connections had failed. */
 void api_transport_note_failure(struct api_transport *transport, uint64_t sent_after);
 
 /* --- one attempt: sent once, but for a 401 that fresh credentials may heal --- */
@@ -77,6 +77,7 @@ struct api_attempt_request {
 struct api_outcome {
     const struct error *err;  /* NULL: there is a whole answer, or the stream ended in order */
     bool is_unsent;           /* with err: the server has not seen the request */
+    bool is_reset;            /* with err: the exchange failed alone, not its connection */
     unsigned http_status;     /* 0: no answer */
     const char *content_type; /* "" when the server did not say */
     bool has_retry_after;

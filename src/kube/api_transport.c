@@ -1,9 +1,10 @@
 /*
  * The transport: the server's place, one HTTP client, the credentials, and a gate. The gate closes
- * when a connection could not be made: after the first failure it stays open (a connection that has
- * gone stale is simply replaced), after each further one it closes for a random time up to a limit
- * that doubles. All requests wait at the same gate, so a server that is away sees one connection
- * at a time, and after a common failure nodes come back at different times.
+ * when a connection could not be made, or broke before any answer: after the first failure it stays
+ * open (a connection that has gone stale is simply replaced), after each further one it closes for
+ * a random time up to a limit that doubles. All requests wait at the same gate, so a server that is
+ * away sees one connection at a time, and after a common failure nodes come back at different
+ * times.
  */
 #include "kube/api_internal.h"
 

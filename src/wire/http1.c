@@ -238,6 +238,9 @@ static int check_request(struct http1_parser *parser)
     if (head->body_length < 0 && (parser->lib.flags & F_CHUNKED) == 0)
         head->body_length = 0; /* a request without either field has no body */
     head->has_body = head->body_length != 0;
+    /* It would mean nothing, and the library takes what it holds for the next request. */
+    if (head->has_body && parser->lib.method == HTTP_CONNECT)
+        return fail(parser, 400, "a body in a CONNECT request");
     head->is_continue_wanted = expect && head->has_body && !head->is_http10;
     head->is_upgrade = !head->has_body && !head->is_http10 &&
                        http_fields_has_token(&head->fields, "connection", "upgrade") &&

@@ -26,6 +26,8 @@
 /* A header block carries an error message at most, and some runtimes put a program's output into
  * it. */
 #define FIELD_BLOCK_MAX_BYTES (256 * KiB)
+/* Until the peer has said how many streams it takes at a time: one too many would be refused. */
+#define ASSUMED_STREAM_LIMIT 1
 
 _Static_assert((int)HTTP2_NO_ERROR == (int)NGHTTP2_NO_ERROR, "RFC 9113");
 _Static_assert((int)HTTP2_REFUSED_STREAM == (int)NGHTTP2_REFUSED_STREAM, "RFC 9113");
@@ -33,6 +35,7 @@ _Static_assert((int)HTTP2_CANCEL == (int)NGHTTP2_CANCEL, "RFC 9113");
 
 enum record_kind {
     RECORD_SETTINGS,
+    RECORD_NEW_LIMIT,
     RECORD_GOAWAY,
     RECORD_FIELDS,
     RECORD_TRAILERS,
@@ -144,11 +147,17 @@ static struct record *record_add(struct http2_session *session, enum record_kind
     return record;
 }
 
+/* Most are small, and a session that waits for the next should not keep what a large one took. */
+static void clear_block(struct http2_session *session)
+{
+    buf_done(&session->block);
+    buf_init(&session->block, FIELD_BLOCK_MAX_BYTES);
+}
+
 static int on_begin_headers(UNUSED nghttp2_session *ng, UNUSED const nghttp2_frame *frame,
                             void *user_data)
 {
-    struct http2_session *session = user_data;
-    buf_clear(&session->block);
+    clear_block(user_data);
     return 0;
 }
 
@@ -185,14 +194,16 @@ static int on_frame_recv(UNUSED nghttp2_session *ng, const nghttp2_frame *frame,
     struct http2_session *session = user_data;
     bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (frame->hd.type == NGHTTP2_SETTINGS && !is_ack && !session->has_settings) {
+    if (frame->hd.type == NGHTTP2_SETTINGS && !is_ack) {
+        record_add(session, session->has_settings ? RECORD_NEW_LIMIT : RECORD_SETTINGS, 0,
+                   (struct str){0});
         session->has_settings = true;
-        record_add(session, RECORD_SETTINGS, 0, (struct str){0});
     } else if (frame->hd.type == NGHTTP2_GOAWAY && !session->is_draining) {
         session->is_draining = true;
         record_add(session, RECORD_GOAWAY, 0, (struct str){0});
     } else if (frame->hd.type == NGHTTP2_HEADERS) {
         record_fields(session, frame);
+        clear_block(session);
     }
     if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
         record_add(session, RECORD_COMPLETE, frame->hd.stream_id, (struct str){0});
@@ -262,9 +273,7 @@ static nghttp2_session *make_ng(struct http2_session *session)
     http2_die_on(nghttp2_option_new(&option), "options");
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_no_auto_window_update(option, 1);
-    /* Until the peer has said how many streams it takes at a time: one too many would be refused.
-     */
-    nghttp2_option_set_peer_max_concurrent_streams(option, 1);
+    nghttp2_option_set_peer_max_concurrent_streams(option, ASSUMED_STREAM_LIMIT);
     http2_die_on(nghttp2_session_client_new2(&ng, callbacks, session, option), "session");
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
@@ -385,12 +394,15 @@ static void hand_out_stream_record(struct http2_stream *stream, const struct rec
         end_stream(stream, &end);
         break;
     case RECORD_CLOSED:
-        end.kind =
-            record->error_code == NGHTTP2_REFUSED_STREAM ? HTTP2_END_REFUSED : HTTP2_END_RESET;
+        /* Who has begun to answer has looked, whatever is said afterwards. */
+        end.kind = record->error_code == NGHTTP2_REFUSED_STREAM && !stream->has_fields
+                       ? HTTP2_END_REFUSED
+                       : HTTP2_END_RESET;
         end.error_code = record->error_code;
         end_stream(stream, &end);
         break;
     case RECORD_SETTINGS:
+    case RECORD_NEW_LIMIT:
     case RECORD_GOAWAY:
         break;
     }
@@ -419,15 +431,22 @@ static void hand_out_goaway(struct http2_session *session)
     }
 }
 
+static void hand_out_session_record(struct http2_session *session, enum record_kind kind)
+{
+    if (kind == RECORD_SETTINGS)
+        session->events->on_settings(session->ctx);
+    else if (kind == RECORD_GOAWAY)
+        hand_out_goaway(session);
+    else if (session->events->on_new_limit)
+        session->events->on_new_limit(session->ctx);
+}
+
 static void hand_out(struct http2_session *session, struct record *record_owned)
 {
     AUTO(free) struct record *record = record_owned;
-    bool is_dead = session->ng == NULL; /* then only its streams are heard of */
-    if (record->kind == RECORD_SETTINGS || record->kind == RECORD_GOAWAY) {
-        if (!is_dead && record->kind == RECORD_SETTINGS)
-            session->events->on_settings(session->ctx);
-        else if (!is_dead)
-            hand_out_goaway(session);
+    if (record->stream_id == 0) {
+        if (session->ng) /* of a dead one only the streams are heard */
+            hand_out_session_record(session, record->kind);
         return;
     }
     struct http2_stream *stream = find_stream(session, record->stream_id);
@@ -494,6 +513,14 @@ bool http2_session_can_start(const struct http2_session *session)
 size_t http2_session_stream_count(const struct http2_session *session)
 {
     return HASH_COUNT(session->streams);
+}
+
+size_t http2_session_stream_limit(const struct http2_session *session)
+{
+    if (!session->ng || !session->has_settings)
+        return ASSUMED_STREAM_LIMIT;
+    return nghttp2_session_get_remote_settings(session->ng,
+                                               NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 /* --- streams --- */

@@ -60,6 +60,8 @@ struct http2_stream_events {
 struct http2_session_events {
     /** The peer's first SETTINGS arrived: it speaks HTTP/2. */
     void (*on_settings)(void *ctx);
+    /** SETTINGS again: http2_session_stream_limit() may be another. NULL: nobody asks. */
+    void (*on_new_limit)(void *ctx);
     /** The peer takes no new streams (GOAWAY); those it has accepted go on. */
     void (*on_goaway)(void *ctx);
 };
@@ -98,6 +100,8 @@ bool http2_session_is_alive(const struct http2_session *session);
 /** False after GOAWAY, a failure, or when stream numbers have run out. */
 bool http2_session_can_start(const struct http2_session *session);
 size_t http2_session_stream_count(const struct http2_session *session);
+/** How many streams the peer takes at a time: 1 until its SETTINGS have said so. */
+size_t http2_session_stream_limit(const struct http2_session *session);
 
 /** Ends the session: streams end as HTTP2_END_LOST with @cause (borrowed), except for those whose
  * response has arrived whole; pauses end with it. Later calls find it dead. */

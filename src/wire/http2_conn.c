@@ -220,6 +220,13 @@ static void on_settings(void *ctx)
     conn->events->on_settings(conn->ctx);
 }
 
+static void on_new_limit(void *ctx)
+{
+    struct http2_conn *conn = ctx;
+    if (conn->events->on_new_limit)
+        conn->events->on_new_limit(conn->ctx);
+}
+
 static void on_goaway(void *ctx)
 {
     struct http2_conn *conn = ctx;
@@ -227,8 +234,8 @@ static void on_goaway(void *ctx)
     conn->events->on_draining(conn->ctx);
 }
 
-static const struct http2_session_events session_events = {.on_settings = on_settings,
-                                                           .on_goaway = on_goaway};
+static const struct http2_session_events session_events = {
+    .on_settings = on_settings, .on_new_limit = on_new_limit, .on_goaway = on_goaway};
 
 struct http2_conn *http2_conn_new(struct loop *loop, struct byte_stream *stream_owned,
                                   const struct http2_conn_events *events, void *ctx)
@@ -282,6 +289,11 @@ void http2_conn_reset_stream(struct http2_conn *conn, struct http2_stream *strea
 size_t http2_conn_stream_count(const struct http2_conn *conn)
 {
     return http2_session_stream_count(conn->session);
+}
+
+size_t http2_conn_stream_limit(const struct http2_conn *conn)
+{
+    return http2_session_stream_limit(conn->session);
 }
 
 void http2_conn_pause_stream(struct http2_conn *conn, struct http2_stream *stream, bool is_paused)

@@ -16,6 +16,8 @@ struct http2_conn; /* opaque */
 struct http2_conn_events {
     /** The peer speaks HTTP/2 (its SETTINGS arrived). */
     void (*on_settings)(void *ctx);
+    /** http2_conn_stream_limit() may be another. NULL: nobody asks. */
+    void (*on_new_limit)(void *ctx);
     /** The peer takes no new streams. Those under way go on; the connection closes after the last.
      */
     void (*on_draining)(void *ctx);
@@ -59,5 +61,7 @@ void http2_conn_reset_stream(struct http2_conn *conn, struct http2_stream *strea
                              uint32_t error_code);
 /** As http2_session_stream_count(). */
 size_t http2_conn_stream_count(const struct http2_conn *conn);
+/** As http2_session_stream_limit(). */
+size_t http2_conn_stream_limit(const struct http2_conn *conn);
 /** As http2_stream_pause(); what was held is told later in this turn or in the next. */
 void http2_conn_pause_stream(struct http2_conn *conn, struct http2_stream *stream, bool is_paused);

@@ -57,8 +57,8 @@ bool http2_server_dispatch(struct http2_server *session);
 bool http2_server_is_alive(const struct http2_server *session);
 /** Streams not closed yet, among them answered ones whose bytes have not left. */
 size_t http2_server_stream_count(const struct http2_server *session);
-/** Bytes of request bodies held for requests that have not been taken. */
-size_t http2_server_body_bytes(const struct http2_server *session);
+/** Bytes of fields and bodies held for requests that have not been handed out and taken. */
+size_t http2_server_held_bytes(const struct http2_server *session);
 
 /** GOAWAY: no new requests; those under way go on. */
 void http2_server_drain(struct http2_server *session);
@@ -69,7 +69,8 @@ void http2_server_silence(struct http2_server *session);
  * INT64_MAX: there is none. */
 int64_t http2_server_oldest_request_ns(const struct http2_server *session);
 int64_t http2_server_oldest_backlog_ns(const struct http2_server *session);
-/** Refuses with @status what began at @before_ns or earlier and is not whole. */
+/** Refuses with @status what began at @before_ns or earlier and is not whole. With 408 the session
+ * ends when the fields of one are not even there, because nothing can come in front of the rest. */
 void http2_server_refuse_requests(struct http2_server *session, int64_t before_ns, unsigned status);
 /** Resets what has not been able to send since @before_ns; on_gone tells at the next dispatch. */
 void http2_server_reset_stalled(struct http2_server *session, int64_t before_ns);
@@ -77,7 +78,7 @@ void http2_server_reset_stalled(struct http2_server *session, int64_t before_ns)
 /* --- streams: valid from on_request until finish, reset or on_gone --- */
 
 void http2_server_stream_set_ctx(struct http2_server_stream *stream, void *stream_ctx);
-/** The request's fields, pseudo-header fields among them. Dropped by _begin(). */
+/** The request's fields, pseudo-header fields among them. Until on_request returns. */
 struct http2_fields http2_server_stream_fields(const struct http2_server_stream *stream);
 /** Hands the body over into @ret, which must be empty and not initialised. */
 void http2_server_stream_take_body(struct http2_server_stream *stream, struct buf *ret);

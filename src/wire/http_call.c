@@ -57,12 +57,22 @@ static struct error *name_request(const struct http_call *call, struct error *er
     return error_wrap(err_owned, "%s \"%s%s\"", verb, call->client->origin, call->target);
 }
 
-void http_call_fail(struct http_call *call, struct error *err_owned, bool is_unsent)
+static void fail(struct http_call *call, struct error *err_owned, struct http_call_end end)
 {
     AUTO(error) struct error *err = name_request(call, err_owned);
-    const struct http_call_end end = {.err = err, .is_unsent = is_unsent};
+    end.err = err;
     retire(call);
     call->events->on_end(call->ctx, &end);
+}
+
+void http_call_fail(struct http_call *call, struct error *err_owned, bool is_unsent)
+{
+    fail(call, err_owned, (struct http_call_end){.is_unsent = is_unsent});
+}
+
+void http_call_fail_reset(struct http_call *call, struct error *err_owned)
+{
+    fail(call, err_owned, (struct http_call_end){.is_reset = true});
 }
 
 /* --- time --- */

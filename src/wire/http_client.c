@@ -1,14 +1,21 @@
 /*
  * Calls wait in one queue. Whenever something has changed, the pump goes through it: a call leaves
- * for the current HTTP/2 connection, or an idle HTTP/1.1 one; for those that stay, connections are
+ * for an HTTP/2 connection with room, or an idle HTTP/1.1 one; for those that stay, connections are
  * made, as many as can be of use:
  *
  *     what the origin speaks      connections being made at a time
- *     not known, HTTP/2           one, for everybody
+ *     not known                   one, for everybody
+ *     HTTP/2                      one, when every other is full, up to the limit
  *     HTTP/1.1                    one a waiting call, up to the limit
  *
+ * A full HTTP/2 connection is an ordinary thing: watches stay for long, and kube-apiserver takes
+ * 100 streams on each. How many a new one takes is not known until its SETTINGS have come; until
+ * then it has one call, and the others wait for it.
+ *
  * An attempt that fails is told to those who waited for it: everybody, or with HTTP/1.1 one of
- * them. There is no second attempt without a new call, and thus no back-off here.
+ * them. So is the end of an HTTP/2 connection that has not answered anything, else it would be
+ * tried again with each of them. There is no second attempt without a new call, and thus no
+ * back-off here.
  */
 #include "wire/http_client_internal.h"
 
@@ -56,7 +63,7 @@ static void attempts_free(struct http_client *client)
         attempt_free(attempt);
 }
 
-static void fail_waiting(struct http_client *client, const struct error *cause)
+void http_client_fail_waiting(struct http_client *client, const struct error *cause)
 {
     /* New calls that the callbacks make have not waited for this attempt. */
     client->round++;
@@ -75,7 +82,7 @@ static void attempt_failed(struct http_attempt *attempt, struct error *err_owned
     struct http_client *client = attempt->client;
     AUTO(error) struct error *err = err_owned;
     attempt_free(attempt);
-    fail_waiting(client, err);
+    http_client_fail_waiting(client, err);
     pump(client);
 }
 
@@ -88,8 +95,8 @@ static void attempt_succeeded(struct http_attempt *attempt, bool is_h2)
     client->protocol = is_h2 ? HTTP_PROTOCOL_2 : HTTP_PROTOCOL_1;
     if (!is_h2)
         (void)http_h1_open(client, stream);
-    else if (client->current && http_h2_can_take(client->current))
-        byte_stream_free(stream); /* the origin has changed its mind, and one is enough */
+    else if (http_h2_find(client))
+        byte_stream_free(stream); /* there is room again, or the origin has changed its mind */
     else
         (void)http_h2_open(client, stream);
     pump(client);
@@ -159,14 +166,13 @@ static void leave_queue(struct http_call *call)
 static bool send_first(struct http_client *client)
 {
     struct http_call *call = client->waiting;
-    if (client->current && !http_h2_can_take(client->current))
-        http_h2_retire(client->current); /* stream numbers ran out, or it broke in this turn */
-    struct http_h1 *idle = client->current ? NULL : http_h1_find_idle(client);
-    if (!client->current && !idle)
+    struct http_h2 *link = http_h2_find(client);
+    struct http_h1 *idle = link ? NULL : http_h1_find_idle(client);
+    if (!link && !idle)
         return false;
     leave_queue(call);
-    if (client->current)
-        http_h2_send(client->current, call);
+    if (link)
+        http_h2_send(link, call);
     else
         http_h1_send(idle, call);
     return true;
@@ -177,7 +183,7 @@ static size_t wanted_attempts(const struct http_client *client)
     if (client->waiting_count == 0)
         return 0;
     if (client->protocol != HTTP_PROTOCOL_1)
-        return 1;
+        return http_h2_may_add(client) ? 1 : 0;
     size_t used = client->h1_count - client->h1_retired_count;
     size_t room = client->max_http1_connections - min_size(used, client->max_http1_connections);
     return min_size(client->waiting_count, room);
@@ -278,8 +284,7 @@ void http_client_free(struct http_client *client)
 void http_client_reset(struct http_client *client)
 {
     attempts_free(client);
-    if (client->current)
-        http_h2_retire(client->current);
+    http_h2_retire_all(client);
     http_h1_retire_all(client);
     client->protocol = client->tls ? HTTP_PROTOCOL_UNKNOWN : HTTP_PROTOCOL_1;
     http_client_wake(client);

@@ -1,8 +1,8 @@
 /*
  * An HTTP client for one origin: HTTP/2 when the server agrees to it by ALPN, on one connection
- * that all calls share, else HTTP/1.1 on a few that are kept alive. It connects when there is
- * something to send, notices a dead peer by pings, and never sends a call twice: whether that is
- * right only the caller knows. Loop thread.
+ * that all calls share (on further ones when it is full), else HTTP/1.1 on a few that are kept
+ * alive. It connects when there is something to send, notices a dead peer by pings, and never sends
+ * a call twice: whether that is right only the caller knows. Loop thread.
  *
  * A call ends exactly once, by on_end, unless it was cancelled. Callbacks never run from inside a
  * function of this header.
@@ -56,6 +56,7 @@ struct http_call_end {
     const struct error *err; /* NULL: the response is complete. Borrowed. UNAVAILABLE for the
                                 network, DEADLINE_EXCEEDED; messages name the origin */
     bool is_unsent;          /* the server has not looked at the request: safe to send again */
+    bool is_reset;           /* this exchange alone went wrong, its HTTP/2 connection goes on */
 };
 
 struct http_call_events {

@@ -8,6 +8,9 @@ struct http_h2 {
     struct http_client *client;
     struct http2_conn *conn; /* not ours any more once it is lost */
     bool is_lost;
+    bool has_settings; /* how many calls it takes is known */
+    bool is_proven;    /* an answer has come */
+    bool is_retired;   /* takes none any more */
     struct loop_timer *idle;
     struct http_h2 *prev, *next;
 };
@@ -23,8 +26,6 @@ static void forget(struct http_h2 *link)
 {
     struct http_client *client = link->client;
     link->is_lost = true;
-    if (client->current == link)
-        client->current = NULL;
     DL_DELETE(client->h2s, link);
     client->h2_count--;
     loop_timer_free(TAKE(link->idle));
@@ -33,43 +34,85 @@ static void forget(struct http_h2 *link)
 
 /* --- the connection --- */
 
-static void on_settings(UNUSED void *ctx)
+static struct error *refused_error(void)
 {
-    /* Calls need not wait for it: what the server allows holds from then on. */
+    return error_new(ERROR_UNAVAILABLE, "http2: the server takes no more requests on this "
+                                        "connection");
+}
+
+static struct error *lost_error(const struct error *cause)
+{
+    if (text_eq(cause->reason, HTTP2_CONN_EOF))
+        return error_new(ERROR_UNAVAILABLE, "unexpected EOF");
+    return error_dup(cause);
+}
+
+/* Who waits would find out the same on a further connection, each on one of its own. */
+static void fail_waiting_unless_proven(const struct http_h2 *link, const struct error *cause)
+{
+    if (!link->is_proven && !link->is_retired)
+        http_client_fail_waiting(link->client, cause);
+}
+
+static void on_settings(void *ctx)
+{
+    struct http_h2 *link = ctx;
+    link->has_settings = true;
+    http_client_wake(link->client);
+}
+
+static void on_new_limit(void *ctx)
+{
+    struct http_h2 *link = ctx;
+    http_client_wake(link->client);
 }
 
 static void on_draining(void *ctx)
 {
     struct http_h2 *link = ctx;
-    struct http_client *client = link->client;
-    if (client->current == link)
-        client->current = NULL;
-    http_client_wake(client);
+    AUTO(error) struct error *err = refused_error();
+    fail_waiting_unless_proven(link, err);
+    link->is_retired = true;
+    http_client_wake(link->client);
 }
 
-static void on_lost(void *ctx, UNUSED const struct error *cause)
+static void on_lost(void *ctx, const struct error *cause)
 {
     struct http_h2 *link = ctx;
     struct http_client *client = link->client;
+    AUTO(error) struct error *err = lost_error(cause);
     forget(link);
+    fail_waiting_unless_proven(link, err);
     http_client_wake(client);
 }
 
-static const struct http2_conn_events conn_events = {
-    .on_settings = on_settings, .on_draining = on_draining, .on_lost = on_lost};
+static const struct http2_conn_events conn_events = {.on_settings = on_settings,
+                                                     .on_new_limit = on_new_limit,
+                                                     .on_draining = on_draining,
+                                                     .on_lost = on_lost};
+
+static void retire(struct http_h2 *link)
+{
+    link->is_retired = true;
+    http2_conn_drain(link->conn);
+}
 
 static void on_idle(void *ctx)
 {
     struct http_h2 *link = ctx;
     if (http2_conn_stream_count(link->conn) == 0)
-        http_h2_retire(link);
+        retire(link);
 }
 
-/* A call has left: the last one's going starts the clock. */
+/* A call has left: there is room, and the last one's going starts the clock. */
 static void note_departure(struct http_h2 *link)
 {
-    if (!link->is_lost && http2_conn_stream_count(link->conn) == 0)
+    if (link->is_lost)
+        return;
+    if (http2_conn_stream_count(link->conn) == 0)
         loop_timer_start(link->idle, HTTP_CLIENT_IDLE_NS);
+    if (link->client->waiting)
+        http_client_wake(link->client);
 }
 
 struct http_h2 *http_h2_open(struct http_client *client, struct byte_stream *stream_owned)
@@ -80,22 +123,53 @@ struct http_h2 *http_h2_open(struct http_client *client, struct byte_stream *str
     http2_conn_keep_alive(link->conn, client->ping_after_ns, client->ping_timeout_ns);
     link->idle = loop_timer_new(client->loop, "http idle", on_idle, link);
     loop_timer_start(link->idle, HTTP_CLIENT_IDLE_NS);
-    DL_PREPEND(client->h2s, link);
+    DL_APPEND(client->h2s, link);
     client->h2_count++;
-    client->current = link;
     return link;
 }
 
-bool http_h2_can_take(const struct http_h2 *link)
+static bool is_full(const struct http_h2 *link)
 {
-    return http2_conn_can_start(link->conn);
+    return http2_conn_stream_count(link->conn) >= http2_conn_stream_limit(link->conn);
 }
 
-void http_h2_retire(struct http_h2 *link)
+struct http_h2 *http_h2_find(struct http_client *client)
 {
-    if (link->client->current == link)
-        link->client->current = NULL;
-    http2_conn_drain(link->conn);
+    struct http_h2 *link;
+    DL_FOREACH(client->h2s, link) {
+        if (link->is_retired)
+            continue;
+        bool can_start = http2_conn_can_start(link->conn);
+        if (can_start && !is_full(link))
+            return link;
+        /* Stream numbers ran out, or it broke in this turn; who broke at once is about to be lost,
+         * and that is to be told to those who wait. */
+        if (!can_start && link->is_proven)
+            retire(link);
+    }
+    return NULL;
+}
+
+bool http_h2_may_add(const struct http_client *client)
+{
+    const struct http_h2 *link;
+    size_t count = 0;
+    DL_FOREACH(client->h2s, link) {
+        if (link->is_retired)
+            continue;
+        /* One that takes no calls at all says that the server wants none now. */
+        if (!link->has_settings || http2_conn_stream_limit(link->conn) == 0)
+            return false;
+        count++;
+    }
+    return count < HTTP_CLIENT_MAX_HTTP2_CONNECTIONS;
+}
+
+void http_h2_retire_all(struct http_client *client)
+{
+    struct http_h2 *link;
+    DL_FOREACH(client->h2s, link)
+        retire(link);
 }
 
 void http_h2_close_all(struct http_client *client)
@@ -136,6 +210,7 @@ static void on_fields(void *ctx, const struct http2_fields *block, bool is_trail
     struct http_call *call = ctx;
     if (is_trailer)
         return;
+    call->h2->is_proven = true;
     /* nghttp2 lets no other status through than three digits. */
     const char *text = http2_fields_get(block, ":status");
     uint64_t status = 0;
@@ -160,12 +235,9 @@ static struct error *end_error(const struct http2_end *end)
         return error_new(ERROR_UNAVAILABLE, "stream error: %s",
                          nghttp2_http2_strerror(end->error_code));
     case HTTP2_END_REFUSED:
-        return error_new(ERROR_UNAVAILABLE, "http2: the server takes no more requests on this "
-                                            "connection");
+        return refused_error();
     case HTTP2_END_LOST:
-        if (text_eq(end->cause->reason, HTTP2_CONN_EOF))
-            return error_new(ERROR_UNAVAILABLE, "unexpected EOF");
-        return error_dup(end->cause);
+        return lost_error(end->cause);
     }
     return NULL;
 }
@@ -176,7 +248,9 @@ static void on_end(void *ctx, const struct http2_end *end)
     call->stream = NULL;
     note_departure(call->h2);
     struct error *err = end_error(end);
-    if (err)
+    if (end->kind == HTTP2_END_RESET)
+        http_call_fail_reset(call, err);
+    else if (err)
         http_call_fail(call, err, end->kind == HTTP2_END_REFUSED || end->is_unsent);
     else
         http_call_complete(call);

@@ -21,6 +21,9 @@
 #define HTTP_CLIENT_MAX_HEAD_BYTES (64 * KiB)
 /* Fields of a request beside those that the client adds. */
 #define HTTP_CLIENT_MAX_FIELDS (HTTP2_REQUEST_MAX_FIELDS - 8)
+/* A node watches each Secret and ConfigMap of its pods, and kube-apiserver takes 100 streams a
+ * connection: room for 1,600. */
+#define HTTP_CLIENT_MAX_HTTP2_CONNECTIONS 16
 
 struct http_attempt; /* a connection being made */
 struct http_h1;      /* an HTTP/1.1 connection */
@@ -50,8 +53,7 @@ struct http_client {
     size_t attempt_count;
     struct http_h1 *h1s; /* list head, the one used last first */
     size_t h1_count, h1_retired_count;
-    struct http_h2 *h2s;
-    struct http_h2 *current; /* takes calls; NULL: none */
+    struct http_h2 *h2s; /* list head, the oldest first */
     size_t h2_count;
     struct loop_timer *pump; /* waiting calls are looked at in the next turn */
     uint64_t connects;
@@ -60,6 +62,9 @@ struct http_client {
 
 /** Something has changed for waiting calls: look at them in the next turn. */
 void http_client_wake(struct http_client *client);
+/** Fails the calls that wait for a connection which could not be made; with HTTP/1.1, where each
+ * has one of its own, one of them. */
+void http_client_fail_waiting(struct http_client *client, const struct error *cause);
 
 /* --- calls --- */
 
@@ -104,6 +109,9 @@ void http_call_complete(struct http_call *call);
 /** Ends the call with @err_owned, whose message gets the request before it. A connection that
  * reports this has let go of the call already. */
 void http_call_fail(struct http_call *call, struct error *err_owned, bool is_unsent);
+/** As http_call_fail() for a request that the server may have looked at, and whose stream was reset
+ * on a connection that goes on. */
+void http_call_fail_reset(struct http_call *call, struct error *err_owned);
 /** True when the request says that it has a body, be it an empty one. */
 bool http_call_tells_length(const struct http_call *call);
 
@@ -126,13 +134,18 @@ void http_h1_close_all(struct http_client *client);
 
 /* --- HTTP/2 connections --- */
 
-/** Takes over a connected stream; the client lists it, and makes it the current one. */
+/** Takes over a connected stream; the client lists it. */
 struct http_h2 *http_h2_open(struct http_client *client, struct byte_stream *stream_owned);
-bool http_h2_can_take(const struct http_h2 *link);
+/** The oldest connection that takes a further call at once; NULL: there is none. Retires those
+ * found dead. */
+struct http_h2 *http_h2_find(struct http_client *client);
+/** Whether a further connection would be of use: all there are have said that they are full, and
+ * they are not too many. */
+bool http_h2_may_add(const struct http_client *client);
 void http_h2_send(struct http_h2 *link, struct http_call *call);
 /** Lets go of @call. */
 void http_h2_abandon(struct http_call *call);
 void http_h2_update_pause(struct http_call *call);
-/** Takes no more calls, closes after the last one. Not the current one from now on. */
-void http_h2_retire(struct http_h2 *link);
+/** None takes calls any more; each closes after its last one. */
+void http_h2_retire_all(struct http_client *client);
 void http_h2_close_all(struct http_client *client);

@@ -106,9 +106,23 @@ size_t http_server_connection_count(const struct http_server *server)
     return server->conn_count;
 }
 
+static bool make_room(struct http_server *server)
+{
+    if (server->conn_count < server->options.max_connections)
+        return true;
+    struct http_conn *conn; /* the oldest first */
+    DL_FOREACH(server->conns, conn) {
+        if (http_conn_is_dispensable(conn)) {
+            http_conn_close(conn);
+            return true;
+        }
+    }
+    return false;
+}
+
 void http_server_serve_fd(struct http_server *server, int fd_owned, struct tls_context *tls)
 {
-    if (server->is_draining || server->conn_count >= server->options.max_connections) {
+    if (server->is_draining || !make_room(server)) {
         fd_close(&fd_owned);
         return;
     }

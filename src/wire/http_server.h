@@ -17,7 +17,9 @@ struct http_server;   /* opaque */
 struct http_exchange; /* opaque */
 
 struct http_server_options {
-    size_t max_connections;    /* at once; further ones are closed at accept. 0: 1024 */
+    /* At once. A further one takes the place of the oldest that has no request under way, or is
+     * closed when there is none. 0: 1024 */
+    size_t max_connections;
     size_t max_header_bytes;   /* request line and fields together, at most 80 KiB. 0: 64 KiB */
     size_t max_body_bytes;     /* a longer body is answered with 413. 0: 3 MiB, as kube-apiserver */
     int64_t header_timeout_ns; /* from the first byte, or accept, to the last header. 0: 32 s */

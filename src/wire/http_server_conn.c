@@ -51,7 +51,7 @@ static void drop_charges(struct http_conn *conn)
 {
     http_exchange_end(TAKE(conn->h1.arriving));
     conn->h1.answering = NULL;
-    conn->server->body_bytes -= conn->h2.charged_bytes;
+    conn->server->request_bytes -= conn->h2.charged_bytes;
     conn->h2.charged_bytes = 0;
     if (conn->h2.session)
         http2_server_silence(conn->h2.session);
@@ -95,6 +95,14 @@ void http_conn_lose(struct http_conn *conn)
     while (conn->exchanges)
         http_exchange_end_gone(conn->exchanges);
     end_exchanges(conn);
+}
+
+bool http_conn_is_dispensable(const struct http_conn *conn)
+{
+    bool has_backlog =
+        byte_queue_len(&conn->out) > 0 ||
+        (conn->h2.session && http2_server_oldest_backlog_ns(conn->h2.session) != INT64_MAX);
+    return !conn->exchanges && !has_backlog;
 }
 
 struct byte_stream *http_conn_detach(struct http_conn *conn)

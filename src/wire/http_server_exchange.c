@@ -10,8 +10,12 @@
 
 /* Bodies of this many requests of full size may be in memory at once, over all connections. */
 #define BODY_BUDGET_REQUESTS 24
+/* Taken apart, a head may be many times what it was on the wire. Beyond this, which an ordinary one
+ * does not reach, it counts as a body does; so who asks for little is served when others have used
+ * the budget up. */
+#define FREE_HEAD_BYTES (4 * KiB)
 
-size_t http_server_body_budget(const struct http_server *server)
+size_t http_server_request_budget(const struct http_server *server)
 {
     size_t budget;
     return mul_size(server->options.max_body_bytes, BODY_BUDGET_REQUESTS, &budget) ? budget
@@ -26,6 +30,17 @@ struct http_exchange *http_exchange_new(struct http_conn *conn)
     exchange->arena = arena_new(0);
     buf_init(&exchange->body, conn->server->options.max_body_bytes);
     return exchange;
+}
+
+bool http_exchange_charge(struct http_exchange *exchange, size_t len)
+{
+    struct http_server *server = exchange->conn->server;
+    size_t budget = http_server_request_budget(server);
+    if (server->request_bytes > budget || len > budget - server->request_bytes)
+        return false;
+    server->request_bytes += len;
+    exchange->charged_bytes += len;
+    return true;
 }
 
 /* `GET http://host/path`, which a server must understand (RFC 9112 §3.2.2): the path of it. */
@@ -62,18 +77,11 @@ unsigned http_exchange_set_request(struct http_exchange *exchange, const char *m
         return 414;
     AUTO(error)
     struct error *err = http_target_parse(origin_form(target), exchange->arena, &request->target);
-    return err ? 400 : 0;
-}
-
-bool http_exchange_charge(struct http_exchange *exchange, size_t len)
-{
-    struct http_server *server = exchange->conn->server;
-    size_t budget = http_server_body_budget(server);
-    if (server->body_bytes > budget || len > budget - server->body_bytes)
-        return false;
-    server->body_bytes += len;
-    exchange->charged_bytes += len;
-    return true;
+    if (err)
+        return 400;
+    size_t head_bytes = arena_used(exchange->arena);
+    *ret_problem = HTTP_NO_ROOM;
+    return head_bytes <= FREE_HEAD_BYTES || http_exchange_charge(exchange, head_bytes) ? 0 : 503;
 }
 
 void http_exchange_hand_over(struct http_exchange *exchange)
@@ -98,7 +106,7 @@ void http_exchange_end(struct http_exchange *exchange)
     if (!exchange || !exchange->conn)
         return;
     struct http_conn *conn = exchange->conn;
-    conn->server->body_bytes -= exchange->charged_bytes;
+    conn->server->request_bytes -= exchange->charged_bytes;
     exchange->charged_bytes = 0;
     if (exchange->is_handed)
         DL_DELETE(conn->exchanges, exchange);

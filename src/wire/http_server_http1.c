@@ -165,7 +165,7 @@ static void on_body(struct http_conn *conn, struct str bytes)
 {
     struct http_exchange *exchange = conn->h1.arriving;
     if (!http_exchange_charge(exchange, bytes.len)) {
-        refuse(conn, 503, "too many large requests at once");
+        refuse(conn, 503, HTTP_NO_ROOM);
         return;
     }
     buf_add_str(&exchange->body, bytes);
@@ -313,9 +313,8 @@ static bool after_write(struct http_conn *conn)
     if (byte_queue_len(&conn->out) > 0 || link->is_answered)
         return true;
     bool is_idle = !link->answering && !http1_parser_is_inside(link->parser);
-    if ((link->is_ended && !link->answering) ||
-        (conn->server->is_draining && was_answered && is_idle))
-        http_conn_close(conn);
+    if (link->is_ended || (conn->server->is_draining && was_answered && is_idle))
+        http_conn_lose(conn);
     return false;
 }
 

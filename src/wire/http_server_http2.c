@@ -8,12 +8,12 @@
  * priorities and resets still reach them. */
 #define WRITE_GATHER_BYTES (64 * KiB)
 
-/* Bodies that arrive are held by the session; the server's budget covers them too. */
+/* What arrives is held by the session; the server's budget covers it too. */
 static void charge(struct http_conn *conn)
 {
     struct http2_link *link = &conn->h2;
-    size_t held = http2_server_body_bytes(link->session);
-    conn->server->body_bytes += held - link->charged_bytes; /* modulo: may be less */
+    size_t held = http2_server_held_bytes(link->session);
+    conn->server->request_bytes += held - link->charged_bytes; /* modulo: may be less */
     link->charged_bytes = held;
 }
 
@@ -118,7 +118,7 @@ static const char *problem_text(unsigned refusal)
     } rows[] = {{408, "the request did not arrive in time"},
                 {413, "the body is too large"},
                 {431, "the header fields are too large"},
-                {503, "too many large requests at once"}};
+                {503, HTTP_NO_ROOM}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].status == refusal)
             return rows[i].text;
@@ -150,8 +150,8 @@ static void on_request(void *ctx, struct http2_server_stream *stream)
     }
     http2_server_stream_take_body(stream, &exchange->body);
     charge(conn);
-    exchange->charged_bytes = exchange->body.len;
-    conn->server->body_bytes += exchange->body.len;
+    exchange->charged_bytes += exchange->body.len;
+    conn->server->request_bytes += exchange->body.len;
     http2_server_stream_set_ctx(stream, exchange);
     http_exchange_hand_over(exchange);
 }
@@ -194,7 +194,7 @@ static void receive(struct http_conn *conn, struct str bytes)
         return;
     }
     charge(conn);
-    if (conn->server->body_bytes > http_server_body_budget(conn->server))
+    if (conn->server->request_bytes > http_server_request_budget(conn->server))
         http2_server_refuse_requests(conn->h2.session, INT64_MAX, 503);
     (void)http2_server_dispatch(conn->h2.session);
     if (conn->stream)

@@ -28,7 +28,7 @@ struct http_server {
     struct http_listener *listeners;
     struct http_conn *conns;
     size_t conn_count;
-    size_t body_bytes; /* of request bodies held now, over all connections */
+    size_t request_bytes; /* of bodies and large heads held now, over all connections */
     bool is_draining;
 };
 
@@ -82,7 +82,7 @@ struct http1_link {
 struct http2_link {
     struct http2_server *session;
     int64_t idle_since_ns; /* INT64_MAX: there are streams */
-    size_t charged_bytes;  /* of server->body_bytes, for bodies that arrive */
+    size_t charged_bytes;  /* of server->request_bytes, for what arrives */
     bool had_request, is_closing;
 };
 
@@ -124,6 +124,9 @@ void http_conn_new(struct http_server *server, int fd_owned, struct tls_context 
 void http_conn_close(struct http_conn *conn);
 /** Closes; exchanges end with on_gone. */
 void http_conn_lose(struct http_conn *conn);
+/** True when nobody waits for anything of @conn: it makes room for others. What has not arrived
+ * whole does not count, so that slow clients cannot keep all places. */
+bool http_conn_is_dispensable(const struct http_conn *conn);
 /** Leaves the stream to the caller and forgets about the rest. */
 struct byte_stream *http_conn_detach(struct http_conn *conn);
 void http_conn_flush_soon(struct http_conn *conn);
@@ -140,7 +143,7 @@ struct http_exchange {
     struct arena *arena; /* NULL: taken */
     struct http_request request;
     struct buf body;
-    size_t charged_bytes; /* of server->body_bytes */
+    size_t charged_bytes; /* of server->request_bytes */
     bool is_begun;
     bool is_handed;
     bool is_bodiless; /* the answer */
@@ -156,6 +159,9 @@ struct http_exchange {
     struct http_exchange *prev, *next; /* in conn->exchanges, once handed out */
 };
 
+/* Why a request is answered with 503. */
+#define HTTP_NO_ROOM "too many large requests at once"
+
 struct http_exchange *http_exchange_new(struct http_conn *conn);
 /**
  * Fills in the request (everything copied); @method and @target may be NULL. Returns 0, or the
@@ -164,7 +170,7 @@ struct http_exchange *http_exchange_new(struct http_conn *conn);
 unsigned http_exchange_set_request(struct http_exchange *exchange, const char *method,
                                    const char *target, const struct http_fields *fields,
                                    const char **ret_problem);
-/** Counts @len bytes of its body against the server's budget; false: there is no room. */
+/** Counts @len bytes of it against the server's budget; false: there is no room. */
 bool http_exchange_charge(struct http_exchange *exchange, size_t len);
 /** Gives it to the owner. */
 void http_exchange_hand_over(struct http_exchange *exchange);
@@ -175,8 +181,8 @@ void http_exchange_end_gone(struct http_exchange *exchange);
 /** Runs on_drain when the backlog has fallen far enough. */
 void http_exchange_check_drain(struct http_exchange *exchange);
 
-/** Request bodies that all connections together may hold. */
-size_t http_server_body_budget(const struct http_server *server);
+/** Bytes of request bodies and of large heads that all connections together may hold. */
+size_t http_server_request_budget(const struct http_server *server);
 
 /* --- responses --- */
 

@@ -25,9 +25,12 @@ struct tls_options {
     const char *key_pem;
     const char *alpn;    /* comma-separated, best first: "h2,http/1.1"; NULL: no ALPN */
     int min_version;     /* 0x0303 (TLS 1.2) or 0x0304; 0: TLS 1.2 */
-    const char *ciphers; /* OpenSSL's names, colon-separated, for TLS 1.2; NULL: its defaults */
+    const char *ciphers; /* OpenSSL's names, colon-separated, for TLS 1.2; NULL: Go's defaults */
     enum tls_client_auth client_auth; /* server only */
     bool insecure_skip_verify;        /* client only: anybody will do */
+    /* Server only: there is no certificate yet, every handshake ends with the alert internal_error,
+     * as a kubelet does it until its request is approved. */
+    bool is_certificate_pending;
 };
 
 /** INVALID_ARGUMENT names the part that is wrong: `CA certificate`, `certificate`, `private key`,

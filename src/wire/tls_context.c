@@ -4,6 +4,13 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+/* Go's for TLS 1.2, in its order: forward secrecy only. */
+static const char default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                                      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                                      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+                                      "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"
+                                      "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA";
+
 DEFINE_AUTO(BIO, BIO *, BIO_free_all)
 DEFINE_AUTO(EVP_PKEY, EVP_PKEY *, EVP_PKEY_free)
 DEFINE_AUTO(X509, X509 *, X509_free)
@@ -103,9 +110,19 @@ static struct error *use_key(struct tls_context *context, const char *pem)
     return NULL;
 }
 
+/* OpenSSL asks for a certificate in each handshake; 0 makes it send internal_error. */
+static int refuse_certificate(UNUSED SSL *ssl, UNUSED void *ctx)
+{
+    return 0;
+}
+
 static struct error *use_own_certificate(struct tls_context *context,
                                          const struct tls_options *options)
 {
+    if (context->is_server && options->is_certificate_pending) {
+        SSL_CTX_set_cert_cb(context->ssl_ctx, refuse_certificate, NULL);
+        return NULL;
+    }
     if (!options->cert_pem && !options->key_pem && !context->is_server)
         return NULL;
     if (!options->cert_pem)
@@ -177,7 +194,8 @@ static struct error *use_versions(struct tls_context *context, const struct tls_
     int min_version = options->min_version != 0 ? options->min_version : TLS1_2_VERSION;
     if (SSL_CTX_set_min_proto_version(context->ssl_ctx, min_version) != 1)
         return tls_error_take(ERROR_INVALID_ARGUMENT, "minimum version", "unknown");
-    if (options->ciphers && SSL_CTX_set_cipher_list(context->ssl_ctx, options->ciphers) != 1)
+    const char *ciphers = options->ciphers ? options->ciphers : default_ciphers;
+    if (SSL_CTX_set_cipher_list(context->ssl_ctx, ciphers) != 1)
         return tls_error_take(ERROR_INVALID_ARGUMENT, "ciphers", "none is known");
     return NULL;
 }

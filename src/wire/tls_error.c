@@ -52,6 +52,7 @@ static const struct text reason_texts[] = {
     {SSL_R_WRONG_VERSION_NUMBER, "first record does not look like a TLS handshake"},
     {SSL_R_HTTP_REQUEST, "client sent an HTTP request to an HTTPS server"},
     {SSL_R_UNSUPPORTED_PROTOCOL, "the peer offers only unsupported versions"},
+    {SSL_R_CERT_CB_ERROR, "no serving certificate available for the kubelet"},
     {SSL_R_NO_SHARED_CIPHER, "no cipher suite supported by both client and server"},
 };
 

@@ -7,11 +7,14 @@
  */
 #include "wire/yaml.h"
 
+#include "base/hash.h"
+
 #include <math.h>
 #include <yaml.h>
 
 #define NODE_COST ((size_t)16) /* bytes a node counts in addition to its text */
 #define ANCHORS_MAX 1000
+#define ANCHOR_BUCKETS 256 /* aliases may be many, and look for the same anchor among all */
 
 #define TAG_PREFIX "tag:yaml.org,2002:"
 
@@ -47,7 +50,7 @@ struct builder {
     struct arena *arena;
     struct frame frames[DOC_MAX_DEPTH];
     size_t depth;
-    struct anchor *anchors; /* newest first */
+    struct anchor *anchors[ANCHOR_BUCKETS]; /* by name; the newest first */
     size_t anchor_count;
     size_t alias_cost;
     const struct doc_node *root;
@@ -126,6 +129,11 @@ static struct error *add_value(struct builder *builder, const struct doc_node *n
     return NULL;
 }
 
+static struct anchor **bucket_of(struct builder *builder, const char *name)
+{
+    return &builder->anchors[hash_bytes(name, strlen(name)) % ANCHOR_BUCKETS];
+}
+
 static struct error *add_anchor(struct builder *builder, const yaml_char_t *name,
                                 struct doc_node *node, struct anchor **ret)
 {
@@ -137,15 +145,16 @@ static struct error *add_anchor(struct builder *builder, const yaml_char_t *name
     struct anchor *anchor = arena_alloc(builder->arena, sizeof(*anchor));
     anchor->name = arena_strdup(builder->arena, (const char *)name);
     anchor->node = node;
-    anchor->next = builder->anchors;
-    builder->anchors = anchor;
+    struct anchor **bucket = bucket_of(builder, anchor->name);
+    anchor->next = *bucket;
+    *bucket = anchor;
     *ret = anchor;
     return NULL;
 }
 
 static struct error *on_alias(struct builder *builder, const yaml_char_t *name, unsigned line)
 {
-    struct anchor *anchor = builder->anchors;
+    struct anchor *anchor = *bucket_of(builder, (const char *)name);
     while (anchor && !text_eq(anchor->name, (const char *)name))
         anchor = anchor->next;
     if (!anchor)

@@ -1,7 +1,8 @@
 /*
  * HTTP/1.1 messages: the first byte chooses the side, what a response answers and how the rest is
  * cut. However it is cut, the parser takes the same messages out of it and comes to the same
- * verdict. Heads that it lets through hold nothing that another parser could read differently.
+ * verdict. Heads that it lets through hold nothing that another parser could read differently, and
+ * bodies are as long as these say.
  */
 #include "wire/http1.h"
 
@@ -44,13 +45,15 @@ static void check_head(const struct http1_head *head)
         ASSERT(*c > ' ' && *c < 0x7f);
 }
 
-static void note(const struct http1_event *event, struct buf *out)
+/* @owed: what is still to come of a body of known length; -1 where it is not known. */
+static void note(const struct http1_event *event, struct buf *out, int64_t *owed)
 {
     switch (event->kind) {
     case HTTP1_NONE:
         break;
     case HTTP1_HEAD:
         check_head(event->head);
+        *owed = event->head->has_body ? event->head->body_length : 0;
         buf_printf(out, "\nhead %s %u %zu %d%d%d\n",
                    event->head->method ? event->head->target : "-", event->head->status,
                    event->head->fields.count, event->head->is_keep_alive, event->head->is_upgrade,
@@ -58,9 +61,12 @@ static void note(const struct http1_event *event, struct buf *out)
         break;
     case HTTP1_BODY:
         ASSERT(event->bytes.len > 0);
+        ASSERT(*owed < 0 || event->bytes.len <= (uint64_t)*owed);
+        *owed -= *owed < 0 ? 0 : (int64_t)event->bytes.len;
         buf_add_str(out, event->bytes);
         break;
     case HTTP1_COMPLETE:
+        ASSERT(*owed <= 0);
         buf_add_text(out, "\nend\n");
         break;
     }
@@ -76,6 +82,7 @@ static bool parse(uint8_t choice, struct str all, size_t piece, struct buf *out)
     struct str input = {.ptr = all.ptr};
     struct http1_event event;
     size_t offered = 0;
+    int64_t owed = 0;
     while (offered < all.len) {
         size_t more = min_size(piece, all.len - offered);
         offered += more;
@@ -88,13 +95,13 @@ static bool parse(uint8_t choice, struct str all, size_t piece, struct buf *out)
                 return false;
             }
             ASSERT(event.kind != HTTP1_NONE || input.len == 0 || input.len == before);
-            note(&event, out);
+            note(&event, out, &owed);
         } while (event.kind != HTTP1_NONE);
     }
     buf_printf(out, "\nleft %zu\n", input.len);
     AUTO(error) struct error *err = http1_parser_end(parser, &event);
     if (!err)
-        note(&event, out);
+        note(&event, out, &owed);
     return true;
 }
 

@@ -1,12 +1,14 @@
 /*
- * A client's side of an HTTP/2 connection: the first byte chooses how the rest is cut, and what the
- * owner of the requests does is chosen by them. Whatever comes, streams and bodies stay within
- * their bounds, every stream that has an owner ends in one way, and a session that is freed leaves
- * nothing behind. The preface and the first SETTINGS need not be guessed: they are put in front.
+ * A client's side of an HTTP/2 connection: the first byte chooses how the rest is cut and how
+ * little patience and room there is, and what the owner of the requests does is chosen by them.
+ * Whatever comes, streams and bodies stay within their bounds, every stream that has an owner ends
+ * in one way, and a session that is freed leaves nothing behind. The preface and the first SETTINGS
+ * need not be guessed: they are put in front.
  */
 #include "wire/http2_server.h"
 
 #define MAX_BODY_BYTES 1000
+#define MAX_HEADER_BYTES 1000
 #define MAX_OWNED 512
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -97,11 +99,24 @@ static bool take(struct owner *owner, struct str bytes)
     return !err && http2_server_is_alive(owner->session);
 }
 
+/* What a server does while bytes arrive; each bit of @choice is one thing. */
+static void interfere(const struct owner *owner, uint8_t choice, size_t step)
+{
+    if ((choice & 1) && step % 4 == 3)
+        http2_server_refuse_requests(owner->session, INT64_MAX, 503);
+    if ((choice & 2) && step % 4 == 2)
+        http2_server_refuse_requests(owner->session, owner->now_ns - 5 * NS_PER_MS, 408);
+    if ((choice & 4) && step % 4 == 1)
+        http2_server_reset_stalled(owner->session, owner->now_ns - 3 * NS_PER_MS);
+    if ((choice & 8) && step == 10)
+        http2_server_drain(owner->session);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char start[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                                 "\x00\x00\x00\x04\x00\x00\x00\x00\x00";
-    static const struct http2_server_limits limits = {.max_header_bytes = 1000,
+    static const struct http2_server_limits limits = {.max_header_bytes = MAX_HEADER_BYTES,
                                                       .max_body_bytes = MAX_BODY_BYTES};
     if (size == 0)
         return 0;
@@ -109,12 +124,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     owner.session = http2_server_new(&limits, &events, &owner);
     size_t piece = (size_t)data[0] * 4 + 1;
     bool is_alive = take(&owner, STR_LITERAL(start));
+    size_t step = 0;
     for (size_t at = 1; is_alive && at < size && owner.count + 60 < MAX_OWNED; at += piece) {
         size_t len = min_size(piece, size - at);
+        interfere(&owner, data[0], step++);
         is_alive = take(&owner, (struct str){.ptr = (const char *)data + at, .len = len});
         ASSERT(http2_server_stream_count(owner.session) <= 2 * HTTP2_SERVER_MAX_STREAMS);
-        ASSERT(http2_server_body_bytes(owner.session) <=
-               http2_server_stream_count(owner.session) * MAX_BODY_BYTES);
+        ASSERT(http2_server_held_bytes(owner.session) <=
+               http2_server_stream_count(owner.session) * (MAX_BODY_BYTES + MAX_HEADER_BYTES));
         ASSERT(owner.live <= http2_server_stream_count(owner.session));
         owner.now_ns += NS_PER_MS;
     }

@@ -35,7 +35,7 @@ struct http_record {
     struct buf data;
     char *error; /* NULL: complete */
     enum error_code code;
-    bool is_unsent;
+    bool is_unsent, is_reset;
 };
 
 static inline UNUSED void http_bench_start(struct http_bench *bench, struct http_record *record,
@@ -87,6 +87,7 @@ static inline UNUSED void http_record_on_end(void *ctx, const struct http_call_e
     record->error = end->err ? xstrdup(end->err->message) : NULL;
     record->code = end->err ? end->err->code : 0;
     record->is_unsent = end->is_unsent;
+    record->is_reset = end->is_reset;
     http_record_act(record, HTTP_ON_END);
 }
 

@@ -240,6 +240,9 @@ TEST_CASE(requests_that_others_may_read_differently_are_refused)
         REFUSED(400, "last chunk without CRLF", CHUNKED "0\r\nX\r\n"),
         REFUSED(400, "bare LF behind the last chunk", CHUNKED "0\r\n\n"),
         REFUSED(400, "folded trailer", CHUNKED "0\r\nA: b\r\n c\r\n\r\n"),
+        REFUSED(400, "a body in CONNECT",
+                "CONNECT h:80 HTTP/1.1\r\n" HOST "Content-Length: 27\r\n\r\n"
+                "GET / HTTP/1.1\r\n" HOST "\r\n"),
         REFUSED(400, "no host", "GET / HTTP/1.1\r\n\r\n"),
         REFUSED(400, "two hosts", START "Host: h\r\n\r\n"),
         REFUSED(400, "odd host", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),

@@ -10,7 +10,7 @@ struct bench {
     struct http2_session *session;
     nghttp2_session *server;
     size_t piece; /* bytes handed over at a time */
-    size_t settings, goaways;
+    size_t settings, new_limits, goaways;
 
     /* of the one stream */
     struct http2_stream *stream;
@@ -36,13 +36,18 @@ static void on_settings(void *ctx)
     ((struct bench *)ctx)->settings++;
 }
 
+static void on_new_limit(void *ctx)
+{
+    ((struct bench *)ctx)->new_limits++;
+}
+
 static void on_goaway(void *ctx)
 {
     ((struct bench *)ctx)->goaways++;
 }
 
-static const struct http2_session_events session_events = {.on_settings = on_settings,
-                                                           .on_goaway = on_goaway};
+static const struct http2_session_events session_events = {
+    .on_settings = on_settings, .on_new_limit = on_new_limit, .on_goaway = on_goaway};
 
 static void copy_text(char *out, size_t size, const char *text)
 {
@@ -401,6 +406,24 @@ TEST_CASE(a_lost_request_that_never_left_is_unsent)
     }
 }
 
+TEST_CASE(the_peers_limit_is_one_stream_until_it_says_otherwise)
+{
+    struct bench bench;
+    bench_init(&bench, 16384);
+    assert_int_equal(http2_session_stream_limit(bench.session), 1);
+    exchange(&bench);
+    assert_true(http2_session_stream_limit(bench.session) >= INT32_MAX); /* none */
+    for (uint32_t limit = 0; limit < 3; limit++) {
+        const nghttp2_settings_entry entry = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limit};
+        assert_int_equal(nghttp2_submit_settings(bench.server, 0, &entry, 1), 0);
+        exchange(&bench);
+        assert_int_equal(http2_session_stream_limit(bench.session), limit);
+        assert_int_equal(bench.new_limits, limit + 1);
+    }
+    assert_int_equal(bench.settings, 1);
+    bench_done(&bench);
+}
+
 TEST_CASE(a_ping_reaches_the_peer)
 {
     struct bench bench;
@@ -432,6 +455,7 @@ TEST_CASE(what_is_no_http2_ends_the_session)
 }
 
 TEST_MAIN(TEST(a_response_arrives_in_order_however_it_is_cut),
+          TEST(the_peers_limit_is_one_stream_until_it_says_otherwise),
           TEST(a_body_larger_than_the_window_is_sent_whole),
           TEST(a_stream_may_be_reset_in_its_own_callback), TEST(resets_by_the_peer_tell_their_code),
           TEST(goaway_refuses_what_the_peer_did_not_see), TEST(a_failed_session_ends_every_stream),

@@ -184,7 +184,7 @@ TEST_CASE(a_request_is_handed_out_whole_however_it_is_cut)
         assert_string_equal(buf_text(&bench.answers[0].body), "answer");
         assert_int_equal(bench.answers[0].kind, HTTP2_END_COMPLETE);
         assert_int_equal(http2_server_stream_count(bench.server), 0);
-        assert_int_equal(http2_server_body_bytes(bench.server), 0);
+        assert_int_equal(http2_server_held_bytes(bench.server), 0);
         assert_true(http2_server_is_alive(bench.server));
         bench_done(&bench);
     }
@@ -216,7 +216,7 @@ TEST_CASE(what_is_too_large_is_refused_and_stopped)
         assert_true(server_to_client(&bench) || is_moving);
     }
     assert_int_equal(bench.refusal, 413);
-    assert_int_equal(http2_server_body_bytes(bench.server), 0);
+    assert_int_equal(http2_server_held_bytes(bench.server), 0);
     answer(bench.streams[0], "413", true);
     http2_server_stream_finish(bench.streams[0]);
     run(&bench);
@@ -348,7 +348,7 @@ TEST_CASE(slow_requests_are_known_and_refused)
     assert_int_equal(http2_server_oldest_request_ns(bench.server), INT64_MAX);
     AUTO(free) char *body = xcalloc(1, 90 * KiB);
     ask(&bench, "POST", (struct str){.ptr = body, .len = 90 * KiB});
-    while (http2_server_body_bytes(bench.server) == 0)
+    while (http2_server_held_bytes(bench.server) == 0)
         assert_true(client_to_server(&bench));
     assert_int_equal(http2_server_oldest_request_ns(bench.server), bench.now_ns);
     http2_server_refuse_requests(bench.server, bench.now_ns - 1, 408);
@@ -358,7 +358,7 @@ TEST_CASE(slow_requests_are_known_and_refused)
     (void)http2_server_dispatch(bench.server);
     assert_int_equal(bench.requests, 1);
     assert_int_equal(bench.refusal, 408);
-    assert_int_equal(http2_server_body_bytes(bench.server), 0);
+    assert_int_equal(http2_server_held_bytes(bench.server), 0);
     assert_int_equal(http2_server_oldest_request_ns(bench.server), INT64_MAX);
     bench_done(&bench);
 }
@@ -394,6 +394,58 @@ TEST_CASE(draining_ends_the_session_behind_the_last_stream)
     http2_server_stream_finish(bench.streams[0]);
     run(&bench);
     assert_int_equal(bench.answers[0].kind, HTTP2_END_COMPLETE);
+    assert_false(http2_server_is_alive(bench.server));
+    bench_done(&bench);
+}
+
+/* A request arrives in one read, with its body behind an expectation. */
+TEST_CASE(who_need_not_be_told_to_continue_is_not_told)
+{
+    static const char start[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+                                "\x00\x00\x1b\x01\x04\x00\x00\x00\x01\x83\x86\x84\x41\x01h"
+                                "\x00\x06"
+                                "expect\x0c"
+                                "100-continue"
+                                "\x00\x00\x01\x00\x01\x00\x00\x00\x01x";
+    struct bench bench;
+    bench_init(&bench, 16384);
+    assert_no_error(http2_server_receive(bench.server, 0, STR_LITERAL(start)));
+    (void)http2_server_dispatch(bench.server);
+    assert_int_equal(bench.requests, 1);
+    assert_string_equal(buf_text(&bench.seen), "POST [x]");
+    answer(bench.streams[0], "200", true);
+    http2_server_stream_write(bench.streams[0], 0, STR_LITERAL("answer"));
+    size_t heads = 0;
+    struct str bytes = {.len = 1};
+    while (bytes.len > 0) {
+        assert_no_error(http2_server_send(bench.server, 0, &bytes));
+        heads += bytes.len > 9 && bytes.ptr[3] == NGHTTP2_HEADERS;
+        (void)http2_server_dispatch(bench.server);
+    }
+    assert_int_equal(heads, 1);
+    assert_int_equal(bench.sent, 1);
+    bench_done(&bench);
+}
+
+/* Its GOAWAY is written but has not left: the peer will be told that the request was not looked
+ * at, so it must not be. */
+TEST_CASE(what_comes_behind_draining_is_not_looked_at)
+{
+    struct bench bench;
+    bench_init(&bench, 16384);
+    ask(&bench, "GET", STR_LITERAL(""));
+    run(&bench);
+    ask(&bench, "POST", STR_LITERAL("twice?"));
+    http2_server_drain(bench.server);
+    (void)client_to_server(&bench);
+    run(&bench);
+    assert_int_equal(bench.requests, 1);
+    assert_int_equal(bench.answers[1].ends, 1);
+    assert_int_not_equal(bench.answers[1].kind, HTTP2_END_COMPLETE);
+    answer(bench.streams[0], "200", false);
+    http2_server_stream_finish(bench.streams[0]);
+    run(&bench);
     assert_false(http2_server_is_alive(bench.server));
     bench_done(&bench);
 }
@@ -542,6 +594,82 @@ TEST_CASE(floods_that_want_answers_end_the_session)
     }
 }
 
+/* Each of them is refused with RST_STREAM, because the peer has not acknowledged our limit; it does
+ * not read them either. */
+TEST_CASE(requests_beyond_the_limit_do_not_pile_up)
+{
+    static const char start[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                "\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    struct bench bench;
+    bench_init(&bench, 16384);
+    assert_no_error(http2_server_receive(bench.server, 0, STR_LITERAL(start)));
+    struct error *err = NULL;
+    uint32_t id = 1;
+    for (; !err && id < 200000; id += 2) {
+        const char frame[] = {
+            0,      0,      6,      1,      4, 0,  (char)(id >> 16), (char)(id >> 8), (char)id,
+            '\x83', '\x86', '\x84', '\x41', 1, 'h'};
+        err = http2_server_receive(bench.server, 0, (struct str){frame, sizeof(frame)});
+        (void)http2_server_dispatch(bench.server);
+    }
+    assert_non_null(err);
+    assert_true(id < 10000);
+    assert_true(http2_server_stream_count(bench.server) <= HTTP2_SERVER_MAX_STREAMS);
+    error_free(err);
+    bench_done(&bench);
+}
+
+/* A field of 1000 bytes goes into the peer's table once and is then two bytes of any request. */
+TEST_CASE(fields_are_counted_as_large_as_they_become)
+{
+    struct bench bench;
+    struct attacker attacker;
+    bench_init(&bench, 16384);
+    attacker_init(&attacker);
+    assert_true(attack(&attacker, &bench));
+    char value[1001];
+    memset(value, 'a', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    const nghttp2_nv fields[] = {nv(":method", "POST"), nv(":scheme", "http"), nv(":path", "/"),
+                                 nv(":authority", "h"), nv("x-long", value)};
+    const nghttp2_data_provider body = {.read_callback = no_body};
+    for (size_t i = 0; i < 200; i++)
+        assert_true(
+            nghttp2_submit_request(attacker.ng, NULL, fields, ARRAY_SIZE(fields), &body, NULL) > 0);
+    assert_true(attack(&attacker, &bench));
+    assert_int_equal(bench.requests, 0);
+    assert_true(http2_server_held_bytes(bench.server) > 200 * 1000);
+    /* Refused, they are given back. */
+    http2_server_refuse_requests(bench.server, INT64_MAX, 503);
+    assert_true(attack(&attacker, &bench));
+    assert_int_equal(bench.requests, 200);
+    assert_int_equal(bench.refusal, 503);
+    assert_int_equal(http2_server_held_bytes(bench.server), 0);
+    nghttp2_session_del(attacker.ng);
+    bench_done(&bench);
+}
+
+/* There is no room for it, which is not its fault: the rest of its fields is waited for. */
+TEST_CASE(who_is_refused_within_its_fields_is_answered)
+{
+    static const char start[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+                                "\x00\x00\x01\x01\x00\x00\x00\x00\x01\x83";
+    static const char rest[] = "\x00\x00\x05\x09\x04\x00\x00\x00\x01\x86\x84\x41\x01h";
+    struct bench bench;
+    bench_init(&bench, 16384);
+    assert_no_error(http2_server_receive(bench.server, 7, STR_LITERAL(start)));
+    http2_server_refuse_requests(bench.server, INT64_MAX, 503);
+    (void)http2_server_dispatch(bench.server);
+    assert_int_equal(bench.requests, 0);
+    assert_int_equal(http2_server_held_bytes(bench.server), 0);
+    assert_no_error(http2_server_receive(bench.server, 8, STR_LITERAL(rest)));
+    (void)http2_server_dispatch(bench.server);
+    assert_int_equal(bench.requests, 1);
+    assert_int_equal(bench.refusal, 503);
+    bench_done(&bench);
+}
+
 TEST_CASE(endless_continuations_end_the_session)
 {
     static const char start[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -607,7 +735,12 @@ TEST_MAIN(TEST(a_request_is_handed_out_whole_however_it_is_cut),
           TEST(slow_requests_are_known_and_refused),
           TEST(only_so_many_streams_are_served_at_a_time),
           TEST(draining_ends_the_session_behind_the_last_stream),
-          TEST(a_flood_of_resets_ends_the_session), TEST(floods_that_want_answers_end_the_session),
+          TEST(who_need_not_be_told_to_continue_is_not_told),
+          TEST(what_comes_behind_draining_is_not_looked_at),
+          TEST(a_flood_of_resets_ends_the_session), TEST(requests_beyond_the_limit_do_not_pile_up),
+          TEST(fields_are_counted_as_large_as_they_become),
+          TEST(who_is_refused_within_its_fields_is_answered),
+          TEST(floods_that_want_answers_end_the_session),
           TEST(endless_continuations_end_the_session),
           TEST(fields_that_never_end_are_waited_for_so_long),
           TEST(what_is_no_http2_ends_the_session))

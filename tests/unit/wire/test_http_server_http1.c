@@ -128,7 +128,7 @@ TEST_CASE(bad_requests_are_answered_and_cut_off)
         assert_int_equal(shutdown(bench.fd, SHUT_WR), 0);
         bench_settle(&bench);
         assert_true(bench.is_ended);
-        assert_int_equal(bench.server->body_bytes, 0);
+        assert_int_equal(bench.server->request_bytes, 0);
         bench_done(&bench);
     }
 }
@@ -231,6 +231,27 @@ TEST_CASE(who_asks_and_ends_is_answered_at_once_or_not)
     assert_has(&bench, "GET /2 []");
     assert_true(bench.is_ended);
     assert_int_equal(bench.gone, 0);
+    bench_done(&bench);
+}
+
+/* The end is seen while the first answer is on its way; nobody answers the second request. */
+TEST_CASE(who_has_ended_is_not_waited_for)
+{
+    struct bench bench;
+    bench_init(&bench, NULL);
+    bench_send(&bench,
+               STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "\r\nGET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    AUTO(free) char *bytes = xcalloc(1, MiB);
+    http_exchange_reply(bench.held[0], 200, NULL, (struct str){.ptr = bytes, .len = MiB});
+    assert_int_equal(shutdown(bench.fd, SHUT_WR), 0);
+    for (int i = 0; i < 4; i++)
+        loop_turn(bench.loop, 0);
+    assert_int_equal(bench.held_count, 1);
+    bench_settle(&bench);
+    assert_true(bench.got.len > MiB);
+    assert_int_equal(bench.held_count, 2);
+    assert_int_equal(bench.gone, 1);
+    assert_int_equal(http_server_connection_count(bench.server), 0);
     bench_done(&bench);
 }
 
@@ -456,19 +477,45 @@ TEST_CASE(a_client_that_does_not_read_is_cut_off)
 
 /* --- the server --- */
 
+static bool is_closed(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK) == 0;
+}
+
 TEST_CASE(there_is_room_for_so_many_connections)
 {
     static const struct http_server_options options = {.max_connections = 2};
     struct bench bench;
     bench_init(&bench, &options);
-    AUTO(fd) int second = bench_connect(&bench);
+    AUTO(fd) int first = bench.fd;
+    bench_send(&bench, STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    AUTO(fd) int second = bench.fd = bench_connect(&bench);
+    bench_send(&bench, STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    assert_int_equal(bench.held_count, 2);
+
+    /* Both are needed. */
     AUTO(fd) int third = bench_connect(&bench);
+    assert_true(is_closed(third));
     assert_int_equal(http_server_connection_count(bench.server), 2);
-    char byte;
-    assert_int_equal(recv(third, &byte, 1, 0), 0);
-    fd_close(&second);
+
+    /* Those that are not make room, the oldest first: an idle one, one that says nothing, and one
+     * that says little. */
+    http_exchange_reply(bench.held[1], 200, NULL, STR_LITERAL(""));
     bench_settle(&bench);
-    assert_int_equal(http_server_connection_count(bench.server), 1);
+    AUTO(fd) int fourth = bench_connect(&bench);
+    loop_turn(bench.loop, 0);
+    assert_true(is_closed(second) && !is_closed(fourth));
+    AUTO(fd) int fifth = bench.fd = bench_connect(&bench);
+    loop_turn(bench.loop, 0);
+    assert_true(is_closed(fourth) && !is_closed(fifth));
+    bench_send(&bench, STR_LITERAL("GET / HTTP/1.1\r\n"));
+    AUTO(fd) int sixth = bench_connect(&bench);
+    loop_turn(bench.loop, 0);
+    assert_true(is_closed(fifth) && !is_closed(sixth) && !is_closed(first));
+    assert_int_equal(http_server_connection_count(bench.server), 2);
+    assert_int_equal(bench.gone, 0);
+    bench.fd = -1;
     bench_done(&bench);
 }
 
@@ -491,10 +538,45 @@ TEST_CASE(large_bodies_share_a_budget)
     }
     assert_int_equal(refused, ARRAY_SIZE(fds) - 24);
     assert_int_equal(bench.held_count, 24);
-    assert_int_equal(bench.server->body_bytes, 24 * 1000);
+    assert_int_equal(bench.server->request_bytes, 24 * 1000);
     for (size_t i = 0; i < bench.held_count; i++)
         http_exchange_reply(bench.held[i], 200, NULL, STR_LITERAL(""));
-    assert_int_equal(bench.server->body_bytes, 0);
+    assert_int_equal(bench.server->request_bytes, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        fd_close(&fds[i]);
+    bench_done(&bench);
+}
+
+/* Four bytes of the wire each, but a good deal more once taken apart. */
+TEST_CASE(large_heads_share_the_budget_too)
+{
+    static const struct http_server_options options = {.max_body_bytes = 1000};
+    struct bench bench;
+    bench_init(&bench, &options);
+    AUTO(buf) struct buf head;
+    buf_init(&head, MiB);
+    buf_add_text(&head, "GET /hold HTTP/1.1\r\n" HOST);
+    for (size_t i = 0; i < 500; i++)
+        buf_add_text(&head, "a:\r\n");
+    buf_add_text(&head, "\r\n");
+    int fds[5];
+    size_t refused = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = bench.fd;
+        bench_send(&bench, buf_str(&head));
+        refused += strstr(buf_text(&bench.got), "HTTP/1.1 503 ") != NULL;
+        buf_clear(&bench.got);
+        bench.fd = bench_connect(&bench);
+    }
+    assert_int_equal(bench.held_count + refused, 5);
+    assert_true(bench.held_count >= 1 && refused >= 1);
+    assert_true(bench.server->request_bytes <= http_server_request_budget(bench.server));
+    /* Who asks for little is served all the same. */
+    bench_send(&bench, STR_LITERAL("GET /a HTTP/1.1\r\n" HOST "\r\n"));
+    assert_has(&bench, "GET /a []");
+    for (size_t i = 0; i < bench.held_count; i++)
+        http_exchange_reply(bench.held[i], 200, NULL, STR_LITERAL(""));
+    assert_int_equal(bench.server->request_bytes, 0);
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         fd_close(&fds[i]);
     bench_done(&bench);
@@ -580,6 +662,7 @@ TEST_MAIN(TEST(raw_requests_have_raw_answers), TEST(bad_requests_are_answered_an
           TEST(who_sends_much_and_reads_nothing_is_not_read_either), TEST(slow_clients_are_cut_off),
           TEST(a_watch_with_nothing_to_say_is_left_alone),
           TEST(a_client_that_does_not_read_is_cut_off), TEST(there_is_room_for_so_many_connections),
-          TEST(large_bodies_share_a_budget), TEST(draining_lets_what_is_under_way_end),
+          TEST(large_bodies_share_a_budget), TEST(large_heads_share_the_budget_too),
+          TEST(who_has_ended_is_not_waited_for), TEST(draining_lets_what_is_under_way_end),
           TEST(the_server_may_be_freed_when_a_client_is_gone),
           TEST(addresses_to_listen_at_are_checked))

@@ -149,7 +149,7 @@ TEST_CASE(requests_are_answered)
         assert_true(text_has_prefix(asked->type, "text/plain"));
         assert_int_equal(asked->ends, 1);
     }
-    assert_int_equal(client->bench.server->body_bytes, 0);
+    assert_int_equal(client->bench.server->request_bytes, 0);
     assert_int_equal(client->bench.gone, 0);
     assert_int_equal(http_server_connection_count(client->bench.server), 1);
     client_free(client);
@@ -306,8 +306,45 @@ TEST_CASE(large_bodies_share_a_budget)
     for (size_t i = 0; i < client->bench.held_count; i++)
         http_exchange_reply(client->bench.held[i], 200, NULL, STR_LITERAL(""));
     settle(client);
-    assert_int_equal(client->bench.server->body_bytes, 0);
+    assert_int_equal(client->bench.server->request_bytes, 0);
     client_free(client);
+}
+
+/* Requests whose fields are large and whose bodies do not come. */
+TEST_CASE(fields_of_requests_that_arrive_share_it_too)
+{
+    static const char start[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                "\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    static const char head[] = "\x00\x03\xf9\x01\x04\x00\x00\x00"; /* HEADERS without END_STREAM */
+    static const char fields[] = "\x83\x86\x84\x41\x01h\x00\x06"
+                                 "x-long\x7f\xe9\x06"; /* a value of 1000 bytes */
+    static const struct http_server_options options = {.max_body_bytes = 100};
+    char value[1000];
+    memset(value, 'a', sizeof(value));
+    struct bench bench;
+    bench_init(&bench, &options);
+    bench_send(&bench, STR_LITERAL(start));
+    for (size_t i = 0; i < 10; i++) {
+        AUTO(buf) struct buf frame;
+        buf_init(&frame, 2 * KiB);
+        buf_add_str(&frame, STR_LITERAL(head));
+        buf_add_char(&frame, (char)(2 * i + 1));
+        buf_add_str(&frame, STR_LITERAL(fields));
+        buf_add(&frame, value, sizeof(value));
+        bench_send(&bench, buf_str(&frame));
+        assert_true(bench.server->request_bytes <= http_server_request_budget(bench.server));
+    }
+    size_t refused = 0;
+    static const char refusal[] = "503 Service Unavailable";
+    const char *at = bench.got.data, *end = at + bench.got.len;
+    while ((at = memmem(at, (size_t)(end - at), refusal, sizeof(refusal) - 1)) != NULL) {
+        at += sizeof(refusal) - 1;
+        refused++;
+    }
+    assert_true(refused >= 8);
+    assert_int_equal(bench.requests, 0);
+    assert_false(bench.is_ended);
+    bench_done(&bench);
 }
 
 /* --- time --- */
@@ -419,6 +456,7 @@ TEST_MAIN(TEST(requests_are_answered), TEST(many_watches_share_a_connection),
           TEST(a_client_that_resets_or_goes_away_is_told_of),
           TEST(others_may_be_ended_while_a_connection_goes), TEST(a_connection_is_not_taken_over),
           TEST(a_producer_is_told_when_there_is_room_again), TEST(large_bodies_share_a_budget),
+          TEST(fields_of_requests_that_arrive_share_it_too),
           TEST(an_idle_connection_is_closed_with_a_word),
           TEST(a_watch_with_nothing_to_say_is_left_alone),
           TEST(a_body_that_does_not_come_is_not_waited_for),

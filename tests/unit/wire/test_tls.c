@@ -696,6 +696,70 @@ TEST_CASE(a_renegotiation_is_refused)
     raw_client_done(&raw);
 }
 
+/* Goes through the handshake; the reason for which OpenSSL failed in it, or 0. */
+static int try_handshake(const struct raw_client *raw, struct pair *pair)
+{
+    int reason = 0;
+    for (size_t i = 0; i < 1000 && reason == 0; i++) {
+        ERR_clear_error();
+        if (SSL_do_handshake(raw->ssl) == 1)
+            break;
+        reason = ERR_GET_REASON(ERR_peek_error()); /* before the other side empties the queue */
+        loop_turn(pair->loop, NS_PER_MS);
+    }
+    return reason;
+}
+
+/* As Go, whose defaults the components of Kubernetes have. */
+TEST_CASE(ciphers_without_forward_secrecy_must_be_asked_for)
+{
+    static const struct {
+        const char *offered, *allowed; /* NULL: the default */
+        bool is_good;
+    } rows[] = {
+        {"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256", NULL, true},
+        {"ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA", NULL, true},
+        {"ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256", NULL, false},
+        {"AES128-GCM-SHA256:AES128-SHA", NULL, false},
+        {"DHE-RSA-AES128-GCM-SHA256", NULL, false},
+        {"ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256",
+         "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256", true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct pair_options options = options_for(*test_state);
+        options.server.ciphers = rows[i].allowed;
+        AUTO(pair) struct pair pair;
+        struct raw_client raw;
+        int fd = -1;
+        server_alone_init(&pair, &options, &fd);
+        raw_client_init(&raw, fd, TLS1_2_VERSION);
+        assert_int_equal(SSL_set_cipher_list(raw.ssl, rows[i].offered), 1);
+        int reason = try_handshake(&raw, &pair);
+        assert_int_equal(reason, rows[i].is_good ? 0 : SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE);
+        raw_client_done(&raw);
+    }
+}
+
+TEST_CASE(a_server_whose_certificate_is_pending_says_internal_error)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+        struct pair_options options = options_for(*test_state);
+        options.server.cert_pem = options.server.key_pem = NULL;
+        options.server.is_certificate_pending = true;
+        AUTO(pair) struct pair pair;
+        struct raw_client raw;
+        int fd = -1;
+        server_alone_init(&pair, &options, &fd);
+        raw_client_init(&raw, fd, versions[i]);
+        assert_int_equal(try_handshake(&raw, &pair), SSL_R_TLSV1_ALERT_INTERNAL_ERROR);
+        assert_int_equal(pair.server.handshakes, 1);
+        assert_string_equal(pair.server.failure->message,
+                            "tls: no serving certificate available for the kubelet");
+        raw_client_done(&raw);
+    }
+}
+
 /* What is said by who does not speak TLS. */
 TEST_CASE(a_peer_without_tls_is_recognised)
 {
@@ -901,6 +965,8 @@ int main(void)
         TEST(versions_and_ciphers_are_limited),
         TEST(a_key_update_is_answered),
         TEST(a_renegotiation_is_refused),
+        TEST(ciphers_without_forward_secrecy_must_be_asked_for),
+        TEST(a_server_whose_certificate_is_pending_says_internal_error),
         TEST(a_peer_without_tls_is_recognised),
         TEST(a_name_that_is_none_fails_the_handshake),
         TEST(a_cut_at_every_byte_ends_both_sides),
