@@ -100,8 +100,7 @@ static struct error *compare(const struct operation *op, const struct doc_node *
 
 /* Conflicts, found and told. */
 struct conflict_list {
-    struct kube_conflict *items;   /* owned */
-    const struct field_set **sets; /* owned; of each manager in conflict */
+    struct kube_conflict *items; /* owned */
     size_t count;
     size_t capacity;
     const char *manager;             /* whose fields are being listed */

@@ -185,6 +185,16 @@ static void set_list(const struct decoder *decoder, ProtobufCMessage *message,
     memcpy(codec_quantifier(message, field), &count, sizeof(count));
 }
 
+/* A null in a list (in YAML a dash with nothing behind it) is the zero value, as it is to Go. */
+static void set_zero_element(const struct decoder *decoder, const ProtobufCFieldDescriptor *field,
+                             void *element)
+{
+    if (field->type == PROTOBUF_C_TYPE_STRING)
+        codec_set_pointer(element, arena_alloc(decoder->arena, 1));
+    else if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+        codec_set_pointer(element, kube_message_new(field->descriptor, decoder->arena));
+}
+
 static struct error *decode_list(const struct decoder *decoder, const struct path *path,
                                  const struct doc_node *node, ProtobufCMessage *message,
                                  const ProtobufCFieldDescriptor *field)
@@ -195,9 +205,14 @@ static struct error *decode_list(const struct decoder *decoder, const struct pat
         return NULL;
     set_list(decoder, message, field, node->array.count);
     for (size_t i = 0; i < node->array.count; i++) {
+        const struct doc_node *item = node->array.items[i];
         struct path here = {.parent = path, .index = i, .kind = PATH_INDEX};
-        struct error *err = decode_element(decoder, &here, node->array.items[i], field,
-                                           codec_element(message, field, i));
+        void *element = codec_element(message, field, i);
+        struct error *err = NULL;
+        if (item->kind == DOC_NULL)
+            set_zero_element(decoder, field, element);
+        else
+            err = decode_element(decoder, &here, item, field, element);
         if (err)
             return err;
     }

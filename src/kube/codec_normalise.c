@@ -109,6 +109,44 @@ static void complete_entry(ProtobufCMessage *entry, struct arena *arena)
     }
 }
 
+struct placed_entry {
+    ProtobufCMessage *entry;
+    size_t at;
+};
+
+static int compare_placed(const void *a, const void *b)
+{
+    const struct placed_entry *x = a, *y = b;
+    int order = strcmp(codec_map_key(x->entry), codec_map_key(y->entry));
+    return order ? order : x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Protobuf may bring one key of a map many times; then the last one counts, as in JSON. */
+static void keep_last_of_each_key(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+                                  struct arena *arena)
+{
+    size_t count = codec_count(message, field), kept = 0;
+    ProtobufCMessage **entries = count ? codec_element(message, field, 0) : NULL;
+    bool is_ascending = true;
+    for (size_t i = 1; i < count && is_ascending; i++)
+        is_ascending = strcmp(codec_map_key(entries[i - 1]), codec_map_key(entries[i])) < 0;
+    if (is_ascending)
+        return;
+    struct placed_entry *placed = arena_calloc(arena, count, sizeof(*placed));
+    for (size_t i = 0; i < count; i++)
+        placed[i] = (struct placed_entry){.entry = entries[i], .at = i};
+    qsort(placed, count, sizeof(*placed), compare_placed);
+    for (size_t i = 0; i + 1 < count; i++) {
+        if (strcmp(codec_map_key(placed[i].entry), codec_map_key(placed[i + 1].entry)) == 0)
+            entries[placed[i].at] = NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i])
+            entries[kept++] = entries[i];
+    }
+    memcpy(codec_quantifier(message, field), &kept, sizeof(kept));
+}
+
 /* NOLINTBEGIN(misc-no-recursion): no message type contains itself */
 static struct error *normalise_fields(ProtobufCMessage *message, struct arena *arena,
                                       bool keeps_zeros);
@@ -118,6 +156,8 @@ static struct error *normalise_messages(ProtobufCMessage *message,
 {
     const ProtobufCMessageDescriptor *type = message->descriptor;
     bool is_map = codec_is_map(type, field);
+    if (is_map)
+        keep_last_of_each_key(message, field, arena);
     size_t count = codec_count(message, field);
     for (size_t i = 0; i < count; i++) {
         ProtobufCMessage *inner = codec_message_at(codec_element(message, field, i));

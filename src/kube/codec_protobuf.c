@@ -23,12 +23,14 @@ static void *alloc_in_arena(void *arena, size_t size)
 struct capped_arena {
     struct arena *arena;
     size_t max_bytes;
+    bool is_exhausted;
 };
 
 static void *alloc_capped(void *context, size_t size)
 {
-    const struct capped_arena *capped = context;
-    if (arena_used(capped->arena) + size > capped->max_bytes)
+    struct capped_arena *capped = context;
+    capped->is_exhausted = arena_used(capped->arena) + size > capped->max_bytes;
+    if (capped->is_exhausted)
         return NULL;
     return arena_alloc(capped->arena, size);
 }
@@ -63,9 +65,11 @@ struct error *codec_decode_protobuf(struct str bytes, const ProtobufCMessageDesc
         .alloc = alloc_capped, .free = free_nothing, .allocator_data = &capped};
     ProtobufCMessage *message =
         protobuf_c_message_unpack(type, &allocator, bytes.len, (const uint8_t *)bytes.ptr);
-    if (!message)
-        return error_new(ERROR_INVALID_ARGUMENT, "not a valid protobuf %s, or one too large",
+    if (!message && capped.is_exhausted)
+        return error_new(ERROR_RESOURCE_EXHAUSTED, "%s takes too much memory when decoded",
                          type->name);
+    if (!message)
+        return error_new(ERROR_INVALID_ARGUMENT, "not a valid protobuf %s", type->name);
     struct error *err = codec_normalise(message, scratch);
     if (err)
         return error_wrap(err, "%s", type->name);

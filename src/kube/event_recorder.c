@@ -2,7 +2,7 @@
  *     IDLE ──event──► SENDING ──done──► IDLE, or the next
  *                      ▲    │ no answer
  *                      │    ▼
- *                      └─ PAUSED   up to MAX_TRIES tries
+ *                      └─ PAUSED   MAX_TRIES tries in all
  *
  * One event is on its way at a time, so that a repeat finds the event it repeats. A repeat is a
  * PATCH; when the event it is for is gone (404) it is created anew. What the server refuses is not
@@ -260,10 +260,12 @@ static void pause_sending(struct event_recorder *recorder)
     loop_timer_start(recorder->timer, pause_ns);
 }
 
+/* Credentials and certificates may be mended meanwhile; a request that cannot be made, or is too
+ * large, is not. */
 static bool is_unanswered(const struct api_result *result)
 {
-    return result->http_status == 0 &&
-           (result->err->code == ERROR_UNAVAILABLE || result->err->code == ERROR_DEADLINE_EXCEEDED);
+    return result->http_status == 0 && !error_is(result->err, ERROR_INVALID_ARGUMENT) &&
+           !error_is(result->err, ERROR_RESOURCE_EXHAUSTED);
 }
 
 /* Refusals that are to be expected: an event sent before, and a namespace that goes away. */
@@ -277,10 +279,14 @@ static bool is_expected(const struct api_result *result)
     return error_is(result->err, ERROR_ALREADY_EXISTS);
 }
 
-static void log_refusal(const struct event_recorder *recorder, const struct api_result *result)
+static void log_loss(const struct event_recorder *recorder, const struct api_result *result)
 {
     const Core__Event *event = recorder->verdict.event;
-    if (is_expected(result))
+    if (is_unanswered(result))
+        log_error("Unable to write event (retry limit exceeded!)",
+                  LOG_STR("event", event->metadata->name), LOG_STR("reason", event->reason),
+                  LOG_ERR(result->err));
+    else if (is_expected(result))
         log_v(5, "Server rejected event (will not retry!)", LOG_STR("event", event->metadata->name),
               LOG_STR("reason", event->reason), LOG_ERR(result->err));
     else
@@ -314,7 +320,7 @@ static void on_done(void *ctx, struct api_result *result)
         return;
     }
     recorder->lost++;
-    log_refusal(recorder, result);
+    log_loss(recorder, result);
     finish_first(recorder);
 }
 

@@ -312,12 +312,13 @@ static void run_abort(struct exec_run *run, struct error *why_owned)
 static void read_output(struct exec_run *run)
 {
     char bytes[4096];
-    ssize_t len;
-    while ((len = read(run->out_fd, bytes, sizeof(bytes))) > 0)
+    ssize_t len = 0;
+    /* Up to the limit only: a plugin may well print faster than we read. */
+    while (!run->output.overflowed && (len = read(run->out_fd, bytes, sizeof(bytes))) > 0)
         buf_add(&run->output, bytes, (size_t)len);
     explicit_bzero(bytes, sizeof(bytes));
-    if (len == 0)
-        loop_io_want(run->out, 0); /* it has closed its output; its exit will follow */
+    if (len == 0 || run->output.overflowed)
+        loop_io_want(run->out, 0); /* there is no more to come; its exit will follow */
     if (run->output.overflowed)
         run_abort(run, error_new(ERROR_UNAUTHENTICATED, "executable %s printed more than %zu bytes",
                                  run->config->exec->command, run->output.max_len));

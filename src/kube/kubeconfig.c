@@ -456,7 +456,8 @@ struct error *kubeconfig_load(const char *path, const char *context, struct aren
         return TAKE(err);
     AUTO(free) char *whole = absolute_path(path);
     err = kubeconfig_parse(buf_str(&text), whole, context, arena, ret);
-    explicit_bzero(text.data, text.len);
+    if (text.data)
+        explicit_bzero(text.data, text.len);
     return TAKE(err);
 }
 

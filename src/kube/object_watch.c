@@ -3,78 +3,16 @@
  * or what was read last (Cache); with Get there are no items, only gets.
  *
  * A get is settled when its answer is known and told by its own timer, in the next turn: a callback
- * finds the manager in a quiet state and may do with it what it likes. With Watch it waits for the
- * first sync of the reflector, at most a second; the answer is looked up when it is told.
+ * finds the manager in a quiet state and may do with it what it likes. Strategy Watch is in
+ * object_watch_reflector.c.
  */
-#include "kube/object_watch.h"
+#include "kube/object_watch_internal.h"
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "kube/reflector.h"
-
-/* The kubelet's watch based manager: the wait of a get, its period of looking for idle items, the
- * reflector's minimal watch timeout, and twice as much. */
-#define SYNC_WAIT_NS NS_PER_SEC
-#define IDLE_CHECK_NS (60 * NS_PER_SEC)
+/* The kubelet's watch based manager: five times its default syncFrequency, and minIdleTime. */
 #define DEFAULT_IDLE_NS (300 * NS_PER_SEC)
-#define MIN_WATCH_NS (1800 * NS_PER_SEC)
-#define MAX_WATCH_NS (3600 * NS_PER_SEC)
+#define MIN_IDLE_NS (60 * NS_PER_SEC)
 /* The kubelet's defaultTTL. */
 #define DEFAULT_TTL_NS (60 * NS_PER_SEC)
-
-/* The selector names one object; a server that sends others is not followed far. */
-#define MAX_OBJECTS 4
-#define MAX_BYTES (16 * MiB)
-
-struct item {
-    UT_hash_handle hh;
-    struct object_watch *watch;
-    char *namespace_, *name;
-    size_t references; /* of pods */
-    char *key;         /* "namespace/name" */
-
-    /* WATCH */
-    struct reflector *reflector;
-    int64_t read_ns; /* mono; when a get asked for it last */
-    bool is_immutable, was_synced;
-
-    /* CACHE */
-    const struct kube_object *object; /* a reference; NULL: none known */
-    struct error *missing;            /* what the server said when it was not there */
-    int64_t fetched_ns;               /* mono */
-    struct api_call *call;
-};
-
-struct pod {
-    UT_hash_handle hh;
-    struct item **items; /* owned array; a reference to each */
-    size_t count;
-    char uid[];
-};
-
-struct object_watch_get {
-    struct object_watch_get *prev, *next;
-    struct object_watch *watch;
-    char *namespace_, *name;
-    struct loop_timer *timer;
-    struct item *awaited;  /* WATCH: its sync, CACHE: its call; NULL: nothing more */
-    struct api_call *call; /* GET */
-    bool is_settled;       /* … with the next two; else looked up when told */
-    const struct kube_object *object;
-    struct error *error;
-    object_watch_on_got *on_got;
-    void *ctx;
-};
-
-struct object_watch {
-    struct loop *loop;
-    struct api_client *client;
-    struct object_watch_options options;
-    struct item *items; /* hash head; owns every item */
-    struct pod *pods;   /* hash head; owns every pod */
-    struct object_watch_get *gets;
-    struct loop_timer *idle; /* WATCH: armed while an item is being watched */
-};
 
 /* --- gets --- */
 
@@ -96,8 +34,7 @@ void object_watch_get_cancel(struct object_watch_get *get)
         get_free(get);
 }
 
-/* Tells in the next turn. */
-static void hurry(struct object_watch_get *get)
+void object_watch_hurry(struct object_watch_get *get)
 {
     get->awaited = NULL;
     loop_timer_start(get->timer, 0);
@@ -109,7 +46,7 @@ static void settle(struct object_watch_get *get, const struct kube_object *objec
     get->is_settled = true;
     get->object = kube_object_ref(object);
     get->error = error_dup(err);
-    hurry(get);
+    object_watch_hurry(get);
 }
 
 static struct error *not_registered(const char *namespace_, const char *name)
@@ -125,57 +62,33 @@ static char *key_of(const char *namespace_, const char *name)
     return xasprintf("%s/%s", namespace_, name);
 }
 
-static struct item *find(const struct object_watch *watch, const char *namespace_, const char *name)
+static struct object_watch_item *find(const struct object_watch *watch, const char *namespace_,
+                                      const char *name)
 {
     AUTO(free) char *key = key_of(namespace_, name);
-    struct item *item;
+    struct object_watch_item *item;
     HASH_FIND_STR(watch->items, key, item);
     return item;
 }
 
-static void fetch(struct item *item);
-static const struct reflector_listener reflector_listener;
+static void fetch(struct object_watch_item *item);
 
-static void arm_idle(struct object_watch *watch)
+static struct object_watch_item *item_new(struct object_watch *watch, const char *namespace_,
+                                          const char *name)
 {
-    if (!loop_timer_is_armed(watch->idle))
-        loop_timer_start(watch->idle, max_i64(watch->options.idle_ns, IDLE_CHECK_NS));
-}
-
-static void watch_item(struct item *item)
-{
-    struct object_watch *watch = item->watch;
-    AUTO(free) char *selector = xasprintf("metadata.name=%s", item->name);
-    const struct reflector_options options = {.kind = watch->options.kind,
-                                              .namespace_ = item->namespace_,
-                                              .field_selector = selector,
-                                              .min_watch_ns = MIN_WATCH_NS,
-                                              .max_watch_ns = MAX_WATCH_NS,
-                                              .max_objects = MAX_OBJECTS,
-                                              .max_bytes = MAX_BYTES,
-                                              .drops_managed_fields = true};
-    item->reflector =
-        reflector_new(watch->loop, watch->client, &options, &reflector_listener, item);
-    item->read_ns = loop_now_mono_ns(watch->loop);
-    reflector_start(item->reflector);
-    arm_idle(watch);
-}
-
-static struct item *item_new(struct object_watch *watch, const char *namespace_, const char *name)
-{
-    struct item *item = xcalloc(1, sizeof(*item));
-    *item = (struct item){.watch = watch,
-                          .namespace_ = xstrdup(namespace_),
-                          .name = xstrdup(name),
-                          .key = key_of(namespace_, name)};
+    struct object_watch_item *item = xcalloc(1, sizeof(*item));
+    *item = (struct object_watch_item){.watch = watch,
+                                       .namespace_ = xstrdup(namespace_),
+                                       .name = xstrdup(name),
+                                       .key = key_of(namespace_, name)};
     HASH_ADD_KEYPTR(hh, watch->items, item->key, strlen(item->key), item);
     if (watch->options.strategy == OBJECT_STRATEGY_WATCH)
-        watch_item(item);
+        object_watch_item_start(item);
     return item;
 }
 
 /* What was read may be older than the pod that refers to it now: the next get reads anew. */
-static void invalidate(struct item *item)
+static void invalidate(struct object_watch_item *item)
 {
     kube_object_unref(TAKE(item->object));
     error_free(TAKE(item->missing));
@@ -185,14 +98,14 @@ static void invalidate(struct item *item)
     }
 }
 
-static void item_free(struct item *item)
+static void item_free(struct object_watch_item *item)
 {
     struct object_watch *watch = item->watch;
     struct object_watch_get *get;
     HASH_DEL(watch->items, item);
     DL_FOREACH(watch->gets, get) {
         if (get->awaited == item)
-            hurry(get); /* finds that nobody is registered */
+            object_watch_hurry(get); /* finds that nobody is registered */
     }
     reflector_free(item->reflector);
     api_call_cancel(item->call);
@@ -204,7 +117,7 @@ static void item_free(struct item *item)
     free(item);
 }
 
-static void item_unref(struct item *item)
+static void item_unref(struct object_watch_item *item)
 {
     if (--item->references == 0)
         item_free(item);
@@ -212,32 +125,23 @@ static void item_unref(struct item *item)
 
 /* --- pods --- */
 
-static bool holds(struct item *const *items, size_t count, const struct item *item)
+static struct object_watch_pod *find_pod(const struct object_watch *watch, const char *pod_uid)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (items[i] == item)
-            return true;
-    }
-    return false;
-}
-
-static struct pod *find_pod(const struct object_watch *watch, const char *pod_uid)
-{
-    struct pod *pod;
+    struct object_watch_pod *pod;
     HASH_FIND_STR(watch->pods, pod_uid, pod);
     return pod;
 }
 
-static struct pod *pod_new(struct object_watch *watch, const char *pod_uid)
+static struct object_watch_pod *pod_new(struct object_watch *watch, const char *pod_uid)
 {
     size_t len = strlen(pod_uid);
-    struct pod *pod = xcalloc(1, sizeof(*pod) + len + 1);
+    struct object_watch_pod *pod = xcalloc(1, sizeof(*pod) + len + 1);
     memcpy(pod->uid, pod_uid, len);
     HASH_ADD_KEYPTR(hh, watch->pods, pod->uid, len, pod);
     return pod;
 }
 
-static void unref_items(struct item **items_owned, size_t count)
+static void unref_items(struct object_watch_item **items_owned, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         item_unref(items_owned[i]);
@@ -249,22 +153,27 @@ void object_watch_register(struct object_watch *watch, const char *pod_uid, cons
 {
     if (watch->options.strategy == OBJECT_STRATEGY_GET)
         return;
-    struct pod *pod = find_pod(watch, pod_uid);
+    struct object_watch_pod *pod = find_pod(watch, pod_uid);
     if (!pod && count == 0)
         return;
     if (!pod)
         pod = pod_new(watch, pod_uid);
-    struct item **items = xcalloc(count ? count : 1, sizeof(struct item *));
+    struct object_watch_item **items =
+        xcalloc(count ? count : 1, sizeof(struct object_watch_item *));
     size_t filled = 0;
+    uint64_t round = ++watch->round;
+    for (size_t i = 0; i < pod->count; i++)
+        pod->items[i]->held_round = round;
     /* The new ones first: what both lists name goes on being watched. */
     for (size_t i = 0; i < count; i++) {
-        struct item *item = find(watch, namespace_, names[i]);
+        struct object_watch_item *item = find(watch, namespace_, names[i]);
         if (!item)
             item = item_new(watch, namespace_, names[i]);
-        else if (holds(items, filled, item))
+        else if (item->named_round == round)
             continue;
-        else if (!holds(pod->items, pod->count, item))
+        else if (item->held_round != round)
             invalidate(item);
+        item->named_round = round;
         item->references++;
         items[filled++] = item;
     }
@@ -277,7 +186,7 @@ void object_watch_register(struct object_watch *watch, const char *pod_uid, cons
 
 void object_watch_unregister(struct object_watch *watch, const char *pod_uid)
 {
-    struct pod *pod = find_pod(watch, pod_uid);
+    struct object_watch_pod *pod = find_pod(watch, pod_uid);
     if (!pod)
         return;
     HASH_DEL(watch->pods, pod);
@@ -285,128 +194,9 @@ void object_watch_unregister(struct object_watch *watch, const char *pod_uid)
     free(pod);
 }
 
-/* --- strategy Watch --- */
-
-static void on_synced(void *ctx)
-{
-    struct item *item = ctx;
-    struct object_watch_get *get;
-    item->was_synced = true;
-    DL_FOREACH(item->watch->gets, get) {
-        if (get->awaited == item)
-            hurry(get);
-    }
-}
-
-static void tell_changed(const struct item *item, const struct kube_object *object)
-{
-    const struct object_watch_options *options = &item->watch->options;
-    bool is_ours = text_eq(kube_object_name(object), item->name);
-    if (item->was_synced && is_ours && options->on_changed)
-        options->on_changed(options->ctx, item->namespace_, item->name);
-}
-
-static void on_added_or_deleted(void *ctx, const struct kube_object *object)
-{
-    tell_changed(ctx, object);
-}
-
-static void on_updated(void *ctx, UNUSED const struct kube_object *old,
-                       const struct kube_object *object)
-{
-    tell_changed(ctx, object);
-}
-
-static const struct reflector_listener reflector_listener = {
-    .on_added = on_added_or_deleted,
-    .on_updated = on_updated,
-    .on_deleted = on_added_or_deleted,
-    .on_synced = on_synced,
-};
-
-/* The two kinds there are; the others are never immutable. */
-static bool is_immutable(const struct kube_object *object)
-{
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(object->kind->type, "immutable");
-    protobuf_c_boolean value = 0;
-    if (!field || field->type != PROTOBUF_C_TYPE_BOOL)
-        return false;
-    /* Absent is false: protobuf-c zeroes what it does not set. */
-    memcpy(&value, (const char *)object->message + field->offset, sizeof(value));
-    return value != 0;
-}
-
-static void answer_watched(const struct object_watch *watch, const struct object_watch_get *get,
-                           const struct kube_object **ret_object, struct error **ret_err)
-{
-    const struct kube_kind *kind = watch->options.kind;
-    struct item *item = find(watch, get->namespace_, get->name);
-    if (!item) {
-        *ret_err = not_registered(get->namespace_, get->name);
-        return;
-    }
-    if (!reflector_has_synced(item->reflector)) {
-        *ret_err = error_new(ERROR_DEADLINE_EXCEEDED,
-                             "failed to sync %s cache: timed out waiting for the condition",
-                             kind->singular);
-        return;
-    }
-    const struct kube_object *object =
-        reflector_find(item->reflector, item->namespace_, item->name);
-    if (!object) {
-        *ret_err = error_new(ERROR_NOT_FOUND, "%s \"%s\" not found", kind->singular, item->name);
-        return;
-    }
-    if (!item->is_immutable && is_immutable(object)) {
-        item->is_immutable = true;
-        reflector_stop(item->reflector);
-        log_v(4, "Stopped watching for changes, the object is immutable",
-              LOG_STR("kind", kind->kind), LOG_STR("namespace", item->namespace_),
-              LOG_STR("name", item->name));
-    }
-    *ret_object = kube_object_ref(object);
-}
-
-static void begin_watched(struct object_watch_get *get, struct item *item)
-{
-    item->read_ns = loop_now_mono_ns(get->watch->loop);
-    if (!item->is_immutable && !reflector_is_running(item->reflector)) {
-        reflector_start(item->reflector);
-        arm_idle(get->watch);
-    }
-    if (reflector_has_synced(item->reflector)) {
-        hurry(get);
-        return;
-    }
-    get->awaited = item;
-    loop_timer_start(get->timer, SYNC_WAIT_NS);
-}
-
-static void on_idle(void *ctx)
-{
-    struct object_watch *watch = ctx;
-    int64_t now_ns = loop_now_mono_ns(watch->loop), next_ns = INT64_MAX;
-    struct item *item, *next;
-    HASH_ITER(hh, watch->items, item, next) {
-        int64_t due_ns = sat_add_i64(item->read_ns, watch->options.idle_ns);
-        bool is_running = reflector_is_running(item->reflector);
-        /* One that has not synced may be at great pains to do so: it is not made to start over. */
-        if (is_running && reflector_has_synced(item->reflector) && now_ns > due_ns) {
-            reflector_stop(item->reflector);
-            log_v(4, "Not acquired for long time, stopped watching for changes",
-                  LOG_STR("namespace", item->namespace_), LOG_STR("name", item->name));
-        } else if (is_running) {
-            next_ns = min_i64(next_ns, due_ns);
-        }
-    }
-    if (next_ns < INT64_MAX)
-        loop_timer_start(watch->idle, max_i64(sat_sub_i64(next_ns, now_ns) + 1, IDLE_CHECK_NS));
-}
-
 /* --- strategy Cache --- */
 
-static bool is_fresh(const struct item *item)
+static bool is_fresh(const struct object_watch_item *item)
 {
     const struct object_watch_options *options = &item->watch->options;
     int64_t ttl_ns = options->ttl_ns, of_node_ns;
@@ -427,7 +217,7 @@ static bool is_older(const struct kube_object *old, const ProtobufCMessage *mess
            parse_u64(meta->resource_version, &new_version) && new_version < old_version;
 }
 
-static void note_missing(struct item *item, const struct error *err)
+static void note_missing(struct object_watch_item *item, const struct error *err)
 {
     kube_object_unref(TAKE(item->object));
     error_free(item->missing);
@@ -436,7 +226,7 @@ static void note_missing(struct item *item, const struct error *err)
 
 static void on_fetched(void *ctx, struct api_result *result)
 {
-    struct item *item = ctx;
+    struct object_watch_item *item = ctx;
     struct object_watch_get *get;
     const struct error *err = result->err;
     item->call = NULL;
@@ -456,7 +246,7 @@ static void on_fetched(void *ctx, struct api_result *result)
     }
 }
 
-static void fetch(struct item *item)
+static void fetch(struct object_watch_item *item)
 {
     item->call = api_call_start(item->watch->client,
                                 &(struct api_request){
@@ -469,7 +259,7 @@ static void fetch(struct item *item)
                                 on_fetched, item);
 }
 
-static void begin_cached(struct object_watch_get *get, struct item *item)
+static void begin_cached(struct object_watch_get *get, struct object_watch_item *item)
 {
     if (is_fresh(item)) {
         settle(get, item->object, NULL);
@@ -505,8 +295,9 @@ static void on_get_due(void *ctx)
     AUTO(kube_object) const struct kube_object *object = TAKE(get->object);
     struct error *err = TAKE(get->error);
     if (!get->is_settled) {
-        if (get->watch->options.strategy == OBJECT_STRATEGY_WATCH)
-            answer_watched(get->watch, get, &object, &err);
+        struct object_watch_item *item = find(get->watch, get->namespace_, get->name);
+        if (item && item->watch->options.strategy == OBJECT_STRATEGY_WATCH)
+            object_watch_answer_watched(item, &object, &err);
         else
             err = not_registered(get->namespace_, get->name);
     }
@@ -534,11 +325,11 @@ struct object_watch_get *object_watch_get(struct object_watch *watch, const char
                                    on_read, get);
         return get;
     }
-    struct item *item = find(watch, namespace_, name);
+    struct object_watch_item *item = find(watch, namespace_, name);
     if (!item)
-        hurry(get);
+        object_watch_hurry(get);
     else if (watch->options.strategy == OBJECT_STRATEGY_WATCH)
-        begin_watched(get, item);
+        object_watch_begin_watched(get, item);
     else
         begin_cached(get, item);
     return get;
@@ -551,9 +342,10 @@ struct object_watch *object_watch_new(struct loop *loop, struct api_client *clie
     *watch = (struct object_watch){.loop = loop, .client = client, .options = *options};
     if (watch->options.idle_ns == 0)
         watch->options.idle_ns = DEFAULT_IDLE_NS;
+    watch->options.idle_ns = max_i64(watch->options.idle_ns, MIN_IDLE_NS);
     if (watch->options.ttl_ns == 0)
         watch->options.ttl_ns = DEFAULT_TTL_NS;
-    watch->idle = loop_timer_new(loop, "idle object watches", on_idle, watch);
+    watch->idle = loop_timer_new(loop, "idle object watches", object_watch_on_idle, watch);
     return watch;
 }
 
@@ -564,7 +356,7 @@ void object_watch_free(struct object_watch *watch)
     while (watch->gets)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): utlist unlinks it, unseen */
         get_free(watch->gets);
-    struct pod *pod, *next;
+    struct object_watch_pod *pod, *next;
     HASH_ITER(hh, watch->pods, pod, next) {
         object_watch_unregister(watch, pod->uid);
     }
@@ -576,7 +368,7 @@ void object_watch_free(struct object_watch *watch)
 const struct kube_object *object_watch_peek(const struct object_watch *watch,
                                             const char *namespace_, const char *name)
 {
-    const struct item *item = find(watch, namespace_, name);
+    const struct object_watch_item *item = find(watch, namespace_, name);
     if (!item)
         return NULL;
     return item->reflector ? reflector_find(item->reflector, namespace_, name) : item->object;
@@ -590,7 +382,7 @@ size_t object_watch_count(const struct object_watch *watch)
 size_t object_watch_running(const struct object_watch *watch)
 {
     size_t count = 0;
-    for (const struct item *item = watch->items; item; item = item->hh.next)
+    for (const struct object_watch_item *item = watch->items; item; item = item->hh.next)
         count += item->reflector && reflector_is_running(item->reflector);
     return count;
 }

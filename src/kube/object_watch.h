@@ -20,14 +20,14 @@ struct object_watch_get; /* opaque: a get under way */
 struct object_watch_options {
     const struct kube_kind *kind; /* namespaced; upstream's messages are for ConfigMap and Secret */
     enum object_strategy strategy;
-    int64_t idle_ns; /* WATCH: not read for so long, an object is no longer watched; 0: 5 minutes
-                        (5 × syncFrequency, and at least a minute) */
+    int64_t idle_ns; /* WATCH: not read for so long, an object is no longer watched (5 ×
+                        syncFrequency); less than a minute is a minute; 0: 5 minutes */
     int64_t ttl_ns;  /* CACHE; 0: a minute */
     /** CACHE, may be NULL: the node's annotation node.alpha.kubernetes.io/ttl; false when it has
      * none. */
     bool (*ttl_of_node)(void *ctx, int64_t *ret_ttl_ns);
-    /** WATCH, may be NULL: an object has come, changed or gone after it had been synced. Objects by
-     * object_watch_peek(). */
+    /** WATCH, may be NULL: an object has come, changed or gone after it had been synced, or it has
+     * been synced after a get for it had timed out. Objects by object_watch_peek(). */
     void (*on_changed)(void *ctx, const char *namespace_, const char *name);
     void *ctx;
 };
@@ -53,7 +53,8 @@ void object_watch_unregister(struct object_watch *watch, const char *pod_uid);
  *     failed to sync configmap cache: timed out waiting for the condition    (a second has passed)
  *     configmap "name" not found                                             NOT_FOUND
  *
- * or the API server's.
+ * or the API server's. While nobody answers, what was known before is the answer, if need be after
+ * the second.
  */
 typedef void object_watch_on_got(void *ctx, const struct kube_object *object,
                                  struct error *err_owned);

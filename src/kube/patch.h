@@ -38,7 +38,8 @@ MUST_CHECK struct error *kube_patch_json(const struct doc_node *document,
                                          const struct doc_node **ret);
 
 /** Members of @patch replace those of @document, objects are merged, null removes. What is no
- * object replaces the whole. */
+ * object replaces the whole; as upstream, members that are null in objects of an array are left
+ * out. */
 MUST_CHECK struct error *kube_patch_merge(const struct doc_node *document,
                                           const struct doc_node *patch, struct arena *arena,
                                           const struct doc_node **ret);

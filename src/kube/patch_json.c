@@ -144,7 +144,10 @@ static struct pointer parse_pointer(struct str text, struct arena *arena)
     if (text.len == 0 || text.ptr[0] != '/')
         return pointer;
     struct str rest = {.ptr = text.ptr + 1, .len = text.len - 1}, token;
-    pointer.tokens = arena_calloc(arena, DOC_MAX_DEPTH, sizeof(struct str));
+    size_t slashes = 0;
+    for (size_t i = 0; i < text.len; i++)
+        slashes += text.ptr[i] == '/' ? 1 : 0;
+    pointer.tokens = arena_calloc(arena, min_size(slashes, DOC_MAX_DEPTH), sizeof(struct str));
     while (str_split_next(&rest, '/', &token)) {
         if (pointer.count == DOC_MAX_DEPTH)
             return pointer;
@@ -163,12 +166,13 @@ static struct doc_member *find_member(const struct box *box, struct str key)
     return NULL;
 }
 
-/* The index that @key means in a list where indices up to @limit - 1 may be named. */
+/* The index that @key means in a list where indices up to @limit - 1 may be named. Read as upstream
+ * does, with a sign and leading zeros, which RFC 6901 does not have. */
 static struct error *parse_index(struct str key, size_t limit, size_t *ret)
 {
     int64_t index = 0;
-    bool has_leading_zero = key.len > 1 && key.ptr[0] == '0';
-    if (has_leading_zero || !parse_i64(key.ptr, INT32_MIN, INT32_MAX, &index))
+    bool has_plus = key.len > 1 && key.ptr[0] == '+' && key.ptr[1] != '-';
+    if (!parse_i64(key.ptr + (has_plus ? 1 : 0), INT32_MIN, INT32_MAX, &index))
         return patch_invalid("strconv.Atoi: parsing \"%.*s\": invalid syntax", STR_ARG(key));
     int64_t at = index < 0 ? index + (int64_t)limit : index;
     if (at < 0 || at >= (int64_t)limit)

@@ -1,10 +1,31 @@
-/* JSON merge patch. */
+/*
+ * JSON merge patch, with one thing that RFC 7386 does not have but the API server's patches do: an
+ * array is taken whole, yet the members that are null in objects inside of it are left out, as they
+ * are in objects outside of arrays. Otherwise `"requests":{"cpu":null}` in a new list of containers
+ * would ask for "0" of it.
+ */
 #include "kube/patch_internal.h"
 
 /* NOLINTBEGIN(misc-no-recursion): trees are at most DOC_MAX_DEPTH deep */
 static const struct doc_node *merge(const struct doc_node *document, const struct doc_node *patch,
+                                    struct arena *arena);
+
+static const struct doc_node *without_null_members(const struct doc_node *array,
+                                                   struct arena *arena)
+{
+    size_t count = array->array.count;
+    AUTO(free) const struct doc_node **items = xcalloc(count + 1, sizeof(struct doc_node *));
+    for (size_t i = 0; i < count; i++)
+        items[i] = merge(NULL, array->array.items[i], arena);
+    return doc_new_array(arena, items, count);
+}
+
+/* @document may be NULL. */
+static const struct doc_node *merge(const struct doc_node *document, const struct doc_node *patch,
                                     struct arena *arena)
 {
+    if (patch->kind == DOC_ARRAY)
+        return without_null_members(patch, arena);
     if (patch->kind != DOC_OBJECT)
         return patch;
     AUTO(doc_edit) struct doc_edit result;

@@ -23,7 +23,8 @@
 #define SILENT_STREAM_NS (10 * NS_PER_SEC)
 /* What a server makes up and we say again; tokens and versions are short texts. */
 #define TOKEN_MAX_BYTES (8 * KiB)
-#define QUERY_MAX_BYTES (64 * KiB) /* both escaped, and a selection */
+#define SELECTION_MAX_BYTES (16 * KiB)
+#define QUERY_MAX_BYTES (64 * KiB) /* a selection and one of the others, escaped */
 
 struct reflector {
     struct loop *loop;
@@ -63,7 +64,7 @@ static void add_selector(struct buf *out, const char *name, const char *selector
 static char *selection_of(const struct reflector_options *options)
 {
     AUTO(buf) struct buf text;
-    buf_init(&text, QUERY_MAX_BYTES);
+    buf_init(&text, SELECTION_MAX_BYTES);
     add_selector(&text, "fieldSelector", options->field_selector);
     add_selector(&text, "labelSelector", options->label_selector);
     ASSERT(!text.overflowed); /* selectors are ours, not input */
@@ -95,6 +96,8 @@ struct reflector *reflector_new(struct loop *loop, struct api_client *client,
                         options->min_watch_ns ? options->min_watch_ns : MIN_WATCH_NS,
                         options->max_watch_ns ? options->max_watch_ns : MAX_WATCH_NS);
     reflector->plan.is_streaming_off = options->is_streaming_off;
+    if (options->max_unreached_ns)
+        reflector->plan.max_unreached_ns = options->max_unreached_ns;
     object_mirror_init(&reflector->mirror);
     return reflector;
 }
@@ -436,6 +439,12 @@ static void arm(struct reflector *reflector, int64_t delay_ns)
     if (!reflector->timer)
         reflector->timer = loop_timer_new(reflector->loop, "reflector", on_timer, reflector);
     loop_timer_start(reflector->timer, delay_ns);
+}
+
+void reflector_hurry(struct reflector *reflector)
+{
+    if (reflector->plan.phase == REFLECTOR_RESTING && reflector->plan.is_unreached)
+        arm(reflector, 0);
 }
 
 /* --- carrying out --- */

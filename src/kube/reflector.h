@@ -15,13 +15,17 @@ struct reflector; /* opaque */
 struct reflector_options {
     const struct kube_kind *kind;
     const char *namespace_;        /* NULL: all, or none */
-    const char *field_selector;    /* as in kube/selector.h, not escaped; NULL: everything */
+    const char *field_selector;    /* as in kube/selector.h, not escaped; NULL: everything. Of our
+                                      making: both are to be less than 16 KiB when escaped */
     const char *label_selector;    /* the same */
     int64_t min_watch_ns;          /* time asked of the server for one watch is drawn from … */
     int64_t max_watch_ns;          /* … [min, max); 0: 300 s and 600 s */
     size_t max_objects, max_bytes; /* of memory; 0: REFLECTOR_MAX_… */
-    bool drops_managed_fields;     /* metadata.managedFields, half of many objects, are not kept */
-    bool is_streaming_off;         /* list at once, without trying a watch-list */
+    /* Rests while nobody answers grow up to this, and as much again at random; 0: a second, for
+     * what is wanted within 5 s of the server's return. */
+    int64_t max_unreached_ns;
+    bool drops_managed_fields; /* metadata.managedFields, half of many objects, are not kept */
+    bool is_streaming_off;     /* list at once, without trying a watch-list */
 };
 
 #define REFLECTOR_MAX_OBJECTS 20000
@@ -56,8 +60,11 @@ DEFINE_AUTO(reflector, struct reflector *, reflector_free)
 
 /** Begins to list and watch; nothing when it runs already. */
 void reflector_start(struct reflector *reflector);
-/** Ends it. Objects and version stay; the next start compares with them. */
+/** Ends it. Objects and version stay; the next start compares with them. In a callback: what else
+ * that list has found is told to its end, as it would not be found again. */
 void reflector_stop(struct reflector *reflector);
+/** Somebody waits: a rest because nobody has answered ends now. Else nothing. */
+void reflector_hurry(struct reflector *reflector);
 bool reflector_is_running(const struct reflector *reflector);
 
 /** True when the copy has been true once since the last start. */

@@ -7,7 +7,8 @@
  * - Streaming is not offered (400, 422, …): this cycle lists instead.
  * - The version is unknown (410) or from the future: all is asked for again, of whatever version
  *   there is, at once when beginning, and with the next cycle when watching.
- * - Nobody answers, or 429: the same again after a rest.
+ * - Nobody answers, or 429: the same again after a rest, a short one when nobody answers: then
+ *   there is nobody to spare, and the transport sees to it that connections are tried one by one.
  * - A watch that ends at once without an event is a failure, so that a server which cannot watch is
  *   not asked in a loop. One that ends at once with events rests as well, but goes on after it.
  */
@@ -39,7 +40,9 @@ static void set_text(char **place, const char *text)
 
 void reflector_plan_init(struct reflector_plan *plan, int64_t min_ns, int64_t max_ns)
 {
-    *plan = (struct reflector_plan){.min_watch_ns = min_ns, .max_watch_ns = max_ns};
+    *plan = (struct reflector_plan){.min_watch_ns = min_ns,
+                                    .max_watch_ns = max_ns,
+                                    .max_unreached_ns = REFLECTOR_UNREACHED_MAX_NS};
 }
 
 void reflector_plan_done(struct reflector_plan *plan)
@@ -121,14 +124,32 @@ static struct reflector_step begin_cycle(struct reflector_plan *plan, int64_t no
     return plan->is_streaming_off ? list(plan, false) : stream(plan, now_ns, random);
 }
 
-static struct reflector_step rest(struct reflector_plan *plan, enum reflector_action after,
-                                  int64_t now_ns, uint64_t random)
+static struct reflector_step begin_rest(struct reflector_plan *plan, enum reflector_action after,
+                                        int64_t wait_ns)
 {
     plan->phase = REFLECTOR_RESTING;
     plan->after_rest = after;
-    return (struct reflector_step){
-        .action = REFLECTOR_WAIT,
-        .wait_ns = growing_wait_next(&plan->backoff, &backoff_policy, now_ns, random)};
+    plan->is_unreached = false;
+    return (struct reflector_step){.action = REFLECTOR_WAIT, .wait_ns = wait_ns};
+}
+
+static struct reflector_step rest(struct reflector_plan *plan, enum reflector_action after,
+                                  int64_t now_ns, uint64_t random)
+{
+    return begin_rest(plan, after,
+                      growing_wait_next(&plan->backoff, &backoff_policy, now_ns, random));
+}
+
+static struct reflector_step rest_unreached(struct reflector_plan *plan,
+                                            enum reflector_action after, int64_t now_ns,
+                                            uint64_t random)
+{
+    struct growing_wait_policy policy = backoff_policy;
+    policy.max_ns = plan->max_unreached_ns;
+    struct reflector_step step =
+        begin_rest(plan, after, growing_wait_next(&plan->unreached, &policy, now_ns, random));
+    plan->is_unreached = true;
+    return step;
 }
 
 static struct reflector_step end_cycle(struct reflector_plan *plan, int64_t now_ns, uint64_t random)
@@ -187,6 +208,8 @@ static struct reflector_step on_list_failed(struct reflector_plan *plan,
         plan->is_version_lost = true;
         return list(plan, true);
     }
+    if (failure == REFLECTOR_UNREACHED)
+        return rest_unreached(plan, REFLECTOR_GO_ON, now_ns, random);
     return end_cycle(plan, now_ns, random);
 }
 
@@ -198,6 +221,7 @@ static struct reflector_step on_stream_failed(struct reflector_plan *plan,
 {
     switch (failure) {
     case REFLECTOR_UNREACHED:
+        return rest_unreached(plan, REFLECTOR_STREAM, now_ns, random);
     case REFLECTOR_THROTTLED:
         return rest(plan, REFLECTOR_STREAM, now_ns, random);
     case REFLECTOR_EXPIRED:
@@ -218,6 +242,7 @@ static struct reflector_step on_watch_failed(struct reflector_plan *plan,
 {
     switch (failure) {
     case REFLECTOR_UNREACHED:
+        return rest_unreached(plan, REFLECTOR_WATCH, now_ns, random);
     case REFLECTOR_THROTTLED:
         return rest(plan, REFLECTOR_WATCH, now_ns, random);
     case REFLECTOR_EXPIRED:

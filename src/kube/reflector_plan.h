@@ -10,7 +10,9 @@
  *     │        │ failed                         │ expired, failed, very short
  *     └─────── RESTING ◄────────────────────────┘
  *
- * The rules and numbers are those of client-go's reflector.
+ * The rules and numbers are those of client-go's reflector, but for a server that does not answer
+ * at all: it is asked again within seconds however long it has been away, and its absence does not
+ * make the rests after it longer.
  */
 #pragma once
 
@@ -19,6 +21,9 @@
 #include "meta.pb-c.h"
 
 #define REFLECTOR_PAGE_SIZE 500
+/* With the jitter, the transport's own pause and a version that has expired meanwhile, five seconds
+ * after a server has come back its objects are being read. */
+#define REFLECTOR_UNREACHED_MAX_NS NS_PER_SEC
 
 enum reflector_phase {
     REFLECTOR_IDLE,      /* not started */
@@ -81,6 +86,7 @@ struct reflector_plan {
     /* Set at the start. */
     int64_t min_watch_ns, max_watch_ns; /* time asked of the server for a watch, drawn in between */
     bool is_streaming_off;              /* always list */
+    int64_t max_unreached_ns;           /* of a rest, without jitter, when nobody answers */
 
     enum reflector_phase phase;
     enum reflector_action after_rest;
@@ -94,10 +100,13 @@ struct reflector_plan {
     bool follows_added;   /* WATCHING: the version of a new object counts */
     size_t event_count;   /* of this watch */
     int64_t opened_ns;    /* STREAMING, WATCHING: mono; when it was asked for, or became a watch */
+    bool is_unreached;    /* RESTING: because nobody has answered */
     struct growing_wait backoff;
+    struct growing_wait unreached; /* the same, of rests because nobody has answered */
 };
 
-/** @min_ns and @max_ns bound the time asked of the server for a watch. */
+/** @min_ns and @max_ns bound the time asked of the server for a watch. Rests while nobody answers
+ * are REFLECTOR_UNREACHED_MAX_NS at most. */
 void reflector_plan_init(struct reflector_plan *plan, int64_t min_ns, int64_t max_ns);
 void reflector_plan_done(struct reflector_plan *plan);
 /** Back to IDLE, as if stopped; what is known of the version stays. */

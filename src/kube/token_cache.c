@@ -66,8 +66,8 @@ struct token_cache {
 
 bool token_needs_refresh(const struct token_times *times, int64_t now_ns, uint64_t random)
 {
-    if (!times->has_lifetime)
-        return false; /* when it was issued is not known */
+    if (!times->has_lifetime) /* when it was issued is not known */
+        return now_ns > times->expires_ns;
     int64_t jitter_ns = jitter_between(0, MAX_JITTER_S, random) * NS_PER_SEC;
     int64_t lifetime_ns = sat_mul_i64(times->lifetime_s, NS_PER_SEC);
     int64_t issued_ns = sat_sub_i64(times->expires_ns, lifetime_ns);

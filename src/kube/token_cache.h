@@ -62,5 +62,6 @@ struct token_times {
     int64_t lifetime_s;
 };
 /** True when it is time for a new one at @now_ns (wall): 24 hours after it was issued, or when a
- * fifth of its life is left, less up to 9 whole seconds drawn from @random. */
+ * fifth of its life is left, less up to 9 whole seconds drawn from @random; when it has expired,
+ * whatever is known of its life. */
 bool token_needs_refresh(const struct token_times *times, int64_t now_ns, uint64_t random);

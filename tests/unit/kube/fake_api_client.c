@@ -266,6 +266,13 @@ void fake_lose(struct fake_exchange *exchange)
     finish(exchange, &result);
 }
 
+void fake_lose_as(struct fake_exchange *exchange, enum error_code code)
+{
+    AUTO(error) struct error *err = error_new(code, "not sent");
+    struct api_result result = {.err = err, .arena = arena_new(0)};
+    finish(exchange, &result);
+}
+
 /* --- watches --- */
 
 static bool is_alive(const struct api_client *client, const struct fake_exchange *watch)

@@ -437,6 +437,17 @@ TEST_CASE(a_plugin_s_failure_is_the_call_s_and_is_not_repeated_at_once)
     assert_int_equal(bench.requests, 0);
 }
 
+static void add_pair(struct buf *fields, const struct test_cert *cert)
+{
+    buf_add_text(fields, ",\"clientCertificateData\":\"");
+    for (const char *c = cert->cert_pem; *c; c++)
+        buf_add_text(fields, *c == '\n' ? "\\n" : (const char[]){*c, '\0'});
+    buf_add_text(fields, "\",\"clientKeyData\":\"");
+    for (const char *c = cert->key_pem; *c; c++)
+        buf_add_text(fields, *c == '\n' ? "\\n" : (const char[]){*c, '\0'});
+    buf_add_text(fields, "\"");
+}
+
 TEST_CASE(a_plugin_s_certificate_is_used)
 {
     AUTO(api_bench) struct api_bench bench;
@@ -445,18 +456,31 @@ TEST_CASE(a_plugin_s_certificate_is_used)
     api_bench_init(&bench, API_BENCH_TLS);
     plugin_init(&plugin, &bench);
     buf_init(&fields, MiB);
-    buf_add_text(&fields, ",\"clientCertificateData\":\"");
-    for (const char *c = bench.client_cert.cert_pem; *c; c++)
-        buf_add_text(&fields, *c == '\n' ? "\\n" : (const char[]){*c, '\0'});
-    buf_add_text(&fields, "\",\"clientKeyData\":\"");
-    for (const char *c = bench.client_cert.key_pem; *c; c++)
-        buf_add_text(&fields, *c == '\n' ? "\\n" : (const char[]){*c, '\0'});
-    buf_add_text(&fields, "\"");
+    add_pair(&fields, &bench.client_cert);
     plugin_give(&plugin, "t", buf_text(&fields));
     api_bench_connect(&bench, NULL);
     run_good(&bench);
     assert_string_equal(bench.seen[0].common_name, "system:node:a");
     assert_string_equal(bench.seen[0].authorization, "Bearer t");
+}
+
+TEST_CASE(a_token_that_the_plugin_gives_no_more_is_sent_no_more)
+{
+    AUTO(api_bench) struct api_bench bench;
+    AUTO(plugin) struct plugin plugin;
+    AUTO(buf) struct buf fields = {0};
+    api_bench_init(&bench, API_BENCH_TLS);
+    plugin_init(&plugin, &bench);
+    buf_init(&fields, 64 * KiB);
+    add_pair(&fields, &bench.client_cert);
+    buf_add_text(&fields, ",\"expirationTimestamp\":\"1999-01-01T00:00:00Z\"");
+    plugin_give(&plugin, "t", buf_text(&fields));
+    api_bench_connect(&bench, NULL);
+    run_good(&bench);
+    assert_string_equal(last_authorization(&bench), "Bearer t");
+    plugin_give(&plugin, "", buf_text(&fields));
+    run_good(&bench);
+    assert_null(last_authorization(&bench));
 }
 
 TEST_CASE(a_transport_may_go_while_its_plugin_runs)
@@ -501,5 +525,7 @@ TEST_MAIN(TEST(token_password_and_impersonation_are_sent),
           TEST(a_refused_credential_makes_the_plugin_run_again_but_not_for_ever),
           TEST(an_expired_credential_is_renewed_before_it_is_sent),
           TEST(a_plugin_s_failure_is_the_call_s_and_is_not_repeated_at_once),
-          TEST(a_plugin_s_certificate_is_used), TEST(a_transport_may_go_while_its_plugin_runs),
+          TEST(a_plugin_s_certificate_is_used),
+          TEST(a_token_that_the_plugin_gives_no_more_is_sent_no_more),
+          TEST(a_transport_may_go_while_its_plugin_runs),
           TEST(a_call_s_deadline_does_not_wait_for_the_plugin))

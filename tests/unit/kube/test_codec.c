@@ -1,4 +1,4 @@
-#include "kube/codec.h"
+#include "kube/codec_internal.h"
 #include "tests/lib/test.h"
 
 #include "core.pb-c.h"
@@ -106,8 +106,8 @@ TEST_CASE(errors_name_file_line_path_and_what_was_found)
         {"spec: []", "web.yaml:1: spec: expected an object, found an array"},
         {"metadata: {labels: [a]}",
          "web.yaml:1: metadata.labels: expected an object, found an array"},
-        {"spec: {containers: [null]}",
-         "web.yaml:1: spec.containers[0]: expected an object, found null"},
+        {"spec: {containers: [1]}",
+         "web.yaml:1: spec.containers[0]: expected an object, found number 1"},
         {"spec: {overhead: {cpu: lots}}",
          "web.yaml:1: spec.overhead[cpu]: quantity \"lots\": quantities must match the regular "
          "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"},
@@ -169,6 +169,10 @@ TEST_CASE(zero_is_kept_exactly_where_kubernetes_can_tell_it_from_absent)
         {"{\"spec\":{\"overhead\":{\"cpu\":null}}}", "{\"spec\":{\"overhead\":{\"cpu\":\"0\"}}}"},
         {"{\"spec\":{\"volumes\":[{\"name\":\"a\"}]}}",
          "{\"spec\":{\"volumes\":[{\"name\":\"a\"}]}}"},
+        {"{\"spec\":{\"containers\":[{\"args\":[\"a\",null]}],\"imagePullSecrets\":[null]}}",
+         "{\"spec\":{\"containers\":[{\"args\":[\"a\",\"\"]}],\"imagePullSecrets\":[{}]}}"},
+        {"{\"spec\":{\"securityContext\":{\"supplementalGroups\":[null,1]}}}",
+         "{\"spec\":{\"securityContext\":{\"supplementalGroups\":[0,1]}}}"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         AUTO(arena) struct arena *arena = arena_new(0);
@@ -393,6 +397,50 @@ TEST_CASE(envelopes_that_are_broken_are_refused)
     assert_string_equal(type.kind, "");
 }
 
+TEST_CASE(small_protobuf_that_stands_for_much_memory_is_refused)
+{
+    static const char pod[] = "\x12\x06"                  /* a list's item, a pod */
+                              "\x12\x04\x12\x00\x12\x00"; /* spec: two empty containers */
+    const struct kube_decode_options options = {.unknown = KUBE_UNKNOWN_TOLERANT, .max_bytes = KiB};
+    AUTO(arena) struct arena *arena = arena_new(0);
+    ProtobufCMessage *message = NULL;
+    char bytes[100 * (sizeof(pod) - 1)];
+    for (size_t i = 0; i < sizeof(bytes); i += sizeof(pod) - 1)
+        memcpy(bytes + i, pod, sizeof(pod) - 1);
+    const struct str text = {.ptr = bytes, .len = sizeof(bytes)};
+    assert_error_message(
+        codec_decode_protobuf(text, &core__pod_list__descriptor, &options, arena, &message),
+        "core.PodList takes too much memory when decoded");
+    assert_null(message);
+}
+
+/* labels: b=1 a=1 b=2 a=2 b=3 */
+TEST_CASE(the_last_of_a_key_in_a_protobuf_map_counts_as_in_go)
+{
+    static const char bytes[] = "\x0a\x28"
+                                "\x5a\x06\x0a\x01"
+                                "b\x12\x01"
+                                "1"
+                                "\x5a\x06\x0a\x01"
+                                "a\x12\x01"
+                                "1"
+                                "\x5a\x06\x0a\x01"
+                                "b\x12\x01"
+                                "2"
+                                "\x5a\x06\x0a\x01"
+                                "a\x12\x01"
+                                "2"
+                                "\x5a\x06\x0a\x01"
+                                "b\x12\x01"
+                                "3";
+    AUTO(arena) struct arena *arena = arena_new(0);
+    ProtobufCMessage *message = NULL;
+    assert_no_error(kube_decode_protobuf((struct str){.ptr = bytes, .len = sizeof(bytes) - 1},
+                                         &core__pod__descriptor, arena, &message));
+    assert_json(message, "{\"metadata\":{\"labels\":{\"a\":\"2\",\"b\":\"3\"}}}");
+    assert_int_equal(((Core__Pod *)message)->metadata->n_labels, 2);
+}
+
 TEST_CASE(broken_protobuf_and_broken_quantities_in_it_are_refused)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -484,6 +532,8 @@ TEST_MAIN(TEST(a_pod_from_yaml_has_its_fields_where_c_expects_them),
           TEST(kind_is_accepted_at_the_top_and_in_the_items_of_a_list),
           TEST(type_meta_is_written_first), TEST(what_does_not_fit_is_seen_in_the_buffer),
           TEST(input_beyond_the_caps_is_refused), TEST(envelopes_that_are_broken_are_refused),
+          TEST(small_protobuf_that_stands_for_much_memory_is_refused),
+          TEST(the_last_of_a_key_in_a_protobuf_map_counts_as_in_go),
           TEST(broken_protobuf_and_broken_quantities_in_it_are_refused),
           TEST(copies_are_equal_and_differences_are_seen),
           TEST(a_copy_of_a_proto3_message_borrows_nothing),

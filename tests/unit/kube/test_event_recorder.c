@@ -208,6 +208,27 @@ TEST_CASE(twelve_tries_ten_seconds_apart)
     assert_int_equal(event_recorder_queued(bench.recorder), 0);
 }
 
+TEST_CASE(what_could_not_be_sent_is_tried_again_if_that_may_help)
+{
+    static const struct {
+        const char *name;
+        enum error_code code;
+        bool want;
+    } rows[] = {{"a certificate or credentials", ERROR_UNAUTHENTICATED, true},
+                {"a decoder", ERROR_INTERNAL, true},
+                {"a request that cannot be made", ERROR_INVALID_ARGUMENT, false},
+                {"a request that is too large", ERROR_RESOURCE_EXHAUSTED, false}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(bench) struct bench bench;
+        print_message("%s\n", rows[i].name);
+        bench_init(&bench);
+        record(&bench, "web", "m");
+        fake_lose_as(fake_first(bench.client), rows[i].code);
+        assert_int_equal(event_recorder_queued(bench.recorder), rows[i].want);
+        assert_int_equal(event_recorder_lost(bench.recorder), !rows[i].want);
+    }
+}
+
 TEST_CASE(a_patch_that_was_lost_is_sent_again)
 {
     AUTO(bench) struct bench bench;
@@ -273,5 +294,6 @@ TEST_MAIN(TEST(an_event_is_as_the_kubelet_sends_it), TEST(a_pods_event_lives_in_
           TEST(events_go_out_one_by_one_with_names_of_their_own),
           TEST(a_name_that_cannot_be_becomes_a_uid), TEST(a_repeat_is_a_patch),
           TEST(what_the_server_refuses_is_not_tried_again), TEST(twelve_tries_ten_seconds_apart),
+          TEST(what_could_not_be_sent_is_tried_again_if_that_may_help),
           TEST(a_patch_that_was_lost_is_sent_again), TEST(a_full_queue_drops_what_comes),
           TEST(spam_is_passed_over), TEST(without_a_client_events_are_only_logged))

@@ -178,6 +178,8 @@ TEST_CASE(a_plugin_that_fails_is_named)
                       "ExecCredential"},
         {"exec cat /dev/zero",
          "getting credentials: exec: executable sh printed more than 1048576 bytes"},
+        {"for i in 1 2 3 4; do cat /dev/zero & done; wait",
+         "getting credentials: exec: executable sh printed more than 1048576 bytes"},
     };
     struct world *world = *test_state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -236,6 +236,12 @@ TEST_CASE(a_file_is_read_and_a_missing_one_is_named)
     assert_no_error(kubeconfig_load(path, NULL, arena, &config));
     AUTO(free) char *token = path_join(dir, "token");
     assert_string_equal(config.token_file, token);
+
+    assert_no_error(fd_write_file_blocking(path, STR_LITERAL(""), 0600));
+    AUTO(error) struct error *empty = kubeconfig_load(path, NULL, arena, &config);
+    assert_int_equal(empty->code, ERROR_INVALID_ARGUMENT);
+    assert_true(
+        text_has_suffix(empty->message, "no configuration has been provided: the file is empty"));
 }
 
 TEST_MAIN(TEST(every_field_of_a_full_file_is_read), TEST(an_exec_plugin_is_read_and_copied),

@@ -255,6 +255,147 @@ TEST_CASE(what_nobody_reads_is_not_watched)
     assert_text(&bench.changed, "ns/a ");
 }
 
+/* Nobody answers: containers that start again take what was known before. */
+TEST_CASE(a_server_that_is_away_leaves_what_was_known)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench, OBJECT_STRATEGY_WATCH);
+    REGISTER(&bench, "pod", "a", "none", "never");
+    (void)sync_item(&bench, "a", "7");
+    (void)sync_item(&bench, "none", NULL);
+    fake_loop_advance(bench.loop, 400 * NS_PER_SEC); /* both are idle */
+    assert_int_equal(object_watch_running(bench.watch), 1);
+    fake_lose(fake_find(bench.client, "never"));
+    get(&bench, "a");
+    get(&bench, "none");
+    get(&bench, "never"); /* is asked for at once, not after the rest */
+    fake_loop_advance(bench.loop, 0);
+    assert_int_equal(fake_pending(bench.client), 3);
+    while (fake_first(bench.client))
+        fake_lose(fake_first(bench.client));
+    fake_loop_advance(bench.loop, 999 * NS_PER_MS);
+    while (fake_first(bench.client))
+        fake_lose(fake_first(bench.client));
+    assert_text(&bench.got, "");
+    fake_loop_advance(bench.loop, NS_PER_MS);
+    assert_text(&bench.got,
+                "a@7 !configmap \"none\" not found "
+                "!failed to sync configmap cache: timed out waiting for the condition ");
+
+    get(&bench, "a");
+    fake_loop_advance(bench.loop, 0);
+    (void)sync_item(&bench, "a", "9");
+    fake_loop_advance(bench.loop, 0);
+    assert_text(&bench.got, "a@9 ");
+}
+
+/* Only what the server says now ends a watch for good. */
+TEST_CASE(an_immutable_object_from_before_goes_on_being_watched)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench, OBJECT_STRATEGY_WATCH);
+    REGISTER(&bench, "pod", "a");
+    Core__ConfigMap *map = (Core__ConfigMap *)config_map(&bench, "a", "7");
+    map->has_immutable = map->immutable = true;
+    (void)fake_send_bookmark(fake_send(fake_first(bench.client), WATCH_ADDED, &map->base), "7",
+                             true);
+    fake_loop_advance(bench.loop, 400 * NS_PER_SEC); /* never read, idle */
+    get(&bench, "a");
+    fake_lose(fake_first(bench.client));
+    fake_loop_advance(bench.loop, 900 * NS_PER_MS);
+    fake_lose(fake_first(bench.client));
+    fake_loop_advance(bench.loop, 100 * NS_PER_MS);
+    assert_text(&bench.got, "a@7 ");
+    assert_int_equal(object_watch_running(bench.watch), 1);
+}
+
+/* A server that answers has the last word. */
+TEST_CASE(what_the_server_refuses_is_not_known_from_before)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench, OBJECT_STRATEGY_WATCH);
+    REGISTER(&bench, "pod", "a");
+    (void)sync_item(&bench, "a", "7");
+    fake_loop_advance(bench.loop, 400 * NS_PER_SEC);
+    get(&bench, "a");
+    fake_fail(fake_first(bench.client), 403, "Forbidden", "no");
+    fake_fail(fake_first(bench.client), 403, "Forbidden", "no");
+    fake_loop_advance(bench.loop, NS_PER_SEC);
+    assert_text(&bench.got,
+                "!failed to sync configmap cache: timed out waiting for the condition ");
+}
+
+TEST_CASE(who_could_not_wait_is_told_when_it_is_there)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench, OBJECT_STRATEGY_WATCH);
+    REGISTER(&bench, "pod", "a", "quick");
+    get(&bench, "a");
+    fake_loop_advance(bench.loop, NS_PER_SEC);
+    assert_text(&bench.got,
+                "!failed to sync configmap cache: timed out waiting for the condition ");
+    (void)sync_item(&bench, "a", "7");
+    (void)sync_item(&bench, "quick", "8");
+    assert_text(&bench.changed, "ns/a ");
+    (void)fake_send(fake_find(bench.client, "%3Da&"), WATCH_MODIFIED, config_map(&bench, "a", "9"));
+    assert_text(&bench.changed, "ns/a ");
+}
+
+/* The server lets a pod refer to anything. */
+TEST_CASE(a_name_no_object_can_have_is_not_asked_for)
+{
+    AUTO(bench) struct bench bench;
+    AUTO(free) char *endless = xcalloc(1, 100 * KiB);
+    memset(endless, '%', 100 * KiB - 1);
+    bench_init(&bench, OBJECT_STRATEGY_WATCH);
+    REGISTER(&bench, "pod", endless, "a,metadata.namespace=kube-system");
+    assert_int_equal(fake_started(bench.client), 0);
+    assert_int_equal(object_watch_count(bench.watch), 2);
+    assert_int_equal(object_watch_running(bench.watch), 0);
+    get(&bench, "a,metadata.namespace=kube-system");
+    fake_loop_advance(bench.loop, 0);
+    assert_text(&bench.got, "!configmap \"a,metadata.namespace=kube-system\" not found ");
+    REGISTER(&bench, "pod", "b");
+    fake_loop_advance(bench.loop, 3600 * NS_PER_SEC);
+    assert_int_equal(object_watch_count(bench.watch), 1);
+}
+
+TEST_CASE(nothing_is_idle_within_a_minute)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench, OBJECT_STRATEGY_WATCH);
+    object_watch_free(bench.watch);
+    bench.watch =
+        object_watch_new(bench.loop, bench.client,
+                         &(struct object_watch_options){.kind = kube_kind_find("v1", "ConfigMap"),
+                                                        .idle_ns = 5 * NS_PER_SEC});
+    REGISTER(&bench, "pod", "a");
+    (void)sync_item(&bench, "a", "7");
+    fake_loop_advance(bench.loop, 30 * NS_PER_SEC);
+    get(&bench, "a");
+    fake_loop_advance(bench.loop, 50 * NS_PER_SEC);
+    assert_int_equal(object_watch_running(bench.watch), 1);
+    fake_loop_advance(bench.loop, 60 * NS_PER_SEC);
+    assert_int_equal(object_watch_running(bench.watch), 0);
+}
+
+/* Time grows with the number of names, not with its square. */
+TEST_CASE(a_pod_may_name_very_many)
+{
+    enum { COUNT = 20000 };
+    AUTO(bench) struct bench bench;
+    const char **names = xcalloc(2 * COUNT, sizeof(*names));
+    bench_init(&bench, OBJECT_STRATEGY_CACHE);
+    for (size_t i = 0; i < COUNT; i++)
+        names[i] = names[COUNT + i] = arena_printf(bench.arena, "n%zu", i);
+    for (int i = 0; i < 3; i++)
+        object_watch_register(bench.watch, "pod", "ns", names, 2 * COUNT);
+    assert_int_equal(object_watch_count(bench.watch), COUNT);
+    object_watch_unregister(bench.watch, "pod");
+    assert_int_equal(object_watch_count(bench.watch), 0);
+    free(names);
+}
+
 TEST_CASE(gets_can_be_cancelled)
 {
     AUTO(bench) struct bench bench;
@@ -420,7 +561,13 @@ TEST_MAIN(TEST(one_watch_for_an_object_however_many_pods_name_it),
           TEST(a_get_waits_for_the_first_sync), TEST(a_get_waits_for_a_second),
           TEST(a_get_of_what_nobody_registered_fails), TEST(changes_are_told_and_seen),
           TEST(an_immutable_object_is_read_once), TEST(what_nobody_reads_is_not_watched),
-          TEST(gets_can_be_cancelled), TEST(a_get_may_be_the_end_of_the_manager),
+          TEST(a_server_that_is_away_leaves_what_was_known),
+          TEST(an_immutable_object_from_before_goes_on_being_watched),
+          TEST(what_the_server_refuses_is_not_known_from_before),
+          TEST(who_could_not_wait_is_told_when_it_is_there),
+          TEST(a_name_no_object_can_have_is_not_asked_for), TEST(nothing_is_idle_within_a_minute),
+          TEST(a_pod_may_name_very_many), TEST(gets_can_be_cancelled),
+          TEST(a_get_may_be_the_end_of_the_manager),
           TEST(a_cached_object_is_read_again_when_it_is_old),
           TEST(the_node_says_how_long_a_cached_object_lives),
           TEST(a_new_pod_makes_a_cached_object_old),

@@ -64,8 +64,10 @@ static const struct row rows[] = {
      "error in add for path: '/x': value was not a proper array index: 'x': strconv.Atoi: parsing "
      "\"x\": invalid syntax",
      "Invalid"},
-    {"an index with a leading zero", "[1,2]", "[{'op':'remove','path':'/01'}]", NULL,
-     "error in remove for path: '/01': strconv.Atoi: parsing \"01\": invalid syntax", "Invalid"},
+    {"an index with a leading zero", "[1,2]", "[{'op':'remove','path':'/01'}]", "[1]", NULL, NULL},
+    {"an index with a sign", "[1,2]", "[{'op':'remove','path':'/+1'}]", "[1]", NULL, NULL},
+    {"an index with two signs", "[1,2]", "[{'op':'remove','path':'/+-1'}]", NULL,
+     "error in remove for path: '/+-1': strconv.Atoi: parsing \"+-1\": invalid syntax", "Invalid"},
     {"the last element", "[1,2]", "[{'op':'replace','path':'/-1','value':3}]", "[1,3]", NULL, NULL},
     {"remove what is missing", "{'a':{}}", "[{'op':'remove','path':'/a/b'}]", NULL,
      "error in remove for path: '/a/b': Unable to remove nonexistent key: b: missing value",

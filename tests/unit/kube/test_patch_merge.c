@@ -1,7 +1,7 @@
 #include "kube/patch.h"
 #include "tests/unit/kube/doc_text.h"
 
-/* The cases of RFC 7386, appendix A, and a few more. */
+/* The cases of RFC 7386, appendix A, and a few more; nulls inside arrays as upstream has them. */
 static const struct {
     const char *document, *patch, *want;
 } rows[] = {
@@ -22,7 +22,8 @@ static const struct {
     {"{}", "{'a':{'bb':{'ccc':null}}}", "{'a':{'bb':{}}}"},
     {"{'a':1}", "{}", "{'a':1}"},
     {"{'a':{'b':1}}", "{'a':{}}", "{'a':{'b':1}}"},
-    {"{'a':1}", "{'a':[{'b':null}]}", "{'a':[{'b':null}]}"},
+    {"{'a':1}", "{'a':[{'b':null},null,[{'c':null,'d':1}]]}", "{'a':[{},null,[{'d':1}]]}"},
+    {"{}", "{'a':{'b':[{'c':null}]}}", "{'a':{'b':[{}]}}"},
 };
 
 TEST_CASE(a_merge_patch_replaces_merges_and_removes)

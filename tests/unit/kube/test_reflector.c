@@ -358,8 +358,7 @@ TEST_CASE(a_lost_connection_costs_one_more_watch)
     for (int i = 0; i < 6; i++) {
         fake_lose(fake_first(bench.client));
         assert_int_equal(fake_pending(bench.client), 0);
-        assert_int_equal(fake_loop_next(bench.loop),
-                         min_i64((800 * NS_PER_MS) << i, 30 * NS_PER_SEC));
+        assert_int_equal(fake_loop_next(bench.loop), i == 0 ? 800 * NS_PER_MS : NS_PER_SEC);
         fake_loop_advance(bench.loop, fake_loop_next(bench.loop));
         assert_int_equal(fake_pending(bench.client), 1);
     }
@@ -368,6 +367,30 @@ TEST_CASE(a_lost_connection_costs_one_more_watch)
     assert_null(reflector_error(bench.reflector));
     assert_int_equal(fake_started(bench.client), 8);
     assert_told(&bench, "~n1@6 failed failed failed failed failed failed ");
+}
+
+TEST_CASE(a_patient_reflector_can_be_hurried)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench, &(struct reflector_options){.max_unreached_ns = 30 * NS_PER_SEC});
+    reflector_hurry(bench.reflector); /* not started: nothing */
+    reflector_start(bench.reflector);
+    reflector_hurry(bench.reflector); /* nor does it rest */
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(fake_pending(bench.client), 1);
+        fake_lose(fake_first(bench.client));
+        assert_int_equal(fake_loop_next(bench.loop),
+                         min_i64((800 * NS_PER_MS) << i, 30 * NS_PER_SEC));
+        if (i % 2)
+            reflector_hurry(bench.reflector);
+        fake_loop_advance(bench.loop, fake_loop_next(bench.loop));
+    }
+    assert_int_equal(fake_started(bench.client), 9);
+    /* A server that has answered is not asked sooner than it may. */
+    (void)fake_open(fake_first(bench.client));
+    (void)fake_send_error(fake_first(bench.client), 429, "TooManyRequests", "");
+    reflector_hurry(bench.reflector);
+    assert_int_equal(fake_loop_next(bench.loop), 800 * NS_PER_MS);
 }
 
 TEST_CASE(an_error_names_what_failed)
@@ -617,9 +640,10 @@ TEST_MAIN(TEST(requests_are_those_a_kubelet_makes), TEST(a_refused_stream_is_a_l
           TEST(an_object_can_be_kept_for_longer), TEST(a_new_list_finds_what_was_missed),
           TEST(pages_are_one_list), TEST(what_does_not_decode_is_skipped),
           TEST(managed_fields_are_dropped_where_told_so),
-          TEST(a_lost_connection_costs_one_more_watch), TEST(an_error_names_what_failed),
-          TEST(a_very_short_watch_says_so), TEST(too_many_objects_are_an_error_and_not_an_end),
-          TEST(a_token_without_end_is_refused), TEST(a_silent_stream_is_only_complained_about),
+          TEST(a_lost_connection_costs_one_more_watch), TEST(a_patient_reflector_can_be_hurried),
+          TEST(an_error_names_what_failed), TEST(a_very_short_watch_says_so),
+          TEST(too_many_objects_are_an_error_and_not_an_end), TEST(a_token_without_end_is_refused),
+          TEST(a_silent_stream_is_only_complained_about),
           TEST(a_restart_compares_with_what_was_known),
           TEST(a_listener_may_stop_restart_or_free_in_every_callback),
           TEST(every_single_failure_heals))

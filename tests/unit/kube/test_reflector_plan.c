@@ -189,12 +189,41 @@ TEST_CASE(a_stream_that_can_never_be_does_not_spin)
 TEST_CASE(nobody_there_and_too_many_requests_are_waited_out)
 {
     RUN(false, {0, START, STREAM_NEW}, {0, FAILED(REFLECTOR_UNREACHED), "wait 800ms"},
+        {800, TIMER, STREAM_NEW}, {0, FAILED(REFLECTOR_THROTTLED), "wait 800ms"},
         {800, TIMER, STREAM_NEW}, {0, FAILED(REFLECTOR_THROTTLED), "wait 1600ms"},
         {1600, TIMER, STREAM_NEW}, {0, INITIAL_END("9"), "go on complete"},
         {300 * SECOND, CLOSED, WATCH("9")},
         /* Not asked for two minutes, the back-off has started over. */
         {0, FAILED(REFLECTOR_UNREACHED), "wait 800ms"}, {800, TIMER, WATCH("9")},
-        {0, FAILED(REFLECTOR_THROTTLED), "wait 1600ms"}, {1600, TIMER, WATCH("9")});
+        {0, FAILED(REFLECTOR_THROTTLED), "wait 800ms"}, {800, TIMER, WATCH("9")});
+}
+
+/* However long it has been away and whatever is drawn: the last rest, and the one that an expired
+ * version costs. The transport's pause, of up to a second, comes on top. */
+TEST_CASE(a_server_that_comes_back_is_found_within_seconds)
+{
+    const uint64_t most = NS_PER_SEC - 1;
+    int64_t now_ns = 1000 * NS_PER_SEC;
+    struct reflector_event lost = FAILED(REFLECTOR_UNREACHED), end = INITIAL_END("9");
+    struct reflector_plan plan;
+    struct reflector_step step;
+    reflector_plan_init(&plan, 300 * NS_PER_SEC, 600 * NS_PER_SEC);
+    (void)reflector_plan_step(&plan, &(struct reflector_event)START, now_ns, 0);
+    (void)reflector_plan_step(&plan, &end, now_ns, 0);
+    for (int i = 0; i < 5000; i++) {
+        step = reflector_plan_step(&plan, &lost, now_ns, i % 2 ? most : most * 4 / 5);
+        assert_int_equal(step.action, REFLECTOR_WAIT);
+        assert_in_range(step.wait_ns, 800 * NS_PER_MS, 2 * NS_PER_SEC);
+        now_ns += step.wait_ns;
+        step = reflector_plan_step(&plan, &(struct reflector_event)TIMER, now_ns, 0);
+        assert_int_equal(step.action, REFLECTOR_WATCH);
+    }
+    step = reflector_plan_step(&plan, &(struct reflector_event)FAILED(REFLECTOR_EXPIRED), now_ns,
+                               most * 4 / 5);
+    assert_in_range(step.wait_ns, 800 * NS_PER_MS, 1600 * NS_PER_MS);
+    step = reflector_plan_step(&plan, &(struct reflector_event)TIMER, now_ns, 0);
+    assert_int_equal(step.action, REFLECTOR_STREAM);
+    reflector_plan_done(&plan);
 }
 
 TEST_CASE(a_server_that_wants_more_time_gets_it)
@@ -217,8 +246,9 @@ TEST_CASE(a_server_that_wants_more_time_gets_it)
 TEST_CASE(a_list_nobody_answers_ends_the_cycle)
 {
     RUN(true, {0, START, LIST_0}, {0, LIST_FAILED(REFLECTOR_UNREACHED), "wait 800ms"},
-        {800, TIMER, LIST_0}, {0, LIST_FAILED(REFLECTOR_THROTTLED), "wait 1600ms"},
-        {1600, TIMER, LIST_0});
+        {800, TIMER, LIST_0}, {0, LIST_FAILED(REFLECTOR_THROTTLED), "wait 800ms"},
+        {800, TIMER, LIST_0}, {0, LIST_FAILED(REFLECTOR_UNREACHED), "wait 1000ms"},
+        {1000, TIMER, LIST_0});
 }
 
 TEST_CASE(a_very_short_watch_is_a_failure)
@@ -246,8 +276,8 @@ TEST_CASE(a_watch_from_nowhere_is_not_led_by_new_objects)
         {0, PAGE("", NULL), "watch 300s allowWatchBookmarks=true complete"},
         {0, ADDED("9"), "go on"}, {2 * SECOND, CLOSED, "wait 800ms"}, {800, TIMER, LIST_0},
         {0, PAGE("0", NULL), "watch 300s allowWatchBookmarks=true&resourceVersion=0 complete"},
-        {0, ADDED("9"), "go on"}, {0, FAILED(REFLECTOR_UNREACHED), "wait 1600ms"},
-        {1600, TIMER, LIST_0}, {0, PAGE("", NULL), "watch 300s allowWatchBookmarks=true complete"},
+        {0, ADDED("9"), "go on"}, {0, FAILED(REFLECTOR_UNREACHED), "wait 800ms"},
+        {800, TIMER, LIST_0}, {0, PAGE("", NULL), "watch 300s allowWatchBookmarks=true complete"},
         {0, ADDED("9"), "go on"}, {0, CHANGED("12"), "go on"}, {0, ADDED("13"), "go on"},
         {2 * SECOND, CLOSED, WATCH("13")});
 }
@@ -358,6 +388,7 @@ TEST_MAIN(TEST(a_stream_becomes_a_watch_and_watches_follow_one_another),
           TEST(a_stream_of_a_version_that_is_lost_asks_for_any),
           TEST(a_stream_that_can_never_be_does_not_spin),
           TEST(nobody_there_and_too_many_requests_are_waited_out),
+          TEST(a_server_that_comes_back_is_found_within_seconds),
           TEST(a_server_that_wants_more_time_gets_it), TEST(a_list_nobody_answers_ends_the_cycle),
           TEST(a_very_short_watch_is_a_failure),
           TEST(a_stream_that_ends_before_its_time_is_asked_again),

@@ -152,7 +152,8 @@ TEST_CASE(the_time_for_a_new_one)
         {"a day old", {1000000 * NS_PER_SEC, true, 1000000}, 86400, 0, false},
         {"more than a day old", {1000000 * NS_PER_SEC, true, 1000000}, 86401, 0, true},
         {"a day old, jittered", {1000000 * NS_PER_SEC, true, 1000000}, 86392, 9, true},
-        {"of a life nobody said", {3600 * NS_PER_SEC, false, 0}, 4000, 0, false},
+        {"of a life nobody said", {3600 * NS_PER_SEC, false, 0}, 3600, 9, false},
+        {"of a life nobody said, expired", {3600 * NS_PER_SEC, false, 0}, 3601, 0, true},
         {"of an absurd life", {INT64_MAX, true, INT64_MAX}, 5, 0, true},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
