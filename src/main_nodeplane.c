@@ -84,6 +84,16 @@ struct command_line {
     bool shows_version;
 };
 
+/* The host's name as the kubelet makes a node's of it, in lower case; "" when it has none. */
+static void default_node_name(char *name, size_t size)
+{
+    if (gethostname(name, size - 1) < 0)
+        name[0] = '\0';
+    name[size - 1] = '\0';
+    for (char *c = name; *c; c++)
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+}
+
 static bool add_name(struct command_line *line, const char *name)
 {
     if (line->plane.extra_name_count == EXTRA_NAMES_MAX) {
@@ -218,7 +228,7 @@ int main(int argc, char **argv)
     /* NOLINTEND(concurrency-mt-unsafe) */
     if (sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) < 0)
         return 1;
-    char host_name[256] = "localhost";
+    char host_name[256] = "";
     struct command_line line = {
         .plane = {.listen = "127.0.0.1:6443", .service_range = "10.96.0.0/12"}};
     line.plane.extra_names = line.extra_names;
@@ -231,7 +241,8 @@ int main(int argc, char **argv)
                     stdout);
         return 0;
     }
-    if (!line.plane.node_name && gethostname(host_name, sizeof(host_name) - 1) == 0)
+    default_node_name(host_name, sizeof(host_name));
+    if (!line.plane.node_name)
         line.plane.node_name = host_name;
     log_set_verbosity((int)line.verbosity);
     AUTO(error) struct error *err = run(&line);

@@ -164,7 +164,7 @@ static struct error *check_objects(const struct look_up *look_up, const struct j
 static void add_extra(struct plane_user *user, struct plane_extra *extra, const char *key,
                       const char *value, struct arena *arena)
 {
-    if (!value)
+    if (!value || !value[0])
         return;
     const char **values = arena_calloc(arena, 1, sizeof(*values));
     values[0] = arena_strdup(arena, value);
@@ -304,8 +304,12 @@ struct error *authn_request(const struct authn *authn, const struct http_request
                             const struct authn_context *context, struct arena *arena,
                             struct plane_user *ret)
 {
-    if (request->peer && request->peer->common_name && request->peer->common_name[0]) {
-        *ret = certificate_user(request->peer, arena);
+    const struct tls_peer *peer = request->peer;
+    bool has_certificate = peer && peer->common_name && peer->common_name[0];
+    /* The handshake looked at the time once; a connection may live longer than its certificate. */
+    bool is_over = has_certificate && peer->not_after_s < context->now_s;
+    if (has_certificate && !is_over) {
+        *ret = certificate_user(peer, arena);
         return NULL;
     }
     struct str token = bearer_token(request);
@@ -313,6 +317,8 @@ struct error *authn_request(const struct authn *authn, const struct http_request
         const struct authn_token asked = {.text = token};
         return authn_review_token(authn, &asked, context, arena, ret, NULL);
     }
+    if (is_over)
+        return refuse("the client certificate has expired");
     if (authn->refuses_anonymous)
         return refuse("no credentials were shown and anonymous requests are refused");
     *ret = anonymous_user();

@@ -88,9 +88,10 @@ struct authn_context {
 
 /**
  * The user of @request, in @arena: from the peer's certificate, else from `Authorization: Bearer`,
- * else anonymous. UNAUTHENTICATED when a token was shown and is not good, or nothing was shown and
- * anonymous requests are refused: the answer is 401 whose message is "Unauthorized"; the error's
- * text is for the log. The groups hold system:authenticated unless the user is anonymous.
+ * else anonymous. UNAUTHENTICATED when a token was shown and is not good, when the certificate of
+ * an open connection has expired meanwhile and no good token is there, or when nothing was shown
+ * and anonymous requests are refused: the answer is 401 whose message is "Unauthorized"; the
+ * error's text is for the log. The groups hold system:authenticated unless the user is anonymous.
  */
 MUST_CHECK struct error *authn_request(const struct authn *authn,
                                        const struct http_request *request,

@@ -1,5 +1,7 @@
 #include "plane/strategy_internal.h"
 
+#include "plane/pod_condition.h"
+
 static Meta__Status *validate(const struct strategy_context *context, const Core__Binding *binding)
 {
     const Core__ObjectReference *target = binding->target;
@@ -37,22 +39,6 @@ static const char *refusal(const Core__Pod *pod, struct arena *arena)
     return NULL;
 }
 
-static Core__PodCondition *scheduled_condition(Core__PodStatus *status, struct arena *arena)
-{
-    for (size_t i = 0; i < status->n_conditions; i++) {
-        if (text_eq(status->conditions[i]->type, "PodScheduled"))
-            return status->conditions[i];
-    }
-    Core__PodCondition **conditions = arena_calloc(arena, status->n_conditions + 1, sizeof(void *));
-    for (size_t i = 0; i < status->n_conditions; i++)
-        conditions[i] = status->conditions[i];
-    Core__PodCondition *condition = NEW_MESSAGE(arena, Core__PodCondition, core__pod_condition);
-    condition->type = arena_strdup(arena, "PodScheduled");
-    conditions[status->n_conditions++] = condition;
-    status->conditions = conditions;
-    return condition;
-}
-
 static void assign(const struct strategy_context *context, Core__Pod *pod,
                    const Core__Binding *binding)
 {
@@ -63,15 +49,9 @@ static void assign(const struct strategy_context *context, Core__Pod *pod,
             object_annotate(pod->metadata, binding->metadata->annotations[i]->key,
                             or_empty(binding->metadata->annotations[i]->value), arena);
     }
-    if (!pod->status)
-        pod->status = NEW_MESSAGE(arena, Core__PodStatus, core__pod_status);
+    static const struct pod_condition scheduled = {.type = "PodScheduled", .status = "True"};
+    pod_set_condition(pod, &scheduled, context->now_wall_ns, arena);
     pod->status->nominated_node_name = NULL;
-    Core__PodCondition *condition = scheduled_condition(pod->status, arena);
-    if (!text_eq(condition->status, "True"))
-        condition->last_transition_time = object_time(context->now_wall_ns, arena);
-    condition->status = arena_strdup(arena, "True");
-    condition->reason = NULL;
-    condition->message = NULL;
 }
 
 static Meta__Status *bind_pod(const struct strategy_context *context, const char *namespace_,

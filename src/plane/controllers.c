@@ -12,9 +12,11 @@
 #define RETRY_FIRST_NS (1 * NS_PER_SEC)
 #define RETRY_MAX_NS (60 * NS_PER_SEC)
 
+/* Of what one change wakes, what comes first here runs first: taints have followed their node
+ * before pods are placed on it. */
 static const struct concern *const concerns[] = {
-    &concern_namespaces, &concern_scheduling, &concern_dependents, &concern_nodes,
-    &concern_pods,       &concern_signing,    &concern_expiry,
+    &concern_namespaces, &concern_nodes, &concern_taints,  &concern_evictions, &concern_scheduling,
+    &concern_dependents, &concern_pods,  &concern_signing, &concern_expiry,
 };
 
 enum item_state { ITEM_WAITING, ITEM_SUBMITTED, ITEM_RUN };
@@ -225,17 +227,14 @@ void ctl_enqueue(struct controllers *controllers, const struct concern *concern,
     ctl_enqueue_after(controllers, concern, key, 0);
 }
 
-ProtobufCMessage *ctl_decode(const struct store_change *change, struct str bytes,
-                             struct arena *arena)
+void ctl_hurry(struct controllers *controllers, const struct concern *concern,
+               const struct store_key *key)
 {
-    const struct resource *resource = resource_by_key(change->key.resource);
-    const struct store_item item = {
-        .key = change->key, .revision = change->revision, .bytes = bytes};
-    ProtobufCMessage *object = NULL;
-    if (!resource)
-        return NULL;
-    AUTO(error) struct error *err = rest_decode_item(resource, &item, arena, &object);
-    return err ? NULL : object;
+    AUTO(free) char *id = make_id(concern, key);
+    struct item *item = NULL;
+    HASH_FIND_STR(controllers->items, id, item);
+    if (item)
+        ctl_enqueue(controllers, concern, key);
 }
 
 Meta__Status *ctl_read(const struct ctl_run *run, const char *group, const char *resource,
@@ -266,6 +265,34 @@ Meta__Status *ctl_ensure(const struct ctl_run *run, const char *group, const cha
     return rest_create(run->env, run->user, resource_find(group, "v1", resource), object, NULL);
 }
 
+struct pods_on {
+    const char *node;
+    rest_each *each;
+    void *ctx;
+};
+
+static Meta__Status *if_on_node(void *ctx, ProtobufCMessage *object)
+{
+    const struct pods_on *pods = ctx;
+    const Core__Pod *pod = (const Core__Pod *)object;
+    return pod->spec && text_eq(pod->spec->node_name, pods->node) ? pods->each(pods->ctx, object)
+                                                                  : NULL;
+}
+
+Meta__Status *ctl_each_pod_on(const struct ctl_run *run, const char *node, rest_each *each,
+                              void *ctx)
+{
+    struct pods_on pods = {.node = node, .each = each, .ctx = ctx};
+    return rest_each_object(run->env, resource_find("", "v1", "pods"), NULL, if_on_node, &pods);
+}
+
+Meta__Status *ctl_update(const struct ctl_run *run, const char *resource, const char *subresource,
+                         ProtobufCMessage *object)
+{
+    return rest_update(run->env, run->user, resource_find("", "v1", resource), subresource, object,
+                       NULL);
+}
+
 Meta__Status *ctl_delete(const struct ctl_run *run, const struct resource *resource,
                          const char *namespace_, const char *name, int64_t grace_s)
 {
@@ -279,13 +306,52 @@ struct dependents *ctl_dependents(struct controllers *controllers)
     return controllers->dependents;
 }
 
-/* --- the beginning: everything there is counts as just created --- */
+/* --- changes --- */
 
-static void on_change(void *ctx, const struct store_change *change)
+static ProtobufCMessage *decode(struct ctl_change *change, struct str bytes)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(concerns); i++)
-        concerns[i]->on_change(ctx, change);
+    const struct resource *resource = resource_by_key(change->row->key.resource);
+    const struct store_item item = {
+        .key = change->row->key, .revision = change->row->revision, .bytes = bytes};
+    ProtobufCMessage *object = NULL;
+    if (!resource || bytes.len == 0)
+        return NULL;
+    if (!change->scratch)
+        change->scratch = arena_new(16 * KiB);
+    AUTO(error) struct error *err = rest_decode_item(resource, &item, change->scratch, &object);
+    return err ? NULL : object;
 }
+
+ProtobufCMessage *ctl_object(struct ctl_change *change)
+{
+    if (!change->is_object_decoded)
+        change->object = decode(change, change->row->bytes);
+    change->is_object_decoded = true;
+    return change->object;
+}
+
+ProtobufCMessage *ctl_before(struct ctl_change *change)
+{
+    if (!change->is_before_decoded)
+        change->before = decode(change, change->row->before);
+    change->is_before_decoded = true;
+    return change->before;
+}
+
+bool ctl_is_about(const struct ctl_change *change, const char *resource)
+{
+    return strcmp(change->row->key.resource, resource) == 0;
+}
+
+static void on_change(void *ctx, const struct store_change *row)
+{
+    struct ctl_change change = {.row = row};
+    for (size_t i = 0; i < ARRAY_SIZE(concerns); i++)
+        concerns[i]->on_change(ctx, &change);
+    arena_free(change.scratch);
+}
+
+/* --- the beginning: everything there is counts as just created --- */
 
 static struct error *begin_row(void *ctx, const struct store_item *item)
 {

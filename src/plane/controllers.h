@@ -1,10 +1,12 @@
 /*
  * What keeps the objects in order without being asked: namespaces get their default service account
  * and kube-root-ca.crt and are emptied when they go; dependents go with their owners; pods without
- * a node get the one there is; pods of a node that has gone, and finished pods beyond a limit, are
- * collected; nodes that no longer renew their lease become Unknown; CSRs are approved and signed;
- * expired events and old CSRs go. Each looks at the state when something changed that concerns it,
- * and again after a while: an event only wakes. Loop thread; reads and writes by store tasks.
+ * a node get one that has room for them; pods of a node that has gone, and finished pods beyond a
+ * limit, are collected; nodes that no longer renew their lease become Unknown, their taints follow
+ * their conditions, and pods leave nodes whose taints they do not tolerate; CSRs are approved and
+ * signed; expired events and old CSRs go. Each looks at the state when something changed that
+ * concerns it, and again after a while: an event only wakes. Loop thread; reads and writes by store
+ * tasks.
  */
 #pragma once
 

@@ -139,10 +139,13 @@ static struct error *add_alternative(struct alternative_names *names, const GENE
 static struct error *read_alternatives(X509_REQ *request, struct arena *arena, struct csr *ret)
 {
     STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+    int criticality = -1; /* -1: not there, -2: there twice */
     GENERAL_NAMES *found =
-        extensions ? X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL) : NULL;
+        extensions ? X509V3_get_d2i(extensions, NID_subject_alt_name, &criticality, NULL) : NULL;
     struct alternative_names names = {0};
-    struct error *err = NULL;
+    struct error *err = !found && criticality != -1
+                            ? bad("the names of the request do not read, or come twice")
+                            : NULL;
     for (int i = 0; !err && i < sk_GENERAL_NAME_num(found); i++)
         err = add_alternative(&names, sk_GENERAL_NAME_value(found, i), arena);
     GENERAL_NAMES_free(found);

@@ -35,7 +35,8 @@ struct csr {
 /**
  * Reads a PEM certificate request and checks that it is signed with its own key. INVALID_ARGUMENT:
  * `PEM block type must be CERTIFICATE REQUEST`, `unable to verify certificate request signature`,
- * more than CSR_MAX_NAMES names, or a name with a NUL or control character inside.
+ * more than CSR_MAX_NAMES names, alternative names that do not read or come twice, or a name with a
+ * NUL or control character inside.
  */
 MUST_CHECK struct error *csr_read(struct str pem, struct arena *arena, struct csr *ret);
 

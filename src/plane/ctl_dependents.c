@@ -148,10 +148,8 @@ static bool waits_for_dependents(const Meta__ObjectMeta *meta)
                                         object_has_finalizer(meta, FINALIZER_FOREGROUND));
 }
 
-static const Meta__ObjectMeta *meta_of(const struct store_change *change, struct str bytes,
-                                       struct arena *arena)
+static const Meta__ObjectMeta *meta_of(const ProtobufCMessage *object)
 {
-    const ProtobufCMessage *object = bytes.len > 0 ? ctl_decode(change, bytes, arena) : NULL;
     return object ? kube_object_meta(object) : NULL;
 }
 
@@ -192,27 +190,26 @@ static void enqueue_lost_owners(struct controllers *controllers, const struct st
     }
 }
 
-static void on_change(struct controllers *controllers, const struct store_change *change)
+static void on_change(struct controllers *controllers, struct ctl_change *change)
 {
     /* Events come in numbers and own nothing. */
-    if (strcmp(change->key.resource, "events") == 0)
+    if (strcmp(change->row->key.resource, "events") == 0)
         return;
-    AUTO(arena) struct arena *scratch = arena_new(16 * KiB);
-    const Meta__ObjectMeta *before = meta_of(change, change->before, scratch);
-    const Meta__ObjectMeta *after = meta_of(change, change->bytes, scratch);
-    index_owners(controllers, &change->key, before, index_remove);
-    if (change->type == STORE_DELETED) {
+    const Meta__ObjectMeta *before = meta_of(ctl_before(change));
+    const Meta__ObjectMeta *after = meta_of(ctl_object(change));
+    index_owners(controllers, &change->row->key, before, index_remove);
+    if (change->row->type == STORE_DELETED) {
         if (after && after->uid)
             enqueue_dependents(controllers, after->uid);
-        enqueue_lost_owners(controllers, &change->key, after, NULL);
+        enqueue_lost_owners(controllers, &change->row->key, after, NULL);
         return;
     }
-    enqueue_lost_owners(controllers, &change->key, before, after);
+    enqueue_lost_owners(controllers, &change->row->key, before, after);
     if (!after)
         return;
-    index_owners(controllers, &change->key, after, index_add);
+    index_owners(controllers, &change->row->key, after, index_add);
     if (after->n_owner_references > 0 || waits_for_dependents(after))
-        ctl_enqueue(controllers, &concern_dependents, &change->key);
+        ctl_enqueue(controllers, &concern_dependents, &change->row->key);
 }
 
 /* --- a dependent --- */

@@ -8,10 +8,10 @@
 /* So that events that expire one after the other cost one look a minute. */
 #define PERIOD_MIN_NS (60 * NS_PER_SEC)
 
-static void on_change(struct controllers *controllers, const struct store_change *change)
+static void on_change(struct controllers *controllers, struct ctl_change *change)
 {
     static const struct store_key key = {.resource = "events", .namespace_ = "", .name = ""};
-    if (strcmp(change->key.resource, "events") == 0 && change->type == STORE_CREATED)
+    if (strcmp(change->row->key.resource, "events") == 0 && change->row->type == STORE_CREATED)
         ctl_enqueue_after(controllers, &concern_expiry, &key, PERIOD_MIN_NS);
 }
 

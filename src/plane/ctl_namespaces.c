@@ -18,9 +18,9 @@ static void enqueue_namespace(struct controllers *controllers, const char *name)
     ctl_enqueue(controllers, &concern_namespaces, &key);
 }
 
-static void on_change(struct controllers *controllers, const struct store_change *change)
+static void on_change(struct controllers *controllers, struct ctl_change *change)
 {
-    const struct store_key *key = &change->key;
+    const struct store_key *key = &change->row->key;
     if (strcmp(key->resource, "namespaces") == 0) {
         enqueue_namespace(controllers, key->name);
         return;
@@ -28,7 +28,7 @@ static void on_change(struct controllers *controllers, const struct store_change
     bool is_kept_there =
         (strcmp(key->resource, "serviceaccounts") == 0 && strcmp(key->name, "default") == 0) ||
         (strcmp(key->resource, "configmaps") == 0 && strcmp(key->name, "kube-root-ca.crt") == 0);
-    if (*key->namespace_ && (change->type == STORE_DELETED || is_kept_there))
+    if (*key->namespace_ && (change->row->type == STORE_DELETED || is_kept_there))
         enqueue_namespace(controllers, key->namespace_);
 }
 

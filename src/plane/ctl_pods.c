@@ -2,66 +2,75 @@
  * Pods that nobody will end any more: those of a node whose object is gone, a while later (a node
  * that registers anew in time keeps them); and, beyond a number, those that have finished, the
  * oldest first. As upstream's pod garbage collector.
+ *
+ * A node that is found missing is in quarantine first; only when it is still missing at the end of
+ * that are its pods deleted.
  */
 #include "plane/controllers_internal.h"
 
-#include "core.pb-c.h"
-
+/* Upstream's gcCheckPeriod: how soon after a pod's creation its node is looked for. */
+#define LOOKING_NS (20 * NS_PER_SEC)
 /* Upstream's quarantine before the pods of a missing node are deleted. */
-#define MISSING_NODE_NS (40 * NS_PER_SEC)
+#define QUARANTINE_NS (40 * NS_PER_SEC)
 /* How often finished pods are counted at most, and how many of them are deleted in one look. */
 #define COUNTING_PERIOD_NS (60 * NS_PER_SEC)
 #define BATCH_PODS 500
 
-/* Keys of this concern: "nodes" with the node's name, and "pods" for the counting. */
+/* Keys of this concern: "nodes" with the name of a node to look for, the same as "quarantine", and
+ * "pods" for the counting. */
+#define QUARANTINE "quarantine"
 
-static void on_pod_created(struct controllers *controllers, const struct store_change *change)
+static struct store_key node_key(const char *resource, const char *node)
 {
-    static const struct store_key counting = {.resource = "pods", .namespace_ = "", .name = ""};
-    ctl_enqueue_after(controllers, &concern_pods, &counting, COUNTING_PERIOD_NS);
-    AUTO(arena) struct arena *scratch = arena_new(16 * KiB);
-    const Core__Pod *pod = (const Core__Pod *)ctl_decode(change, change->bytes, scratch);
-    const char *node = pod && pod->spec ? pod->spec->node_name : NULL;
-    if (!node || !*node)
-        return;
-    const struct store_key key = {.resource = "nodes", .namespace_ = "", .name = node};
-    ctl_enqueue_after(controllers, &concern_pods, &key, MISSING_NODE_NS);
+    return (struct store_key){.resource = resource, .namespace_ = "", .name = node};
 }
 
-static void on_change(struct controllers *controllers, const struct store_change *change)
+static const char *node_of(const ProtobufCMessage *object)
 {
-    if (change->type == STORE_CREATED && strcmp(change->key.resource, "pods") == 0)
-        on_pod_created(controllers, change);
-    if (change->type == STORE_DELETED && strcmp(change->key.resource, "nodes") == 0)
-        ctl_enqueue_after(controllers, &concern_pods, &change->key, MISSING_NODE_NS);
+    const Core__Pod *pod = (const Core__Pod *)object;
+    return pod && pod->spec && pod->spec->node_name ? pod->spec->node_name : "";
+}
+
+static void on_pod(struct controllers *controllers, struct ctl_change *change)
+{
+    static const struct store_key counting = {.resource = "pods", .namespace_ = "", .name = ""};
+    if (change->row->type == STORE_CREATED)
+        ctl_enqueue_after(controllers, &concern_pods, &counting, COUNTING_PERIOD_NS);
+    const char *node = node_of(ctl_object(change));
+    const struct store_key key = node_key("nodes", node);
+    if (*node && strcmp(node_of(ctl_before(change)), node) != 0)
+        ctl_enqueue_after(controllers, &concern_pods, &key, LOOKING_NS);
+}
+
+static void on_change(struct controllers *controllers, struct ctl_change *change)
+{
+    if (change->row->type != STORE_DELETED && ctl_is_about(change, "pods"))
+        on_pod(controllers, change);
+    const struct store_key key = node_key(QUARANTINE, change->row->key.name);
+    if (change->row->type == STORE_DELETED && ctl_is_about(change, "nodes"))
+        ctl_enqueue_after(controllers, &concern_pods, &key, QUARANTINE_NS);
 }
 
 /* --- of a node that is gone --- */
 
-struct orphans {
-    const struct ctl_run *run;
-    const char *node;
-};
-
 static Meta__Status *delete_orphan(void *ctx, ProtobufCMessage *object)
 {
-    const struct orphans *orphans = ctx;
-    const Core__Pod *pod = (const Core__Pod *)object;
-    if (!pod->spec || !text_eq(pod->spec->node_name, orphans->node))
-        return NULL;
-    return ctl_delete(orphans->run, resource_find("", "v1", "pods"), pod->metadata->namespace_,
-                      pod->metadata->name, 0);
+    const struct ctl_run *run = ctx;
+    const Meta__ObjectMeta *meta = kube_object_meta(object);
+    return ctl_delete(run, resource_find("", "v1", "pods"), meta->namespace_, meta->name, 0);
 }
 
-static Meta__Status *look_at_node(const struct ctl_run *run, const char *name)
+static Meta__Status *look_for_node(struct ctl_run *run, const struct store_key *key)
 {
     ProtobufCMessage *node = NULL;
-    Meta__Status *failure = ctl_read(run, "", "nodes", NULL, name, &node);
+    Meta__Status *failure = ctl_read(run, "", "nodes", NULL, key->name, &node);
     if (failure || node)
         return failure;
-    struct orphans orphans = {.run = run, .node = name};
-    return rest_each_object(run->env, resource_find("", "v1", "pods"), NULL, delete_orphan,
-                            &orphans);
+    if (strcmp(key->resource, QUARANTINE) == 0)
+        return ctl_each_pod_on(run, key->name, delete_orphan, run);
+    const struct store_key quarantine = node_key(QUARANTINE, key->name);
+    ctl_enqueue_after(run->controllers, &concern_pods, &quarantine, QUARANTINE_NS);
+    return NULL;
 }
 
 /* --- finished pods --- */
@@ -122,7 +131,7 @@ static Meta__Status *trim_finished(struct ctl_run *run)
 
 static Meta__Status *reconcile(struct ctl_run *run, const struct store_key *key)
 {
-    return strcmp(key->resource, "nodes") == 0 ? look_at_node(run, key->name) : trim_finished(run);
+    return strcmp(key->resource, "pods") == 0 ? trim_finished(run) : look_for_node(run, key);
 }
 
 const struct concern concern_pods = {

@@ -1,16 +1,25 @@
 /*
- * Pods that have no node get one: the first that is there, schedulable and whose taints they
- * tolerate. What else a pod asks of a node is for the node's own admission to judge: there is
- * nowhere else to go. A pod that fits nowhere says so in its PodScheduled condition, and is looked
- * at again when a node changes.
+ * Pods that have no node get one: the first whose filters (plane/node_fit.h) let them in. One pass
+ * looks at all nodes, counts what the pods on them use, and places those that wait, important ones
+ * first and then the oldest. Who fits nowhere says so in its PodScheduled condition and in an
+ * event, and is tried again when a node changes or a pod leaves one, and after a while unasked.
+ * Nobody is preempted.
  */
 #include "plane/controllers_internal.h"
 
+#include "plane/node_fit.h"
+#include "plane/pod_condition.h"
 #include "plane/rest_internal.h"
 
-#include "core.pb-c.h"
+#include "base/log.h"
 
 #define DEFAULT_SCHEDULER "default-scheduler"
+/* Upstream's podMaxInUnschedulablePodsDuration: a wake that was missed costs this much. */
+#define UNASKED_PERIOD_NS (300 * NS_PER_SEC)
+/* A binding that went wrong; nothing is known that would mend it. */
+#define FAULT_PERIOD_NS (10 * NS_PER_SEC)
+
+static const struct store_key pass_key = {.resource = "pods", .namespace_ = "", .name = ""};
 
 static bool is_pending(const Core__Pod *pod)
 {
@@ -21,98 +30,146 @@ static bool is_pending(const Core__Pod *pod)
     return !spec->scheduler_name || strcmp(spec->scheduler_name, DEFAULT_SCHEDULER) == 0;
 }
 
-/* Statuses come often and change nothing here. */
-static bool node_is_news(const struct store_change *change, struct arena *arena)
+static bool is_using_node(const Core__Pod *pod)
 {
-    if (change->type != STORE_UPDATED)
-        return change->type == STORE_CREATED;
-    const Core__Node *before = (const Core__Node *)ctl_decode(change, change->before, arena);
-    const Core__Node *after = (const Core__Node *)ctl_decode(change, change->bytes, arena);
-    if (!before || !after || !before->spec != !after->spec)
+    const char *phase = pod->status ? pod->status->phase : NULL;
+    return pod->spec && pod->spec->node_name && *pod->spec->node_name &&
+           !text_eq(phase, "Succeeded") && !text_eq(phase, "Failed");
+}
+
+/* --- what is news --- */
+
+static bool same_labels(const Meta__ObjectMeta *a, const Meta__ObjectMeta *b)
+{
+    Meta__ObjectMeta left = META__OBJECT_META__INIT, right = META__OBJECT_META__INIT;
+    left.labels = a->labels;
+    left.n_labels = a->n_labels;
+    right.labels = b->labels;
+    right.n_labels = b->n_labels;
+    return kube_message_eq(&left.base, &right.base);
+}
+
+static bool same_allocatable(const Core__NodeStatus *a, const Core__NodeStatus *b)
+{
+    Core__NodeStatus left = CORE__NODE_STATUS__INIT, right = CORE__NODE_STATUS__INIT;
+    left.allocatable = a ? a->allocatable : NULL;
+    left.n_allocatable = a ? a->n_allocatable : 0;
+    right.allocatable = b ? b->allocatable : NULL;
+    right.n_allocatable = b ? b->n_allocatable : 0;
+    return kube_message_eq(&left.base, &right.base);
+}
+
+/* Heartbeats come often and change nothing here. */
+static bool node_is_news(struct ctl_change *change)
+{
+    const Core__Node *before = (const Core__Node *)ctl_before(change);
+    const Core__Node *after = (const Core__Node *)ctl_object(change);
+    if (change->row->type != STORE_UPDATED || !before || !after || !before->spec || !after->spec)
         return true;
-    return after->spec && !kube_message_eq(&before->spec->base, &after->spec->base);
+    return !kube_message_eq(&before->spec->base, &after->spec->base) ||
+           !same_labels(before->metadata, after->metadata) ||
+           !same_allocatable(before->status, after->status);
 }
 
-static void on_change(struct controllers *controllers, const struct store_change *change)
+static void on_pod(struct controllers *controllers, struct ctl_change *change)
 {
-    bool is_pod = strcmp(change->key.resource, "pods") == 0;
-    bool is_node = strcmp(change->key.resource, "nodes") == 0;
-    if (change->type == STORE_DELETED || (!is_pod && !is_node))
-        return;
-    AUTO(arena) struct arena *scratch = arena_new(16 * KiB);
-    if (is_node) {
-        if (node_is_news(change, scratch))
-            ctl_enqueue(controllers, &concern_scheduling, &change->key);
-        return;
-    }
-    const Core__Pod *pod = (const Core__Pod *)ctl_decode(change, change->bytes, scratch);
-    if (pod && is_pending(pod))
-        ctl_enqueue(controllers, &concern_scheduling, &change->key);
+    const Core__Pod *before = (const Core__Pod *)ctl_before(change);
+    const Core__Pod *after = (const Core__Pod *)ctl_object(change);
+    bool is_gone = change->row->type == STORE_DELETED;
+    bool was_tried = before && is_pending(before) && after &&
+                     kube_message_eq(&before->spec->base, &after->spec->base);
+    if (after && !is_gone && is_pending(after) && !was_tried)
+        ctl_enqueue(controllers, &concern_scheduling, &pass_key);
+    /* Room for others, if there are any: the pass has an appointment while some wait. */
+    if (before && is_using_node(before) && (is_gone || !after || !is_using_node(after)))
+        ctl_hurry(controllers, &concern_scheduling, &pass_key);
 }
 
-/* --- which node --- */
-
-static bool tolerates(const Core__PodSpec *spec, const Core__Taint *taint)
+static void on_change(struct controllers *controllers, struct ctl_change *change)
 {
-    for (size_t i = 0; i < spec->n_tolerations; i++) {
-        const Core__Toleration *toleration = spec->tolerations[i];
-        bool has_key = toleration->key && *toleration->key;
-        bool exists = text_eq(toleration->operator_, "Exists");
-        if (toleration->effect && *toleration->effect &&
-            !text_eq(toleration->effect, taint->effect))
-            continue;
-        if (!has_key ? exists : text_eq(toleration->key, taint->key)) {
-            const char *have = taint->value ? taint->value : "";
-            const char *want = toleration->value ? toleration->value : "";
-            if (exists || strcmp(have, want) == 0)
-                return true;
-        }
-    }
-    return false;
+    if (ctl_is_about(change, "pods"))
+        on_pod(controllers, change);
+    else if (ctl_is_about(change, "nodes") && node_is_news(change))
+        ctl_enqueue(controllers, &concern_scheduling, &pass_key);
 }
 
-struct search {
-    const struct ctl_run *run;
-    const Core__Pod *pod;
-    const char *node; /* NULL until one fits */
-    size_t node_count;
-    size_t unschedulable;
-    size_t tainted;
-    const char *taint; /* an example, "{key: value}" */
+/* --- a pass --- */
+
+struct pending {
+    const char *namespace_, *name;
+    int32_t priority;
+    int64_t created_ns;
 };
 
-static const Core__Taint *repelling_taint(const Core__Node *node, const Core__PodSpec *spec)
-{
-    for (size_t i = 0; node->spec && i < node->spec->n_taints; i++) {
-        const Core__Taint *taint = node->spec->taints[i];
-        bool repels = text_eq(taint->effect, "NoSchedule") || text_eq(taint->effect, "NoExecute");
-        if (repels && !tolerates(spec, taint))
-            return taint;
-    }
-    return NULL;
-}
+struct pass {
+    const struct ctl_run *run;
+    struct node_room **rooms;
+    size_t room_count;
+    struct pending *pending;
+    size_t pending_count;
+    bool has_leftover;
+    bool has_fault;
+};
 
-static Meta__Status *try_node(void *ctx, ProtobufCMessage *object)
+static Meta__Status *add_room(void *ctx, ProtobufCMessage *object)
 {
-    struct search *search = ctx;
+    struct pass *pass = ctx;
+    struct arena *arena = pass->run->env->arena;
     const Core__Node *node = (const Core__Node *)object;
-    search->node_count++;
-    if (search->node || node->metadata->deletion_timestamp)
+    if (node->metadata->deletion_timestamp)
         return NULL;
-    const Core__Taint *taint = repelling_taint(node, search->pod->spec);
-    if (node->spec && node->spec->unschedulable) {
-        search->unschedulable++;
-    } else if (taint) {
-        search->tainted++;
-        search->taint = arena_printf(search->run->env->arena, "{%s: %s}", taint->key,
-                                     taint->value ? taint->value : "");
-    } else {
-        search->node = arena_strdup(search->run->env->arena, node->metadata->name);
+    struct node_room **grown = arena_alloc(arena, (pass->room_count + 1) * sizeof(void *));
+    for (size_t i = 0; i < pass->room_count; i++)
+        grown[i] = pass->rooms[i];
+    grown[pass->room_count++] = node_room_new(node, arena);
+    pass->rooms = grown;
+    return NULL;
+}
+
+static void add_pending(struct pass *pass, const Core__Pod *pod)
+{
+    struct arena *arena = pass->run->env->arena;
+    if ((pass->pending_count & (pass->pending_count - 1)) == 0) { /* a power of two: it is full */
+        size_t capacity = pass->pending_count ? 2 * pass->pending_count : 1;
+        struct pending *grown = arena_calloc(arena, capacity, sizeof(*grown));
+        for (size_t i = 0; i < pass->pending_count; i++)
+            grown[i] = pass->pending[i];
+        pass->pending = grown;
+    }
+    pass->pending[pass->pending_count++] =
+        (struct pending){.namespace_ = arena_strdup(arena, pod->metadata->namespace_),
+                         .name = arena_strdup(arena, pod->metadata->name),
+                         .priority = pod->spec->priority,
+                         .created_ns = object_time_ns(pod->metadata->creation_timestamp)};
+}
+
+static Meta__Status *add_pod(void *ctx, ProtobufCMessage *object)
+{
+    struct pass *pass = ctx;
+    const Core__Pod *pod = (const Core__Pod *)object;
+    if (is_pending(pod)) {
+        add_pending(pass, pod);
+        return NULL;
+    }
+    for (size_t i = 0; i < pass->room_count && is_using_node(pod); i++) {
+        if (text_eq(node_room_name(pass->rooms[i]), pod->spec->node_name))
+            node_room_add(pass->rooms[i], pod);
     }
     return NULL;
 }
 
-/* --- what becomes of the pod --- */
+static int compare_pending(const void *a, const void *b)
+{
+    const struct pending *left = a, *right = b;
+    if (left->priority != right->priority)
+        return left->priority > right->priority ? -1 : 1;
+    if (left->created_ns != right->created_ns)
+        return left->created_ns < right->created_ns ? -1 : 1;
+    int order = strcmp(left->namespace_, right->namespace_);
+    return order ? order : strcmp(left->name, right->name);
+}
+
+/* --- what becomes of a pod --- */
 
 static Meta__Status *bind_pod(const struct ctl_run *run, const Core__Pod *pod, const char *node)
 {
@@ -133,96 +190,90 @@ static Meta__Status *bind_pod(const struct ctl_run *run, const Core__Pod *pod, c
     body->target->name = arena_strdup(arena, node);
     ProtobufCMessage *answer = NULL;
     const struct kube_kind *answer_kind = NULL;
-    return binding->create(&context, pod->metadata->namespace_, pod->metadata->name, &body->base,
-                           &answer, &answer_kind);
-}
-
-/* As kube-scheduler says it. */
-static char *why_not(const struct search *search)
-{
-    struct arena *arena = search->run->env->arena;
-    if (search->node_count == 0)
-        return arena_strdup(arena, "no nodes available to schedule pods");
-    const char *tainted =
-        search->tainted == 0
-            ? ""
-            : arena_printf(arena, "%s%zu node(s) had untolerated taint %s",
-                           search->unschedulable > 0 ? ", " : "", search->tainted, search->taint);
-    const char *unschedulable =
-        search->unschedulable == 0
-            ? ""
-            : arena_printf(arena, "%zu node(s) were unschedulable", search->unschedulable);
-    return arena_printf(arena, "0/%zu nodes are available: %s%s.", search->node_count,
-                        unschedulable, tainted);
-}
-
-static Core__PodCondition *scheduled_condition(Core__Pod *pod, struct arena *arena)
-{
-    if (!pod->status)
-        pod->status = (Core__PodStatus *)kube_message_new(&core__pod_status__descriptor, arena);
-    Core__PodStatus *status = pod->status;
-    for (size_t i = 0; i < status->n_conditions; i++) {
-        if (text_eq(status->conditions[i]->type, "PodScheduled"))
-            return status->conditions[i];
-    }
-    Core__PodCondition **conditions =
-        arena_alloc(arena, (status->n_conditions + 1) * sizeof(void *));
-    for (size_t i = 0; i < status->n_conditions; i++)
-        conditions[i] = status->conditions[i];
-    Core__PodCondition *condition =
-        (Core__PodCondition *)kube_message_new(&core__pod_condition__descriptor, arena);
-    condition->type = arena_strdup(arena, "PodScheduled");
-    conditions[status->n_conditions++] = condition;
-    status->conditions = conditions;
-    return condition;
-}
-
-static Meta__Status *say_unschedulable(const struct ctl_run *run, Core__Pod *pod, char *message)
-{
-    struct arena *arena = run->env->arena;
-    Core__PodCondition *condition = scheduled_condition(pod, arena);
-    if (text_eq(condition->status, "False") && text_eq(condition->message, message))
-        return NULL;
-    if (!text_eq(condition->status, "False"))
-        condition->last_transition_time = object_time(run->env->now_wall_ns, arena);
-    condition->status = arena_strdup(arena, "False");
-    condition->reason = arena_strdup(arena, "Unschedulable");
-    condition->message = message;
-    return rest_update(run->env, run->user, resource_find("", "v1", "pods"), "status", &pod->base,
-                       NULL);
-}
-
-static Meta__Status *reconcile_pod(const struct ctl_run *run, const struct store_key *key)
-{
-    ProtobufCMessage *object = NULL;
-    Meta__Status *failure = ctl_read(run, "", "pods", key->namespace_, key->name, &object);
-    Core__Pod *pod = (Core__Pod *)object;
-    if (failure || !pod || !is_pending(pod))
-        return failure;
-    struct search search = {.run = run, .pod = pod};
-    failure = rest_each_object(run->env, resource_find("", "v1", "nodes"), NULL, try_node, &search);
+    Meta__Status *failure =
+        binding->create(&context, pod->metadata->namespace_, pod->metadata->name, &body->base,
+                        &answer, &answer_kind);
     if (failure)
         return failure;
-    return search.node ? bind_pod(run, pod, search.node)
-                       : say_unschedulable(run, pod, why_not(&search));
+    const struct ctl_event event = {
+        .controller = DEFAULT_SCHEDULER,
+        .action = "Binding",
+        .type = "Normal",
+        .reason = "Scheduled",
+        .message = arena_printf(arena, "Successfully assigned %s/%s to %s",
+                                pod->metadata->namespace_, pod->metadata->name, node)};
+    ctl_tell(run, "Pod", &pod->base, &event);
+    return NULL;
 }
 
-static Meta__Status *enqueue_pending(void *ctx, ProtobufCMessage *object)
+static Meta__Status *say_unschedulable(const struct ctl_run *run, Core__Pod *pod,
+                                       const char *message)
 {
-    const struct ctl_run *run = ctx;
-    const Core__Pod *pod = (const Core__Pod *)object;
-    const struct store_key key = {
-        .resource = "pods", .namespace_ = pod->metadata->namespace_, .name = pod->metadata->name};
-    if (is_pending(pod))
-        ctl_enqueue(run->controllers, &concern_scheduling, &key);
-    return NULL;
+    const struct pod_condition condition = {
+        .type = "PodScheduled", .status = "False", .reason = "Unschedulable", .message = message};
+    const struct ctl_event event = {.controller = DEFAULT_SCHEDULER,
+                                    .action = "Scheduling",
+                                    .type = "Warning",
+                                    .reason = "FailedScheduling",
+                                    .message = message};
+    ctl_tell(run, "Pod", &pod->base, &event);
+    if (!pod_set_condition(pod, &condition, run->env->now_wall_ns, run->env->arena))
+        return NULL;
+    return ctl_update(run, "pods", "status", &pod->base);
+}
+
+static Meta__Status *place(struct pass *pass, const struct ctl_run *run, Core__Pod *pod)
+{
+    struct fit_reasons reasons = {.arena = run->env->arena};
+    for (size_t i = 0; i < pass->room_count; i++) {
+        if (!node_room_fits(pass->rooms[i], pod, &reasons))
+            continue;
+        Meta__Status *failure = bind_pod(run, pod, node_room_name(pass->rooms[i]));
+        if (!failure)
+            node_room_add(pass->rooms[i], pod);
+        return failure;
+    }
+    pass->has_leftover = true;
+    return say_unschedulable(run, pod, fit_reasons_text(&reasons, pass->room_count));
+}
+
+/* One pod that cannot be written must not keep the others waiting. A write is the last thing that
+ * can fail in it, so nothing is left half done. */
+static void place_pending(struct pass *pass, const struct pending *pending)
+{
+    AUTO(arena) struct arena *scratch = arena_new(0);
+    struct rest_env env = *pass->run->env;
+    env.arena = scratch;
+    struct ctl_run run = *pass->run;
+    run.env = &env;
+    ProtobufCMessage *object = NULL;
+    Meta__Status *failure = ctl_read(&run, "", "pods", pending->namespace_, pending->name, &object);
+    if (!failure && object)
+        failure = place(pass, &run, (Core__Pod *)object);
+    if (!failure)
+        return;
+    pass->has_fault = true;
+    log_warning("Could not schedule pod, will try again",
+                LOG_POD(pending->namespace_, pending->name), LOG_STR("err", failure->message));
 }
 
 static Meta__Status *reconcile(struct ctl_run *run, const struct store_key *key)
 {
-    if (strcmp(key->resource, "pods") == 0)
-        return reconcile_pod(run, key);
-    return rest_each_object(run->env, resource_find("", "v1", "pods"), NULL, enqueue_pending, run);
+    (void)key;
+    struct pass pass = {.run = run};
+    Meta__Status *failure =
+        rest_each_object(run->env, resource_find("", "v1", "nodes"), NULL, add_room, &pass);
+    if (!failure)
+        failure = rest_each_object(run->env, resource_find("", "v1", "pods"), NULL, add_pod, &pass);
+    if (failure)
+        return failure;
+    if (pass.pending_count > 0)
+        qsort(pass.pending, pass.pending_count, sizeof(*pass.pending), compare_pending);
+    for (size_t i = 0; i < pass.pending_count; i++)
+        place_pending(&pass, &pass.pending[i]);
+    if (pass.has_leftover || pass.has_fault)
+        run->again_after_ns = pass.has_fault ? FAULT_PERIOD_NS : UNASKED_PERIOD_NS;
+    return NULL;
 }
 
 const struct concern concern_scheduling = {

@@ -12,11 +12,11 @@
 #define SETTLED_LIFE_NS (3600 * NS_PER_SEC)
 #define PENDING_LIFE_NS (86400 * NS_PER_SEC)
 
-static void on_change(struct controllers *controllers, const struct store_change *change)
+static void on_change(struct controllers *controllers, struct ctl_change *change)
 {
-    if (change->type != STORE_DELETED &&
-        strcmp(change->key.resource, "certificatesigningrequests.certificates.k8s.io") == 0)
-        ctl_enqueue(controllers, &concern_signing, &change->key);
+    if (change->row->type != STORE_DELETED &&
+        strcmp(change->row->key.resource, "certificatesigningrequests.certificates.k8s.io") == 0)
+        ctl_enqueue(controllers, &concern_signing, &change->row->key);
 }
 
 static const struct resource *csr_resource(void)

@@ -1,12 +1,10 @@
 /*
- * Discovery in both its forms. The plain one is made of messages (APIResourceList and so on), so
- * that it exists in JSON, YAML and protobuf; the aggregated one says everything of /api or /apis at
- * once, in JSON, which is what clients ask for in it.
+ * Discovery in its plain form, which is made of messages (APIResourceList and so on), so that it
+ * exists in JSON, YAML and protobuf; and what the server says of itself.
  */
-#include "plane/discovery.h"
+#include "plane/discovery_internal.h"
 
 #include "kube/kinds.h"
-#include "plane/accept.h"
 #include "plane/negotiate.h"
 #include "wire/json.h"
 
@@ -22,17 +20,20 @@
 
 /* --- what is in the table --- */
 
-struct verb_row {
-    enum plane_verb verb;
-    const char *text;
-};
-
 /* In the order upstream shows them. */
-static const struct verb_row verb_rows[] = {
-    {VERB_CREATE, "create"}, {VERB_DELETE, "delete"}, {VERB_DELETE_COLLECTION, "deletecollection"},
-    {VERB_GET, "get"},       {VERB_LIST, "list"},     {VERB_PATCH, "patch"},
-    {VERB_UPDATE, "update"}, {VERB_WATCH, "watch"},
-};
+static const enum plane_verb verbs[] = {VERB_CREATE, VERB_DELETE, VERB_DELETE_COLLECTION,
+                                        VERB_GET,    VERB_LIST,   VERB_PATCH,
+                                        VERB_UPDATE, VERB_WATCH};
+
+const char *discovery_next_verb(unsigned among, size_t *at)
+{
+    while (*at < ARRAY_SIZE(verbs)) {
+        enum plane_verb verb = verbs[(*at)++];
+        if ((among & verb) != 0)
+            return plane_verb_text(verb);
+    }
+    return NULL;
+}
 
 /* The kinds that stand for the bodies of subresources that are passed on; they are in no table, as
  * they have only query parameters. */
@@ -57,23 +58,22 @@ const char *discovery_body_kind(const struct resource *resource,
     return resource->kind->kind;
 }
 
-static bool is_of_group(const struct resource *resource, const char *group)
+bool discovery_is_of_group(const struct resource *resource, const char *group)
 {
     return text_eq(resource->kind->group, group);
 }
 
-static bool is_of(const struct resource *resource, const char *group, const char *version)
+bool discovery_is_of(const struct resource *resource, const char *group, const char *version)
 {
-    return is_of_group(resource, group) && text_eq(resource->kind->version, version);
+    return discovery_is_of_group(resource, group) && text_eq(resource->kind->version, version);
 }
 
-/* True when no earlier row has this group (@by_version: this group and version). */
-static bool is_first(const struct resource *rows, size_t index, bool by_version)
+bool discovery_is_first(const struct resource *rows, size_t index, bool by_version)
 {
     const struct kube_kind *kind = rows[index].kind;
     for (size_t i = 0; i < index; i++) {
-        if (by_version ? is_of(&rows[i], kind->group, kind->version)
-                       : is_of_group(&rows[i], kind->group))
+        if (by_version ? discovery_is_of(&rows[i], kind->group, kind->version)
+                       : discovery_is_of_group(&rows[i], kind->group))
             return false;
     }
     return true;
@@ -109,14 +109,13 @@ static void split(struct arena *arena, const char *texts, char ***ret, size_t *r
     }
 }
 
-static Meta__Verbs *verbs_of(unsigned verbs, struct arena *arena)
+static Meta__Verbs *verbs_of(unsigned among, struct arena *arena)
 {
     Meta__Verbs *message = (Meta__Verbs *)kube_message_new(&meta__verbs__descriptor, arena);
-    message->items = arena_calloc(arena, ARRAY_SIZE(verb_rows), sizeof(char *));
-    for (size_t i = 0; i < ARRAY_SIZE(verb_rows); i++) {
-        if ((verbs & verb_rows[i].verb) != 0)
-            message->items[message->n_items++] = text_of(arena, verb_rows[i].text);
-    }
+    message->items = arena_calloc(arena, ARRAY_SIZE(verbs), sizeof(char *));
+    const char *verb;
+    for (size_t at = 0; (verb = discovery_next_verb(among, &at));)
+        message->items[message->n_items++] = text_of(arena, verb);
     return message;
 }
 
@@ -191,7 +190,7 @@ static Meta__APIResourceList *resource_list(const char *group, const char *versi
     const struct resource *table = resource_table(&rows);
     size_t capacity = 0;
     for (size_t i = 0; i < rows; i++)
-        capacity += is_of(&table[i], group, version) ? 1 + table[i].subresource_count : 0;
+        capacity += discovery_is_of(&table[i], group, version) ? 1 + table[i].subresource_count : 0;
     if (capacity == 0)
         return NULL;
     Meta__APIResourceList *list =
@@ -200,7 +199,7 @@ static Meta__APIResourceList *resource_list(const char *group, const char *versi
         group[0] == '\0' ? text_of(arena, version) : arena_printf(arena, "%s/%s", group, version);
     list->resources = arena_calloc(arena, capacity, sizeof(Meta__APIResource *));
     for (size_t i = 0; i < rows; i++) {
-        if (!is_of(&table[i], group, version))
+        if (!discovery_is_of(&table[i], group, version))
             continue;
         list->resources[list->n_resources++] = entry_of(&table[i], arena);
         for (size_t s = 0; s < table[i].subresource_count; s++)
@@ -229,7 +228,7 @@ static Meta__APIGroup *group_of(const char *name, struct arena *arena)
     group->name = text_of(arena, name);
     group->versions = arena_calloc(arena, rows, sizeof(Meta__GroupVersionForDiscovery *));
     for (size_t i = 0; i < rows; i++) {
-        if (is_of_group(&table[i], name) && is_first(table, i, true))
+        if (discovery_is_of_group(&table[i], name) && discovery_is_first(table, i, true))
             group->versions[group->n_versions++] = version_of(table[i].kind, arena);
     }
     if (group->n_versions == 0)
@@ -246,7 +245,7 @@ static Meta__APIGroupList *group_list(struct arena *arena)
         (Meta__APIGroupList *)kube_message_new(&meta__apigroup_list__descriptor, arena);
     list->groups = arena_calloc(arena, rows, sizeof(Meta__APIGroup *));
     for (size_t i = 0; i < rows; i++) {
-        if (table[i].kind->group[0] != '\0' && is_first(table, i, false))
+        if (table[i].kind->group[0] != '\0' && discovery_is_first(table, i, false))
             list->groups[list->n_groups++] = group_of(table[i].kind->group, arena);
     }
     return list;
@@ -269,177 +268,6 @@ static Meta__APIVersions *core_versions(const char *server_address, struct arena
     versions->server_address_by_client_cidrs[versions->n_server_address_by_client_cidrs++] =
         address;
     return versions;
-}
-
-/* --- the aggregated form --- */
-
-static const struct aggregated_row {
-    const char *version;
-    const char *content_type;
-} aggregated_rows[] = {
-    {"v2", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"},
-    {"v2beta1", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"},
-};
-
-/* The version of the aggregated form when the client names it before any plain type; else NULL. */
-static const struct aggregated_row *find_aggregated(const char *accept)
-{
-    struct str rest = str_from(accept);
-    struct accept_clause clause;
-    while (accept_next(&rest, &clause)) {
-        struct str as = accept_param(&clause, "as");
-        if (as.len == 0 && (accept_is(&clause, "application/json") ||
-                            accept_is(&clause, "application/vnd.kubernetes.protobuf")))
-            return NULL;
-        if (!str_eq_c(as, "APIGroupDiscoveryList") || !accept_is(&clause, "application/json") ||
-            !str_eq_c(accept_param(&clause, "g"), "apidiscovery.k8s.io"))
-            continue;
-        for (size_t i = 0; i < ARRAY_SIZE(aggregated_rows); i++) {
-            if (str_eq_c(accept_param(&clause, "v"), aggregated_rows[i].version))
-                return &aggregated_rows[i];
-        }
-    }
-    return NULL;
-}
-
-static void write_member(struct doc_writer *writer, const char *key, const char *text)
-{
-    doc_write_key(writer, key);
-    doc_write_text(writer, text);
-}
-
-static void write_body_kind(struct doc_writer *writer, const struct kube_kind *kind,
-                            const char *name)
-{
-    doc_write_key(writer, "responseKind");
-    writer->ops->begin_object(writer);
-    write_member(writer, "group", kind->group);
-    write_member(writer, "version", kind->version);
-    write_member(writer, "kind", name);
-    writer->ops->end_object(writer);
-}
-
-static void write_verbs(struct doc_writer *writer, unsigned verbs)
-{
-    doc_write_key(writer, "verbs");
-    writer->ops->begin_array(writer);
-    for (size_t i = 0; i < ARRAY_SIZE(verb_rows); i++) {
-        if ((verbs & verb_rows[i].verb) != 0)
-            doc_write_text(writer, verb_rows[i].text);
-    }
-    writer->ops->end_array(writer);
-}
-
-static void write_texts(struct doc_writer *writer, const char *key, const char *texts)
-{
-    if (texts[0] == '\0')
-        return;
-    struct str rest = str_from(texts);
-    struct str text;
-    doc_write_key(writer, key);
-    writer->ops->begin_array(writer);
-    while (str_split_next(&rest, ',', &text))
-        writer->ops->string(writer, text);
-    writer->ops->end_array(writer);
-}
-
-static void write_parts(struct doc_writer *writer, const struct resource *resource)
-{
-    if (resource->subresource_count == 0)
-        return;
-    doc_write_key(writer, "subresources");
-    writer->ops->begin_array(writer);
-    for (size_t i = 0; i < resource->subresource_count; i++) {
-        const struct subresource *part = &resource->subresources[i];
-        writer->ops->begin_object(writer);
-        write_member(writer, "subresource", part->name);
-        write_body_kind(writer, part->kind ? part->kind : resource->kind,
-                        discovery_body_kind(resource, part));
-        write_verbs(writer, part->verbs);
-        writer->ops->end_object(writer);
-    }
-    writer->ops->end_array(writer);
-}
-
-static void write_resource(struct doc_writer *writer, const struct resource *resource)
-{
-    const struct kube_kind *kind = resource->kind;
-    writer->ops->begin_object(writer);
-    write_member(writer, "resource", kind->resource);
-    write_body_kind(writer, kind, kind->kind);
-    write_member(writer, "scope", kind->is_namespaced ? "Namespaced" : "Cluster");
-    write_member(writer, "singularResource", kind->singular);
-    write_verbs(writer, resource->verbs);
-    write_texts(writer, "shortNames", kind->short_names);
-    write_texts(writer, "categories", kind->categories);
-    write_parts(writer, resource);
-    writer->ops->end_object(writer);
-}
-
-static void write_version(struct doc_writer *writer, const struct kube_kind *of)
-{
-    size_t rows;
-    const struct resource *table = resource_table(&rows);
-    writer->ops->begin_object(writer);
-    write_member(writer, "version", of->version);
-    doc_write_key(writer, "resources");
-    writer->ops->begin_array(writer);
-    for (size_t i = 0; i < rows; i++) {
-        if (is_of(&table[i], of->group, of->version))
-            write_resource(writer, &table[i]);
-    }
-    writer->ops->end_array(writer);
-    write_member(writer, "freshness", "Current");
-    writer->ops->end_object(writer);
-}
-
-static void write_group(struct doc_writer *writer, const char *group)
-{
-    size_t rows;
-    const struct resource *table = resource_table(&rows);
-    writer->ops->begin_object(writer);
-    doc_write_key(writer, "metadata");
-    writer->ops->begin_object(writer);
-    if (group[0] != '\0')
-        write_member(writer, "name", group);
-    doc_write_key(writer, "creationTimestamp");
-    writer->ops->literal(writer, "null");
-    writer->ops->end_object(writer);
-    doc_write_key(writer, "versions");
-    writer->ops->begin_array(writer);
-    for (size_t i = 0; i < rows; i++) {
-        if (is_of_group(&table[i], group) && is_first(table, i, true))
-            write_version(writer, table[i].kind);
-    }
-    writer->ops->end_array(writer);
-    writer->ops->end_object(writer);
-}
-
-static void write_aggregated(struct buf *out, const char *version, bool is_core)
-{
-    size_t rows;
-    const struct resource *table = resource_table(&rows);
-    struct json_writer json;
-    json_writer_init(&json, out, false);
-    struct doc_writer *writer = &json.base;
-    writer->ops->begin_object(writer);
-    write_member(writer, "kind", "APIGroupDiscoveryList");
-    doc_write_key(writer, "apiVersion");
-    writer->ops->string(writer, strcmp(version, "v2") == 0
-                                    ? STR_LITERAL("apidiscovery.k8s.io/v2")
-                                    : STR_LITERAL("apidiscovery.k8s.io/v2beta1"));
-    doc_write_key(writer, "metadata");
-    writer->ops->begin_object(writer);
-    writer->ops->end_object(writer);
-    doc_write_key(writer, "items");
-    writer->ops->begin_array(writer);
-    for (size_t i = 0; i < rows; i++) {
-        const char *group = table[i].kind->group;
-        if ((group[0] == '\0') == is_core && is_first(table, i, false))
-            write_group(writer, group);
-    }
-    writer->ops->end_array(writer);
-    writer->ops->end_object(writer);
 }
 
 /* --- the door --- */
@@ -491,12 +319,12 @@ Meta__Status *discovery_reply(const struct http_target *target, const char *acce
     const ProtobufCMessage *plain = find_plain(target, server_address, arena);
     if (!plain)
         return failure_no_such_resource(arena);
-    const struct aggregated_row *aggregated =
-        target->segment_count == 1 ? find_aggregated(accept) : NULL;
+    const struct discovery_aggregated *aggregated =
+        target->segment_count == 1 ? discovery_find_aggregated(accept) : NULL;
     ret->code = 200;
     if (aggregated) {
         ret->content_type = aggregated->content_type;
-        write_aggregated(&ret->body, aggregated->version, text_eq(target->segments[0], "api"));
+        discovery_write_aggregated(&ret->body, aggregated, text_eq(target->segments[0], "api"));
         return NULL;
     }
     struct negotiated negotiated;
@@ -541,8 +369,10 @@ void discovery_version(struct buf *out)
     struct json_writer json;
     json_writer_init(&json, out, true);
     json.base.ops->begin_object(&json.base);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        write_member(&json.base, rows[i].key, rows[i].value);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        doc_write_key(&json.base, rows[i].key);
+        doc_write_text(&json.base, rows[i].value);
+    }
     json.base.ops->end_object(&json.base);
 }
 
@@ -575,9 +405,9 @@ void discovery_paths(struct buf *out)
         const struct kube_kind *kind = table[i].kind;
         if (kind->group[0] == '\0')
             continue;
-        if (is_first(table, i, false))
+        if (discovery_is_first(table, i, false))
             write_group_path(out, kind, false);
-        if (is_first(table, i, true))
+        if (discovery_is_first(table, i, true))
             write_group_path(out, kind, true);
     }
     for (size_t i = 0; i < ARRAY_SIZE(last_paths); i++)

@@ -1,6 +1,7 @@
 #include "plane/failure.h"
 
 #include "base/buf.h"
+#include "kube/validation.h"
 
 /* The reason of each code, and what it says when nobody has more to say. */
 struct code_row {
@@ -89,6 +90,19 @@ Meta__Status *failure_already_exists(struct arena *arena, const struct failure_t
     return about(arena, target, 409, "AlreadyExists", message);
 }
 
+Meta__Status *failure_no_unique_name(struct arena *arena, const struct failure_target *target)
+{
+    char *message = arena_printf(
+        arena,
+        "%s \"%s\" already exists, the server was not able to generate a unique name for the"
+        " object",
+        qualified(arena, target), target->name ? target->name : "");
+    Meta__Status *status = about(arena, target, 409, "AlreadyExists", message);
+    status->details->has_retry_after_seconds = true;
+    status->details->retry_after_seconds = 1;
+    return status;
+}
+
 Meta__Status *failure_conflict(struct arena *arena, const struct failure_target *target,
                                const char *why)
 {
@@ -147,22 +161,62 @@ static char *invalid_message(struct arena *arena, const struct kube_kind *kind, 
     return arena_strndup(arena, buf_text(&text), text.len);
 }
 
+static void add_cause(struct arena *arena, Meta__StatusDetails *details, const char *reason,
+                      const struct field_error *error)
+{
+    Meta__StatusCause **causes = arena_alloc(arena, (details->n_causes + 1) * sizeof(void *));
+    for (size_t i = 0; i < details->n_causes; i++)
+        causes[i] = details->causes[i];
+    Meta__StatusCause *cause =
+        (Meta__StatusCause *)kube_message_new(&meta__status_cause__descriptor, arena);
+    cause->reason = arena_strdup(arena, reason);
+    cause->message = arena_strdup(arena, error->message);
+    cause->field = arena_strdup(arena, error->path);
+    causes[details->n_causes++] = cause;
+    details->causes = causes;
+}
+
 Meta__Status *failure_invalid(struct arena *arena, const struct kube_kind *kind, const char *name,
                               const struct field_errors *errors)
 {
     Meta__Status *status =
         make(arena, 422, "Invalid", invalid_message(arena, kind, name ? name : "", errors));
     Meta__StatusDetails *details = add_details(arena, status, kind->group, kind->kind, name);
-    details->causes = arena_calloc(arena, errors->count, sizeof(void *));
-    for (size_t i = 0; i < errors->count; i++) {
-        Meta__StatusCause *cause =
-            (Meta__StatusCause *)kube_message_new(&meta__status_cause__descriptor, arena);
-        cause->reason = arena_strdup(arena, cause_reason(errors->errors[i].message));
-        cause->message = arena_strdup(arena, errors->errors[i].message);
-        cause->field = arena_strdup(arena, errors->errors[i].path);
-        details->causes[details->n_causes++] = cause;
-    }
+    for (size_t i = 0; i < errors->count; i++)
+        add_cause(arena, details, cause_reason(errors->errors[i].message), &errors->errors[i]);
     return status;
+}
+
+/* Details that say nothing are there nevertheless in what upstream makes of bare HTTP codes. */
+static Meta__Status *with_empty_details(Meta__Status *status, struct arena *arena)
+{
+    status->details =
+        (Meta__StatusDetails *)kube_message_new(&meta__status_details__descriptor, arena);
+    return status;
+}
+
+Meta__Status *failure_invalid_options(struct arena *arena, const char *options_kind,
+                                      const struct field_errors *errors)
+{
+    const struct kube_kind kind = {.group = "meta.k8s.io", .kind = options_kind};
+    return failure_invalid(arena, &kind, NULL, errors);
+}
+
+Meta__Status *failure_invalid_patch(struct arena *arena, const char *patched, const char *why)
+{
+    const struct kube_kind kind = {.group = "", .kind = ""};
+    struct field_errors *errors = arena_calloc(arena, 1, sizeof(*errors));
+    errors->arena = arena;
+    struct validation v = {.errors = errors, .scratch = arena};
+    field_invalid(&v, FIELD(NULL, "patch"), patched, why);
+    return failure_invalid(arena, &kind, NULL, errors);
+}
+
+Meta__Status *failure_rejected(struct arena *arena)
+{
+    Meta__Status *status =
+        failure_new(arena, 422, "the server rejected our request due to an error in our request");
+    return with_empty_details(status, arena);
 }
 
 Meta__Status *failure_bad_request(struct arena *arena, const char *format, ...)
@@ -183,19 +237,38 @@ Meta__Status *failure_expired(struct arena *arena, const char *format, ...)
     return make(arena, 410, "Expired", message);
 }
 
+Meta__Status *failure_too_large_version(struct arena *arena, int64_t wanted, int64_t current)
+{
+    Meta__Status *status =
+        failure_new(arena, 504, "Timeout: Too large resource version: %lld, current: %lld",
+                    (long long)wanted, (long long)current);
+    with_empty_details(status, arena);
+    const struct field_error cause = {.path = NULL, .message = "Too large resource version"};
+    add_cause(arena, status->details, "ResourceVersionTooLarge", &cause);
+    status->details->has_retry_after_seconds = true;
+    status->details->retry_after_seconds = 1;
+    return status;
+}
+
+Meta__Status *failure_unknown(struct arena *arena, const char *message)
+{
+    Meta__Status *status = failure_new(arena, 500, "%s", message);
+    status->reason = NULL;
+    return status;
+}
+
 Meta__Status *failure_method_not_allowed(struct arena *arena)
 {
-    return failure_new(arena, 405,
-                       "the server does not allow this method on the requested resource");
+    Meta__Status *status =
+        failure_new(arena, 405, "the server does not allow this method on the requested resource");
+    return with_empty_details(status, arena);
 }
 
 Meta__Status *failure_no_such_resource(struct arena *arena)
 {
     Meta__Status *status =
         failure_new(arena, 404, "the server could not find the requested resource");
-    status->details =
-        (Meta__StatusDetails *)kube_message_new(&meta__status_details__descriptor, arena);
-    return status;
+    return with_empty_details(status, arena);
 }
 
 Meta__Status *failure_new(struct arena *arena, unsigned code, const char *format, ...)

@@ -19,6 +19,8 @@ struct failure_target {
 Meta__Status *failure_not_found(struct arena *arena, const struct failure_target *target);
 /** 409 AlreadyExists `pods "web" already exists`. */
 Meta__Status *failure_already_exists(struct arena *arena, const struct failure_target *target);
+/** 409 AlreadyExists for a name that the server made up itself. */
+Meta__Status *failure_no_unique_name(struct arena *arena, const struct failure_target *target);
 /** 409 Conflict `Operation cannot be fulfilled on pods "web": <why>`. */
 Meta__Status *failure_conflict(struct arena *arena, const struct failure_target *target,
                                const char *why);
@@ -28,10 +30,24 @@ Meta__Status *failure_forbidden(struct arena *arena, const struct failure_target
 /** 422 Invalid `Pod "web" is invalid: spec.x: Required value`, a cause for each error. */
 Meta__Status *failure_invalid(struct arena *arena, const struct kube_kind *kind, const char *name,
                               const struct field_errors *errors);
+/** 422 Invalid for the parameters of a request: `CreateOptions.meta.k8s.io "" is invalid: …`. */
+Meta__Status *failure_invalid_options(struct arena *arena, const char *options_kind,
+                                      const struct field_errors *errors);
+/** The same for what a patch has made of an object: ` "" is invalid: patch: Invalid value: …`, with
+ * what came out and why that is none. */
+Meta__Status *failure_invalid_patch(struct arena *arena, const char *patched, const char *why);
+/** 422 Invalid `the server rejected our request due to an error in our request`: a patch that does
+ * not fit; upstream does not say why. */
+Meta__Status *failure_rejected(struct arena *arena);
 /** 400 BadRequest with the message as it is. */
 Meta__Status *failure_bad_request(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 /** 410 Expired. */
 Meta__Status *failure_expired(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+/** 504 Timeout for a resourceVersion that lies in the future, with the cause by which clients know
+ * it. */
+Meta__Status *failure_too_large_version(struct arena *arena, int64_t wanted, int64_t current);
+/** 500 without a reason, as upstream answers with errors that are none of its API's. */
+Meta__Status *failure_unknown(struct arena *arena, const char *message);
 /** 405 `the server does not allow this method on the requested resource`. */
 Meta__Status *failure_method_not_allowed(struct arena *arena);
 /** 404 `the server could not find the requested resource`. */

@@ -23,6 +23,7 @@
 #define SIGNATURE_BYTES (2 * COORDINATE_BYTES)
 #define POINT_BYTES (1 + 2 * COORDINATE_BYTES) /* uncompressed: 4, x, y */
 #define KEY_ID_MAX_BYTES 64
+#define SHOWN_LIST_MAX_BYTES ((size_t)4 * KiB) /* of audiences in a refusal */
 
 struct jwt_key {
     EVP_PKEY *pkey;             /* owned */
@@ -206,6 +207,9 @@ static void write_payload(const struct jwt_claims *claims, struct buf *out)
 struct error *jwt_sign(const struct jwt_key *key, const struct jwt_claims *claims, struct buf *out)
 {
     AUTO(buf) struct buf header = {0}, payload = {0}, token = {0};
+    if (claims->audiences.count > JWT_MAX_AUDIENCES)
+        return error_new(ERROR_RESOURCE_EXHAUSTED, "a token is for at most %zu audiences",
+                         JWT_MAX_AUDIENCES);
     buf_init(&header, JWT_MAX_BYTES);
     buf_init(&payload, JWT_MAX_BYTES);
     buf_init(&token, JWT_MAX_BYTES);
@@ -292,15 +296,18 @@ static bool get_time(const struct doc_node *object, const char *key, int64_t *re
     return true;
 }
 
-/* False when the member is there and is not an object with a name. */
+/* False when the member is there and is not an object with a name. A missing uid is "", which is no
+ * object's: a pod's token may mention a node that was not there. */
 static bool get_ref(const struct doc_node *object, const char *key, struct jwt_ref *ret)
 {
     const struct doc_node *node = doc_get(object, key);
     if (!node)
         return true;
+    if (node->kind != DOC_OBJECT)
+        return false;
     ret->name = get_text(node, "name");
-    ret->uid = get_text(node, "uid");
-    return node->kind == DOC_OBJECT && ret->name && ret->name[0] && ret->uid;
+    ret->uid = doc_get(node, "uid") ? get_text(node, "uid") : "";
+    return ret->name && ret->name[0] && ret->uid;
 }
 
 static bool get_audiences(const struct doc_node *payload, struct arena *arena,
@@ -360,10 +367,12 @@ static struct error *check_header(const struct jwt_key *key, const struct doc_no
 
 static const char *quoted_list(const struct text_list *texts, struct arena *arena)
 {
-    const char *list = "";
-    for (size_t i = 0; i < texts->count; i++)
-        list = arena_printf(arena, "%s%s\"%s\"", list, i > 0 ? " " : "", texts->items[i]);
-    return arena_printf(arena, "[%s]", list);
+    /* Who asks for a review says as many audiences as fit into a body. */
+    AUTO(buf) struct buf list;
+    buf_init(&list, SHOWN_LIST_MAX_BYTES);
+    for (size_t i = 0; i < texts->count && !list.overflowed; i++)
+        buf_printf(&list, "%s\"%s\"", i > 0 ? " " : "", texts->items[i]);
+    return list.overflowed ? "[too many to show]" : arena_printf(arena, "[%s]", buf_text(&list));
 }
 
 static struct error *check_audience(const struct jwt_claims *claims,

@@ -29,7 +29,7 @@ const char *jwt_key_id(const struct jwt_key *key);
 /** An object a token is bound to; `name` NULL when it is not bound to such an object. */
 struct jwt_ref {
     const char *name;
-    const char *uid;
+    const char *uid; /* of a token that was read: never NULL beside a name, "" when it said none */
 };
 
 /** What a token says. Times are seconds since 1970. */
@@ -53,7 +53,8 @@ struct jwt_claims {
 
 /**
  * Appends the token for @claims to @out. Members are in the order kube-apiserver writes them
- * (sorted), so that equal claims give equal payloads.
+ * (sorted), so that equal claims give equal payloads. RESOURCE_EXHAUSTED for what would be longer
+ * than JWT_MAX_BYTES or for more than JWT_MAX_AUDIENCES: nobody could verify it.
  */
 MUST_CHECK struct error *jwt_sign(const struct jwt_key *key, const struct jwt_claims *claims,
                                   struct buf *out);

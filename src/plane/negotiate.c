@@ -1,84 +1,10 @@
 #include "plane/negotiate.h"
 
-#include <stdio.h>
+#include "plane/accept.h"
 
 #define JSON_TYPE "application/json"
 #define YAML_TYPE "application/yaml"
 #define PROTOBUF_TYPE "application/vnd.kubernetes.protobuf"
-
-#define CLAUSES_MAX 32
-
-/* One media type of an Accept field. */
-struct clause {
-    struct str type;
-    struct str params; /* what follows, from its first ';' */
-    int quality;       /* thousandths */
-};
-
-static bool equals_ignoring_case(struct str text, const char *want)
-{
-    return text.len == strlen(want) && strncasecmp(text.ptr, want, text.len) == 0;
-}
-
-/* The value of @name among the parameters of a clause; empty when it is not there. */
-static struct str parameter(struct str params, const char *name)
-{
-    while (params.len > 0) {
-        const char *end = memchr(params.ptr, ';', params.len);
-        size_t len = end ? (size_t)(end - params.ptr) : params.len;
-        struct str one = str_trim((struct str){.ptr = params.ptr, .len = len});
-        const char *equals = one.len > 0 ? memchr(one.ptr, '=', one.len) : NULL;
-        if (equals) {
-            struct str key = {.ptr = one.ptr, .len = (size_t)(equals - one.ptr)};
-            if (equals_ignoring_case(str_trim(key), name))
-                return str_trim((struct str){.ptr = equals + 1, .len = one.len - key.len - 1});
-        }
-        size_t skip = end ? len + 1 : len;
-        params = (struct str){.ptr = params.ptr + skip, .len = params.len - skip};
-    }
-    return (struct str){.ptr = ""};
-}
-
-/* "0.8" as 800; 1000 for nothing or nonsense. */
-static int quality_of(struct str text)
-{
-    if (text.len == 0 || (text.ptr[0] != '0' && text.ptr[0] != '1'))
-        return 1000;
-    int value = (text.ptr[0] - '0') * 1000;
-    int scale = 100;
-    for (size_t i = 2; i < text.len && i < 5; i++, scale /= 10) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return 1000;
-        value += (text.ptr[i] - '0') * scale;
-    }
-    return value > 1000 ? 1000 : value;
-}
-
-/* Takes the field apart, best quality first, in the order written among equals. */
-static size_t parse_clauses(const char *accept, struct clause clauses[static CLAUSES_MAX])
-{
-    size_t count = 0;
-    while (*accept && count < CLAUSES_MAX) {
-        size_t len = strcspn(accept, ",");
-        struct str whole = str_trim((struct str){.ptr = accept, .len = len});
-        const char *semicolon = whole.len > 0 ? memchr(whole.ptr, ';', whole.len) : NULL;
-        size_t type_len = semicolon ? (size_t)(semicolon - whole.ptr) : whole.len;
-        struct clause clause = {
-            .type = str_trim((struct str){.ptr = whole.ptr, .len = type_len}),
-            .params = {.ptr = semicolon ? semicolon + 1 : "",
-                       .len = semicolon ? whole.len - type_len - 1 : 0},
-        };
-        clause.quality = quality_of(parameter(clause.params, "q"));
-        accept += len + (accept[len] == ',');
-        if (clause.type.len == 0 || clause.quality == 0)
-            continue;
-        size_t at = count++;
-        for (; at > 0 && clauses[at - 1].quality < clause.quality; at--)
-            clauses[at] = clauses[at - 1];
-        clauses[at] = clause;
-    }
-    return count;
-}
 
 struct offer {
     const char *type;
@@ -92,26 +18,26 @@ static const struct offer offers[] = {
     {PROTOBUF_TYPE, KUBE_PROTOBUF, PROTOBUF_TYPE ";stream=watch"},
 };
 
-static const struct offer *find_offer(struct str type)
+/* A wildcard is given what comes first. */
+static const struct offer *find_offer(const struct accept_clause *clause)
 {
-    if (equals_ignoring_case(type, "*/*") || equals_ignoring_case(type, "application/*"))
-        return &offers[0];
     for (size_t i = 0; i < ARRAY_SIZE(offers); i++) {
-        if (equals_ignoring_case(type, offers[i].type))
+        if (accept_is(clause, offers[i].type))
             return &offers[i];
     }
     return NULL;
 }
 
 /* False when this clause asks for a form that is not offered. */
-static bool find_form(const struct clause *clause, const struct offer *offer, enum reply_form *ret)
+static bool find_form(const struct accept_clause *clause, const struct offer *offer,
+                      enum reply_form *ret)
 {
-    struct str as = parameter(clause->params, "as");
+    struct str as = accept_param(clause, "as");
     *ret = REPLY_OBJECT;
     if (as.len == 0)
         return true;
-    if (!str_eq_c(parameter(clause->params, "g"), "meta.k8s.io") ||
-        !str_eq_c(parameter(clause->params, "v"), "v1"))
+    if (!str_eq_c(accept_param(clause, "g"), "meta.k8s.io") ||
+        !str_eq_c(accept_param(clause, "v"), "v1"))
         return false;
     if (str_eq_c(as, "Table") && offer->encoding == KUBE_JSON) {
         *ret = REPLY_TABLE;
@@ -119,6 +45,32 @@ static bool find_form(const struct clause *clause, const struct offer *offer, en
     }
     *ret = REPLY_PARTIAL;
     return str_eq_c(as, "PartialObjectMetadata") || str_eq_c(as, "PartialObjectMetadataList");
+}
+
+/* How much of each object goes along with its row. */
+static Meta__Status *read_include(const struct http_target *target, struct arena *arena,
+                                  enum table_include *ret)
+{
+    static const struct {
+        const char *text;
+        enum table_include include;
+    } rows[] = {
+        {"", TABLE_INCLUDE_METADATA},
+        {"Metadata", TABLE_INCLUDE_METADATA},
+        {"Object", TABLE_INCLUDE_OBJECT},
+        {"None", TABLE_INCLUDE_NONE},
+    };
+    const char *include = http_target_param(target, "includeObject");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (strcmp(include ? include : "", rows[i].text) == 0) {
+            *ret = rows[i].include;
+            return NULL;
+        }
+    }
+    return failure_bad_request(arena,
+                               "Unable to convert to Table as requested: includeObject: Invalid"
+                               " value: \"%s\": must be 'Metadata', 'Object', 'None', or empty",
+                               include);
 }
 
 static bool wants_pretty(const struct http_target *target, const char *user_agent)
@@ -139,12 +91,12 @@ static bool wants_pretty(const struct http_target *target, const char *user_agen
 Meta__Status *negotiate(const char *accept, const struct http_target *target,
                         const char *user_agent, struct arena *arena, struct negotiated *ret)
 {
-    struct clause clauses[CLAUSES_MAX];
-    size_t count = parse_clauses(*accept ? accept : "*/*", clauses);
-    for (size_t i = 0; i < count; i++) {
-        const struct offer *offer = find_offer(clauses[i].type);
+    struct accept wanted;
+    accept_parse(accept, &wanted);
+    for (size_t i = 0; i < wanted.count; i++) {
+        const struct offer *offer = find_offer(&wanted.clauses[i]);
         enum reply_form form;
-        if (!offer || !find_form(&clauses[i], offer, &form))
+        if (!offer || !find_form(&wanted.clauses[i], offer, &form))
             continue;
         *ret = (struct negotiated){
             .encoding = offer->encoding,
@@ -153,7 +105,7 @@ Meta__Status *negotiate(const char *accept, const struct http_target *target,
             .content_type = offer->type,
             .watch_content_type = offer->watch_type,
         };
-        return NULL;
+        return form == REPLY_TABLE ? read_include(target, arena, &ret->include) : NULL;
     }
     return failure_new(arena, 406,
                        "only the following media types are accepted: " JSON_TYPE ", " YAML_TYPE

@@ -5,6 +5,7 @@
 
 #include "kube/kinds.h"
 #include "plane/failure.h"
+#include "plane/table.h"
 #include "wire/http.h"
 
 enum reply_form {
@@ -16,6 +17,7 @@ enum reply_form {
 struct negotiated {
     enum kube_encoding encoding;
     enum reply_form form;
+    enum table_include include; /* of REPLY_TABLE: includeObject */
     bool is_pretty;
     const char *content_type;       /* static; of a whole reply */
     const char *watch_content_type; /* static; of a watch's stream */
@@ -23,8 +25,9 @@ struct negotiated {
 
 /**
  * What to answer for @accept (as sent; "" is anything), by the client's own order of preference. A
- * failure 406 when nothing of it is offered. @user_agent decides, as upstream, whether a person is
- * looking and JSON is indented unless the target's `pretty` says.
+ * failure 406 when nothing of it is offered, 400 for an `includeObject` that is none. @user_agent
+ * decides, as upstream, whether a person is looking and JSON is indented unless the target's
+ * `pretty` says.
  */
 MUST_CHECK Meta__Status *negotiate(const char *accept, const struct http_target *target,
                                    const char *user_agent, struct arena *arena,

@@ -1,8 +1,9 @@
 /*
  * Passing requests on to a node's server: logs, exec, attach, port-forward and /proxy of pods,
- * services and nodes. A plain request is streamed through with back-pressure both ways; an upgrade
- * becomes a pipe. The node is reached at its InternalIP and kubelet port with the plane's client
- * certificate; its certificate is not verified, as kube-apiserver does without
+ * services and nodes. The answer to a plain request, which has arrived whole, is streamed through
+ * with back-pressure; an upgrade becomes a pipe, with back-pressure both ways. The node is reached
+ * at its InternalIP and kubelet port with the plane's client certificate; its certificate is not
+ * verified, as kube-apiserver does without
  * --kubelet-certificate-authority. Loop thread.
  */
 #pragma once
@@ -18,6 +19,8 @@ struct node_proxy; /* opaque */
 /** A reference to @client_tls is taken; NULL: nodes are spoken to in plain HTTP. */
 struct node_proxy *node_proxy_new(struct loop *loop, struct work_pool *pool,
                                   struct tls_context *client_tls);
+/** Requests from now on use @client_tls, of which a reference is taken. */
+void node_proxy_set_tls(struct node_proxy *proxy, struct tls_context *client_tls);
 /** Cuts everything off. NULL is fine. */
 void node_proxy_free(struct node_proxy *proxy);
 DEFINE_AUTO(node_proxy, struct node_proxy *, node_proxy_free)

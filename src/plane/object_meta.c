@@ -1,12 +1,12 @@
 #include "plane/object_meta.h"
 
-#include <stdio.h>
 #include <sys/random.h>
 
 /* Upstream's (apiserver storage/names): names stay within 63 bytes, letters avoid words. */
 #define GENERATED_LETTERS "bcdfghjklmnpqrstvwxz2456789"
 #define GENERATED_COUNT 5
 #define GENERATED_PREFIX_MAX (63 - GENERATED_COUNT)
+#define GENERATED_ATTEMPTS 8 /* maxNameGenerationCreateAttempts */
 
 static void fill_random(void *bytes, size_t size)
 {
@@ -38,6 +38,15 @@ char *object_name_generate(const char *prefix, struct arena *arena)
     return arena_printf(arena, "%.*s%s", GENERATED_PREFIX_MAX, prefix, suffix);
 }
 
+char *object_name_pick(const char *prefix, object_name_taken *is_taken, void *ctx,
+                       struct arena *arena)
+{
+    char *name = object_name_generate(prefix, arena);
+    for (int i = 1; i < GENERATED_ATTEMPTS && is_taken(ctx, name); i++)
+        name = object_name_generate(prefix, arena);
+    return name;
+}
+
 Meta__Time *object_time(int64_t wall_ns, struct arena *arena)
 {
     Meta__Time *time = (Meta__Time *)kube_message_new(&meta__time__descriptor, arena);
@@ -54,8 +63,6 @@ int64_t object_time_ns(const Meta__Time *time)
 
 void object_meta_create(Meta__ObjectMeta *meta, int64_t now_wall_ns, struct arena *arena)
 {
-    if ((!meta->name || !*meta->name) && meta->generate_name && *meta->generate_name)
-        meta->name = object_name_generate(meta->generate_name, arena);
     meta->uid = object_uid_new(arena);
     meta->creation_timestamp = object_time(now_wall_ns, arena);
     meta->resource_version = NULL;
@@ -71,7 +78,6 @@ void object_meta_carry_over(Meta__ObjectMeta *meta, const Meta__ObjectMeta *old)
 {
     meta->name = old->name;
     meta->namespace_ = old->namespace_;
-    meta->generate_name = old->generate_name;
     meta->uid = old->uid;
     meta->creation_timestamp = old->creation_timestamp;
     meta->self_link = NULL;

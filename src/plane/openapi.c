@@ -116,16 +116,17 @@ static bool has_group(const char *group, const char *version)
     return false;
 }
 
-/* The offered type that comes first in @accept; NULL when there is none. */
+/* The offered type that is wanted most; NULL when there is none. */
 static const char *choose(const char *accept, bool has_protobuf)
 {
-    struct str rest = str_from(*accept ? accept : "*/*");
-    struct accept_clause clause;
-    while (accept_next(&rest, &clause)) {
-        if (accept_is(&clause, JSON_TYPE))
+    struct accept wanted;
+    accept_parse(accept, &wanted);
+    for (size_t i = 0; i < wanted.count; i++) {
+        const struct accept_clause *clause = &wanted.clauses[i];
+        if (accept_is(clause, JSON_TYPE))
             return JSON_TYPE;
         if (has_protobuf &&
-            (accept_is(&clause, PROTOBUF_TYPE) || accept_is(&clause, PROTOBUF_OLD_TYPE)))
+            (accept_is(clause, PROTOBUF_TYPE) || accept_is(clause, PROTOBUF_OLD_TYPE)))
             return PROTOBUF_TYPE;
     }
     return NULL;

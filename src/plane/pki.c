@@ -16,10 +16,6 @@
 #include "base/path.h"
 #include "kube/validate.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -154,13 +150,10 @@ static struct error *check_pair(const char *path, const char *key_path, const ch
     return is_ca ? NULL : damaged(path, "is not", "the certificate of an authority");
 }
 
-static struct error *is_due(const X509 *certificate, int64_t now_s, bool *ret)
+/* The last second of a life at which there is no need to renew yet. */
+static int64_t renewal_after_s(int64_t from_s, int64_t until_s)
 {
-    int64_t from_s = 0, until_s = 0;
-    struct error *err = pki_validity(certificate, &from_s, &until_s);
-    if (!err)
-        *ret = sat_sub_i64(until_s, now_s) < sat_sub_i64(until_s, from_s) / PKI_RENEW_DIVISOR;
-    return err;
+    return sat_sub_i64(until_s, sat_sub_i64(until_s, from_s) / PKI_RENEW_DIVISOR);
 }
 
 struct pair_order {
@@ -182,10 +175,10 @@ static struct error *refresh(const struct pair_order *order, const char *path,
     if (!order->issuer)
         return until_s > order->now_s ? NULL
                                       : error_new(ERROR_INVALID_ARGUMENT, "%s: has expired", path);
-    bool must_renew = false;
-    err = is_due(certificate, order->now_s, &must_renew);
-    if (err || (!must_renew && pki_covers(certificate, &order->issue->subject)))
-        return err;
+    /* One that begins later was made by a clock that was wrong, or is now. */
+    bool must_renew = order->now_s < from_s || order->now_s > renewal_after_s(from_s, until_s);
+    if (!must_renew && pki_covers(certificate, &order->issue->subject))
+        return NULL;
     return issue_and_write(path, order->issue, order->issuer, stored);
 }
 
@@ -241,126 +234,13 @@ static struct error *open_leaf(struct pki *pki, const char *name, enum pki_role 
     return open_pair(pki, &order, stored);
 }
 
-/* --- the server's names --- */
-
-#define FIXED_NAMES_MAX 16
-
-struct server_names {
-    struct arena *arena;
-    const char **dns_names;
-    size_t dns_name_count;
-    const char **addresses;
-    size_t address_count;
-};
-
-/* Sorts @text, unless empty or there already, to the names or the addresses. The lists have room
- * for all that are added. */
-static struct error *add_server_name(struct server_names *names, const char *text)
-{
-    if (!text || !text[0])
-        return NULL;
-    if (pki_is_address(text)) {
-        if (!text_list_has(&(struct text_list){names->addresses, names->address_count}, text))
-            names->addresses[names->address_count++] = text;
-        return NULL;
-    }
-    /* Machines may have capitals in their names, certificates compare without them. */
-    char *lower = arena_strdup(names->arena, text);
-    for (char *c = lower; *c; c++) {
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    }
-    const char *why = name_check_dns1123_subdomain(str_from(lower));
-    if (why)
-        return error_new(ERROR_INVALID_ARGUMENT, "server name \"%s\": %s", text, why);
-    if (!text_list_has(&(struct text_list){names->dns_names, names->dns_name_count}, lower))
-        names->dns_names[names->dns_name_count++] = lower;
-    return NULL;
-}
-
-/* The first usable address of "10.96.0.0/12": 10.96.0.1. NULL when @range is none. */
-static const char *first_address(struct str range, struct arena *arena)
-{
-    size_t slash = str_find(range, '/');
-    const char *base = arena_strndup(arena, range.ptr, slash);
-    unsigned char bytes[sizeof(struct in6_addr)];
-    char text[INET6_ADDRSTRLEN];
-    int family = inet_pton(AF_INET, base, bytes) == 1    ? AF_INET
-                 : inet_pton(AF_INET6, base, bytes) == 1 ? AF_INET6
-                                                         : -1;
-    int64_t bits = family == AF_INET ? 32 : 128, prefix = 0;
-    /* One bit at least must be left for a service. */
-    if (family < 0 || slash == range.len ||
-        !parse_i64(arena_strndup(arena, range.ptr + slash + 1, range.len - slash - 1), 0, bits - 1,
-                   &prefix))
-        return NULL;
-    for (int64_t bit = prefix; bit < bits; bit++)
-        bytes[bit / 8] &= (unsigned char)~(0x80u >> (bit % 8));
-    bytes[bits / 8 - 1] |= 1;
-    return inet_ntop(family, bytes, text, sizeof(text)) ? arena_strdup(arena, text) : NULL;
-}
-
-static struct error *add_service_addresses(struct server_names *names, const char *ranges)
-{
-    struct str rest = str_from(ranges ? ranges : ""), range;
-    while (rest.len > 0 && str_split_next(&rest, ',', &range)) {
-        const char *address = first_address(str_trim(range), names->arena);
-        if (!address)
-            return error_new(ERROR_INVALID_ARGUMENT, "service range \"%.*s\" is not a CIDR",
-                             STR_ARG(range));
-        if (names->address_count == FIXED_NAMES_MAX)
-            return error_new(ERROR_INVALID_ARGUMENT, "too many service ranges");
-        struct error *err = add_server_name(names, address);
-        if (err)
-            return err;
-    }
-    return NULL;
-}
-
-static bool is_wildcard_address(const char *host)
-{
-    return text_eq(host, "0.0.0.0") || text_eq(host, "::");
-}
-
-static struct error *collect_server_names(const struct pki_options *options, struct arena *arena,
-                                          struct pki_subject *ret)
-{
-    static const char *const fixed[] = {"localhost",
-                                        "kubernetes",
-                                        "kubernetes.default",
-                                        "kubernetes.default.svc",
-                                        "kubernetes.default.svc.cluster.local",
-                                        "127.0.0.1",
-                                        "::1"};
-    size_t room = FIXED_NAMES_MAX + 2 + options->extra_names.count;
-    struct server_names names = {
-        .arena = arena,
-        .dns_names = arena_calloc(arena, room, sizeof(char *)),
-        .addresses = arena_calloc(arena, room, sizeof(char *)),
-    };
-    struct error *err = NULL;
-    for (size_t i = 0; !err && i < ARRAY_SIZE(fixed); i++)
-        err = add_server_name(&names, fixed[i]);
-    if (!err)
-        err = add_service_addresses(&names, options->service_range);
-    if (!err && !is_wildcard_address(options->listen_host))
-        err = add_server_name(&names, options->listen_host);
-    if (!err)
-        err = add_server_name(&names, options->host_name);
-    for (size_t i = 0; !err && i < options->extra_names.count; i++)
-        err = add_server_name(&names, options->extra_names.items[i]);
-    ret->dns_names = (struct text_list){names.dns_names, names.dns_name_count};
-    ret->addresses = (struct text_list){names.addresses, names.address_count};
-    return err;
-}
-
 /* --- opening --- */
 
 static struct error *open_server(struct pki *pki, const struct pki_options *options)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
     struct pki_subject subject = {.common_name = "kube-apiserver"};
-    struct error *err = collect_server_names(options, arena, &subject);
+    struct error *err = pki_server_names(options, arena, &subject);
     if (!err)
         err = open_leaf(pki, "apiserver", PKI_ROLE_SERVER, &subject, options->now_s, &pki->server);
     return err;
@@ -439,6 +319,45 @@ void pki_free(struct pki *pki)
     free(pki->dir);
     free(pki->node_name);
     free(pki);
+}
+
+/* --- renewing --- */
+
+int64_t pki_renewal_s(const struct pki *pki)
+{
+    const struct stored *const leaves[] = {&pki->server, &pki->admin, &pki->node};
+    int64_t first_s = INT64_MAX;
+    for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+        int64_t from_s = 0, until_s = 0;
+        struct error *err = pki_validity(leaves[i]->pair.certificate, &from_s, &until_s);
+        if (err)
+            error_ignore(err, "they have been read before");
+        first_s = min_i64(first_s, sat_add_i64(renewal_after_s(from_s, until_s), 1));
+    }
+    return first_s;
+}
+
+static void swap(struct stored *a, struct stored *b)
+{
+    struct stored kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+struct error *pki_adopt(struct pki *pki, struct pki *fresh_owned)
+{
+    AUTO(pki) struct pki *fresh = fresh_owned;
+    if (!str_eq(buf_str(&fresh->ca.certificate_pem), buf_str(&pki->ca.certificate_pem)) ||
+        !str_eq(buf_str(&fresh->ca.key_pem), buf_str(&pki->ca.key_pem)) ||
+        !str_eq(buf_str(&fresh->token.key_pem), buf_str(&pki->token.key_pem)))
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "%s: the authority or the key of tokens is another one than at the start; "
+                         "only a restart takes it",
+                         pki->dir);
+    swap(&pki->server, &fresh->server);
+    swap(&pki->admin, &fresh->admin);
+    swap(&pki->node, &fresh->node);
+    return NULL;
 }
 
 /* --- kubeconfigs --- */

@@ -1,6 +1,7 @@
 /*
  * nodeplane's certificates and keys: made on first start below the data directory, read again on
- * every later one, renewed when little of their life is left, and used for signing requests.
+ * every later one, renewed when little of their life is left (at a start, and meanwhile by
+ * plane/renewal.h), and used for signing requests.
  *
  *     DIR/pki/ca.crt, ca.key                  the authority of everything below, 10 years
  *     DIR/pki/apiserver.crt, apiserver.key    the server's own, 1 year
@@ -23,7 +24,7 @@
 
 #define PKI_CA_LIFE_S (INT64_C(10) * 365 * 24 * 3600)
 #define PKI_LEAF_LIFE_S (INT64_C(365) * 24 * 3600)
-#define PKI_RENEW_DIVISOR 5 /* renewed at start when less than a fifth of the life is left */
+#define PKI_RENEW_DIVISOR 5 /* renewed when less than a fifth of the life is left */
 
 struct pki; /* opaque */
 
@@ -31,7 +32,7 @@ struct pki; /* opaque */
 struct pki_options {
     const char *node_name;   /* a DNS subdomain, as every node's name */
     const char *listen_host; /* address or name listened at; NULL, "", and 0.0.0.0 or :: add none */
-    const char *host_name;   /* the machine's; NULL or "": none */
+    const char *host_name;   /* the machine's; NULL, "" or no DNS name: none */
     const char *service_range; /* "10.96.0.0/12", or two with a comma: the first address of each */
     struct text_list extra_names; /* further names and addresses of the server */
     int64_t now_s;                /* seconds since 1970 */
@@ -57,7 +58,18 @@ DEFINE_AUTO(pki, struct pki *, pki_free)
 MUST_CHECK struct error *pki_write_kubeconfigs_blocking(const struct pki *pki,
                                                         const char *server_url);
 
-/* PEM texts, borrowed from @pki. */
+/** When the first certificate below the authority is due: a start from this moment on would renew
+ * it. Seconds since 1970. */
+int64_t pki_renewal_s(const struct pki *pki);
+/**
+ * Gives @pki the server's, the administrator's and the node's certificates of @fresh_owned, which
+ * was opened later from the same directory. FAILED_PRECONDITION when the authority or the key of
+ * tokens is not the same there: nothing changed.
+ */
+MUST_CHECK struct error *pki_adopt(struct pki *pki, struct pki *fresh_owned);
+
+/* PEM texts, borrowed from @pki; the certificates and keys below the authority until pki_adopt().
+ */
 const char *pki_ca_pem(const struct pki *pki);
 const char *pki_server_certificate_pem(const struct pki *pki);
 const char *pki_server_key_pem(const struct pki *pki);

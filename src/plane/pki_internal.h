@@ -41,6 +41,11 @@ struct pki_issue {
 MUST_CHECK struct error *pki_issue(const struct pki_issue *issue, struct evp_pkey_st *key,
                                    const struct pki_pair *issuer, struct x509_st **ret);
 
+/** The DNS names and addresses of the server, in @arena, into @ret. INVALID_ARGUMENT for one that
+ * is neither and for a wrong service range. */
+MUST_CHECK struct error *pki_server_names(const struct pki_options *options, struct arena *arena,
+                                          struct pki_subject *ret);
+
 /** The times of @certificate in seconds since 1970. */
 MUST_CHECK struct error *pki_validity(const struct x509_st *certificate, int64_t *ret_not_before_s,
                                       int64_t *ret_not_after_s);

@@ -1,6 +1,7 @@
 /*
- * Start: certificates, keys and kubeconfigs; the database; the server; the controllers. Nothing is
- * served before everything is there, because the first request may be for anything.
+ * Start: the database, which nobody else may have open then; certificates, keys and kubeconfigs;
+ * the server; the controllers. Nothing is served before everything is there, because the first
+ * request may be for anything.
  */
 #include "plane/plane_internal.h"
 
@@ -13,7 +14,6 @@
 
 #define DATABASE_FILE "objects.db"
 #define DATA_DIR_MODE 0700
-#define PEM_MAX_BYTES (1 * MiB)
 /* As kube-apiserver (--max-requests-inflight and friends) allows for a small cluster. */
 #define MAX_CONNECTIONS 512
 #define ISSUER "https://kubernetes.default.svc.cluster.local"
@@ -23,17 +23,75 @@ static void on_request(void *ctx, struct http_exchange *exchange)
     plane_serve(ctx, exchange);
 }
 
-/* The host of "127.0.0.1:6443", "[::1]:0" or ":6443", in @arena. */
+/* The host of "127.0.0.1:6443", "[::1]:0", ":6443" or "https://plane.example/", in @arena. */
 static const char *host_of(const char *address, struct arena *arena)
 {
-    const char *colon = strrchr(address, ':');
-    size_t len = colon ? (size_t)(colon - address) : strlen(address);
-    if (len >= 2 && address[0] == '[' && address[len - 1] == ']')
-        return arena_strndup(arena, address + 1, len - 2);
-    return arena_strndup(arena, address, len);
+    static const char scheme[] = "https://";
+    if (text_has_prefix(address, scheme))
+        address += strlen(scheme);
+    if (address[0] == '[')
+        return arena_strndup(arena, address + 1, strcspn(address + 1, "]"));
+    return arena_strndup(arena, address, strcspn(address, ":/"));
 }
 
-static struct error *open_pki(struct plane *plane, const struct plane_options *options)
+/* Those asked for, and the one that kubeconfigs point to. */
+static struct text_list extra_names(const struct plane_options *options, struct arena *arena)
+{
+    size_t count = options->extra_name_count;
+    const char **names = arena_calloc(arena, count + 1, sizeof(*names));
+    for (size_t i = 0; i < count; i++)
+        names[i] = options->extra_names[i];
+    if (options->advertise)
+        names[count++] = host_of(options->advertise, arena);
+    return (struct text_list){.items = names, .count = count};
+}
+
+static struct error *make_server_tls(struct plane *plane, struct tls_context **ret)
+{
+    const struct tls_options options = {
+        .ca_pem = pki_ca_pem(plane->pki),
+        .cert_pem = renewal_server_certificate_pem(plane->renewal),
+        .key_pem = renewal_server_key_pem(plane->renewal),
+        .alpn = "h2,http/1.1",
+        .client_auth = TLS_CLIENT_AUTH_OPTIONAL,
+    };
+    return tls_context_new_server(&options, ret);
+}
+
+static struct error *make_node_tls(struct plane *plane, struct tls_context **ret)
+{
+    const struct tls_options options = {
+        .cert_pem = pki_admin_certificate_pem(plane->pki),
+        .key_pem = pki_admin_key_pem(plane->pki),
+        .alpn = "http/1.1",
+        .insecure_skip_verify = true,
+    };
+    return tls_context_new_client(&options, ret);
+}
+
+/* Connections that there are keep what they were made with. One side's trouble, a pair of files
+ * that does not fit together, is not the other's. */
+static void on_renewed(void *ctx)
+{
+    struct plane *plane = ctx;
+    AUTO(tls_context) struct tls_context *server_tls = NULL;
+    AUTO(tls_context) struct tls_context *node_tls = NULL;
+    AUTO(error) struct error *server_err = make_server_tls(plane, &server_tls);
+    AUTO(error) struct error *node_err = make_node_tls(plane, &node_tls);
+    if (server_err)
+        log_error("Failed to take the new serving certificate; the old one stays",
+                  LOG_ERR(server_err));
+    else
+        http_server_set_tls(plane->server, server_tls);
+    if (node_err)
+        log_error("Failed to take the new client certificate; the old one stays",
+                  LOG_ERR(node_err));
+    else
+        node_proxy_set_tls(plane->proxy, node_tls);
+}
+
+static struct error *open_pki(struct plane *plane, struct work_pool *pool,
+                              const struct plane_options *options)
 {
     char host_name[256] = "";
     /* A machine without a name only lacks it in the certificate. */
@@ -44,53 +102,23 @@ static struct error *open_pki(struct plane *plane, const struct plane_options *o
         .listen_host = host_of(options->listen, plane->arena),
         .host_name = host_name,
         .service_range = options->service_range,
-        .extra_names = {.items = options->extra_names, .count = options->extra_name_count},
+        .extra_names = extra_names(options, plane->arena),
         .now_s = loop_now_wall_ns(plane->loop) / NS_PER_SEC,
     };
     struct error *err = pki_open_blocking(options->data_dir, &pki_options, &plane->pki);
     if (!err)
         err = jwt_key_new(pki_token_key_pem(plane->pki), &plane->token_key);
-    return err;
-}
-
-static struct error *read_pem(struct plane *plane, const char *path, const char **ret)
-{
-    AUTO(buf) struct buf text;
-    buf_init(&text, PEM_MAX_BYTES);
-    struct error *err = fd_read_file_blocking(path, &text);
-    if (!err)
-        *ret = arena_strndup(plane->arena, buf_text(&text), text.len);
-    return err;
-}
-
-static struct error *make_tls(struct plane *plane, const struct plane_options *options)
-{
-    const char *cert = pki_server_certificate_pem(plane->pki);
-    const char *key = pki_server_key_pem(plane->pki);
-    struct error *err = NULL;
-    if (options->cert_file)
-        err = read_pem(plane, options->cert_file, &cert);
-    if (!err && options->key_file)
-        err = read_pem(plane, options->key_file, &key);
     if (err)
         return err;
-    const struct tls_options server = {
-        .ca_pem = pki_ca_pem(plane->pki),
-        .cert_pem = cert,
-        .key_pem = key,
-        .alpn = "h2,http/1.1",
-        .client_auth = TLS_CLIENT_AUTH_OPTIONAL,
+    const struct renewal_options renewal_options = {
+        .data_dir = options->data_dir,
+        .pki = &pki_options,
+        .cert_file = options->cert_file,
+        .key_file = options->key_file,
+        .on_changed = on_renewed,
+        .ctx = plane,
     };
-    err = tls_context_new_server(&server, &plane->server_tls);
-    if (err)
-        return err;
-    const struct tls_options client = {
-        .cert_pem = pki_admin_certificate_pem(plane->pki),
-        .key_pem = pki_admin_key_pem(plane->pki),
-        .alpn = "http/1.1",
-        .insecure_skip_verify = true,
-    };
-    return tls_context_new_client(&client, &plane->node_tls);
+    return renewal_new_blocking(plane->loop, pool, &renewal_options, plane->pki, &plane->renewal);
 }
 
 static struct error *open_authn(struct plane *plane, const struct plane_options *options)
@@ -135,10 +163,12 @@ static struct error *serve(struct plane *plane, const struct plane_options *opti
     plane->server_url = options->advertise ? arena_strdup(plane->arena, options->advertise)
                                            : url_of(address, plane->arena);
     err = pki_write_kubeconfigs_blocking(plane->pki, plane->server_url);
-    if (!err)
-        log_info("Serving the Kubernetes API", LOG_STR("address", address),
-                 LOG_STR("server", plane->server_url));
-    return err;
+    if (err)
+        return err;
+    renewal_start(plane->renewal, plane->server_url);
+    log_info("Serving the Kubernetes API", LOG_STR("address", address),
+             LOG_STR("server", plane->server_url));
+    return NULL;
 }
 
 struct error *plane_start_blocking(struct loop *loop, struct work_pool *pool,
@@ -149,9 +179,13 @@ struct error *plane_start_blocking(struct loop *loop, struct work_pool *pool,
     plane->arena = arena_new(0);
     struct error *err = fd_mkdir_all(options->data_dir, DATA_DIR_MODE);
     if (!err)
-        err = open_pki(plane, options);
+        err = open_store(plane, pool, options);
     if (!err)
-        err = make_tls(plane, options);
+        err = open_pki(plane, pool, options);
+    if (!err)
+        err = make_server_tls(plane, &plane->server_tls);
+    if (!err)
+        err = make_node_tls(plane, &plane->node_tls);
     if (err)
         return err;
     const char **audiences = arena_alloc(plane->arena, sizeof(*audiences));
@@ -166,8 +200,6 @@ struct error *plane_start_blocking(struct loop *loop, struct work_pool *pool,
     };
     err = open_authn(plane, options);
     plane->world.authn = plane->authn;
-    if (!err)
-        err = open_store(plane, pool, options);
     if (err)
         return err;
     plane->watches = watch_house_new(loop, plane->store);
@@ -184,6 +216,7 @@ struct error *plane_start_blocking(struct loop *loop, struct work_pool *pool,
 void plane_stop(struct plane *plane)
 {
     plane->is_stopping = true;
+    renewal_free(TAKE(plane->renewal));
     watch_house_free(TAKE(plane->watches));
     http_server_drain(plane->server);
 }
@@ -197,6 +230,7 @@ void plane_free(struct plane *plane)
 {
     if (!plane)
         return;
+    renewal_free(plane->renewal);
     controllers_free(plane->controllers);
     watch_house_free(plane->watches);
     node_proxy_free(plane->proxy);

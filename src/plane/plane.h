@@ -19,7 +19,8 @@ struct plane_options {
     const char *const *extra_names; /* of the server's certificate */
     size_t extra_name_count;
     const char *token_file; /* static tokens; NULL: none */
-    const char *cert_file;  /* the server's certificate from elsewhere, with its key; NULL: made */
+    const char *cert_file;  /* the server's certificate from elsewhere, with its key, read again
+                               when it changes; NULL: made */
     const char *key_file;
     bool is_unsynced; /* leave syncing to the kernel */
 };
@@ -31,7 +32,8 @@ struct plane_options {
 MUST_CHECK struct error *plane_start_blocking(struct loop *loop, struct work_pool *pool,
                                               const struct plane_options *options,
                                               struct plane **ret);
-/** No new requests; watches end in order. */
+/** No new requests; watches end in order; certificates are no longer renewed. Always before the
+ * pool is freed. */
 void plane_stop(struct plane *plane);
 /** True when every request has its answer, or one on its way: the moment to end. */
 bool plane_is_idle(const struct plane *plane);

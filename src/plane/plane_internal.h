@@ -9,6 +9,7 @@
 #include "plane/node_proxy.h"
 #include "plane/pki.h"
 #include "plane/plane.h"
+#include "plane/renewal.h"
 #include "plane/watch.h"
 
 struct serving; /* plane_serve.c */
@@ -18,12 +19,13 @@ struct plane {
     struct arena *arena; /* of what lives as long as the plane */
     struct plane_world world;
     struct pki *pki;
+    struct renewal *renewal;
     struct jwt_key *token_key;
     struct authn *authn;
     struct store *store;
     struct http_server *server;
-    struct tls_context *server_tls;
-    struct tls_context *node_tls; /* as a client of the node's server */
+    struct tls_context *server_tls; /* of the start, as the next one */
+    struct tls_context *node_tls;   /* as a client of the node's server */
     struct watch_house *watches;
     struct node_proxy *proxy;
     struct controllers *controllers;

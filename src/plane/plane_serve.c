@@ -9,6 +9,7 @@
 #include "plane/plane_internal.h"
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "kube/selector.h"
 #include "plane/discovery.h"
 #include "plane/facts.h"
@@ -258,8 +259,11 @@ static Meta__Status *identify(struct serving *serving, const struct rest_env *en
     AUTO(error)
     struct error *err =
         authn_request(serving->plane->authn, http, env->authn_context, serving->arena, &user);
-    if (err)
+    if (err) {
+        log_v(2, "Unable to authenticate the request", LOG_STR("path", http->target.path),
+              LOG_STR("remoteAddress", http->remote_address), LOG_ERR(err));
         return failure_new(serving->arena, 401, "Unauthorized");
+    }
     struct impersonation impersonation = {.policy = env->policy, .arena = serving->arena};
     return authn_impersonate(http, &user, serving->arena, may_impersonate, &impersonation,
                              &serving->user);
@@ -397,6 +401,10 @@ void plane_serve(struct plane *plane, struct http_exchange *exchange)
         .user_agent = user_agent ? user_agent : "",
     };
     buf_init(&serving->reply.body, REST_REPLY_MAX_BYTES);
+    log_v(3, "Request", LOG_STR("method", http->method), LOG_STR("path", http->target.raw_path),
+          LOG_STR("query", http->target.raw_query),
+          LOG_STR("userAgent", serving->request.user_agent),
+          LOG_STR("remoteAddress", http->remote_address));
     DL_APPEND(plane->servings, serving);
     http_exchange_on_gone(exchange, on_gone, serving);
     store_submit(plane->store, &task, serving);

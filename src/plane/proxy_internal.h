@@ -12,13 +12,14 @@ struct proxy_target {
     uint16_t port;
     bool is_tls;
     bool is_node;       /* ours to speak to with the plane's certificate; else a pod */
-    bool is_log;        /* failures are told as those of a log */
+    bool is_stream;     /* exec, attach, port-forward: nothing without an upgrade */
+    const char *log_of; /* a log, of the pod that is called so; NULL: something else */
     const char *target; /* path and query there */
 };
 
-/** True unless the field @name is about the connection, or for the API server alone (credentials
- * and impersonation). */
-bool proxy_passes_field(const char *name);
+/** True unless @field, one of @fields, is about the connection, or for the API server alone
+ * (credentials and impersonation). */
+bool proxy_passes_field(const struct http_fields *fields, const struct http_field *field);
 /** Appends a Status, as JSON. */
 void proxy_write_failure(unsigned code, const char *message, struct buf *out);
 
@@ -30,6 +31,7 @@ struct pipe_house {
     struct loop *loop;
     struct work_pool *pool;
     struct pipe *pipes;
+    size_t count;
 };
 
 /**

@@ -11,7 +11,11 @@
  * refusal is read as HTTP, passed on with `connection: close`, and that is the end.
  *
  * Each direction holds about PIPE_MAX_BYTES; a full one stops reading. When one side has ended and
- * all it said is delivered, the conversation is over, because a byte stream closes as a whole.
+ * all it said is delivered, the conversation is over, because a byte stream closes as a whole. So
+ * it is when the side broke off: what it had said may be what matters, such as a command's exit
+ * status. A node that can no longer be written to may still have said it, too. What is left of a
+ * client that has gone the node must take in LEAVING_NS; a client may read as slowly as it likes,
+ * for behind it is somebody in front of a pager.
  */
 #include "plane/proxy_internal.h"
 
@@ -22,6 +26,7 @@
 #define DIAL_TIMEOUT_NS (30 * NS_PER_SEC)
 /* From the beginning to the node's agreement, and for a refusal: the node asks its runtime. */
 #define ANSWER_TIMEOUT_NS (180 * NS_PER_SEC)
+#define LEAVING_NS (30 * NS_PER_SEC)
 #define PIPE_MAX_BYTES (64 * KiB)
 #define HEAD_MAX_BYTES (64 * KiB)
 #define REQUEST_MAX_BYTES (128 * KiB)
@@ -34,6 +39,7 @@ struct end {
     struct byte_stream *stream; /* NULL: not yet */
     struct buf to_write;
     bool is_read_out; /* it will say nothing more */
+    bool is_cut;      /* it takes nothing any more */
 };
 
 struct pipe {
@@ -48,6 +54,7 @@ struct pipe {
     struct http1_parser *parser; /* of the node's answer */
     struct buf answer;           /* what it has not taken yet */
     struct buf held;             /* what the client said before the node agreed */
+    bool has_agreed;             /* ASKING: only the end of the answer's head is missing */
     bool is_answered;            /* REFUSED: all of the answer is in client.to_write */
     struct end client, node;
     struct pipe *prev, *next;
@@ -70,21 +77,28 @@ static void pipe_free(void *object)
     free(pipe);
 }
 
-static void want_nothing(struct end *end)
-{
-    if (end->stream)
-        end->stream->vtable->want(end->stream, 0);
-}
-
-/* Ends from within a callback of one of the streams. */
-static void pipe_end(struct pipe *pipe)
+static void unlink_pipe(struct pipe *pipe)
 {
     DL_DELETE(pipe->house->pipes, pipe);
+    pipe->house->count--;
+}
+
+/* Ends from within a callback of one of the streams. Both are freed at once, because the other one
+ * may be due in the same turn, and a handshake ends whether or not anybody wants to read. */
+static void pipe_end(struct pipe *pipe)
+{
+    unlink_pipe(pipe);
     dial_cancel(TAKE(pipe->dial));
     loop_timer_cancel(pipe->limit);
-    want_nothing(&pipe->client);
-    want_nothing(&pipe->node);
+    byte_stream_free(TAKE(pipe->client.stream));
+    byte_stream_free(TAKE(pipe->node.stream));
     loop_defer_free(pipe->house->loop, pipe_free, pipe);
+}
+
+static void put(struct end *end, struct str bytes)
+{
+    if (!end->is_cut)
+        buf_add_str(&end->to_write, bytes);
 }
 
 /* --- the node's answer --- */
@@ -96,7 +110,7 @@ static void write_head(const struct http1_head *head, struct buf *out)
     buf_printf(out, "HTTP/1.1 %u %s\r\n", head->status, http_status_text(head->status));
     for (size_t i = 0; i < head->fields.count; i++) {
         const struct http_field *field = &head->fields.items[i];
-        if (head->is_upgrade || proxy_passes_field(field->name))
+        if (head->is_upgrade || proxy_passes_field(&head->fields, field))
             buf_printf(out, "%s: %s\r\n", field->name, field->value);
     }
     if (!head->is_upgrade) {
@@ -112,8 +126,8 @@ static void agree(struct pipe *pipe, struct str rest)
     pipe->state = PIPE_COPYING;
     loop_timer_cancel(pipe->limit);
     http1_parser_free(TAKE(pipe->parser));
-    buf_add_str(&pipe->client.to_write, rest);
-    buf_add_str(&pipe->node.to_write, buf_str(&pipe->held));
+    put(&pipe->client, rest);
+    put(&pipe->node, buf_str(&pipe->held));
     buf_done(&pipe->held);
     buf_done(&pipe->answer);
 }
@@ -121,43 +135,6 @@ static void agree(struct pipe *pipe, struct str rest)
 static bool is_informational(const struct http1_head *head)
 {
     return head->status < 200 && !head->is_upgrade;
-}
-
-/* Takes what there is of the answer. False when it is no HTTP. */
-static bool read_answer(struct pipe *pipe)
-{
-    struct str rest = buf_str(&pipe->answer);
-    struct http1_event event = {.kind = HTTP1_BODY};
-    bool is_agreed = false;
-    while (event.kind != HTTP1_NONE && !pipe->is_answered &&
-           pipe->client.to_write.len < PIPE_MAX_BYTES) {
-        AUTO(error) struct error *err = http1_parser_next(pipe->parser, &rest, &event);
-        if (err)
-            return false;
-        switch (event.kind) {
-        case HTTP1_NONE:
-            break;
-        case HTTP1_HEAD:
-            if (is_informational(event.head))
-                break;
-            is_agreed = event.head->is_upgrade;
-            pipe->state = is_agreed ? PIPE_ASKING : PIPE_REFUSED;
-            write_head(event.head, &pipe->client.to_write);
-            break;
-        case HTTP1_BODY:
-            buf_add_str(&pipe->client.to_write, event.bytes);
-            break;
-        case HTTP1_COMPLETE:
-            if (is_agreed) {
-                agree(pipe, rest);
-                return true;
-            }
-            pipe->is_answered = pipe->state == PIPE_REFUSED;
-            break;
-        }
-    }
-    buf_consume(&pipe->answer, pipe->answer.len - rest.len);
-    return true;
 }
 
 /* Tells the client in HTTP why there will be nothing. */
@@ -171,9 +148,59 @@ static void refuse(struct pipe *pipe, const char *message)
                "content-length: %zu\r\nconnection: close\r\n\r\n",
                body.len);
     buf_add_str(&pipe->client.to_write, buf_str(&body));
+    buf_clear(&pipe->node.to_write);
     pipe->state = PIPE_REFUSED;
     pipe->is_answered = true;
     pipe->node.is_read_out = true;
+}
+
+static void take_answer_head(struct pipe *pipe, const struct http1_head *head)
+{
+    if (is_informational(head))
+        return;
+    pipe->has_agreed = head->is_upgrade;
+    if (!pipe->has_agreed)
+        pipe->state = PIPE_REFUSED;
+    write_head(head, &pipe->client.to_write);
+}
+
+static bool can_take_answer(const struct pipe *pipe)
+{
+    return !pipe->is_answered && (pipe->has_agreed || pipe->client.to_write.len < PIPE_MAX_BYTES);
+}
+
+/* Takes what there is of the answer. */
+static void read_answer(struct pipe *pipe)
+{
+    struct str rest = buf_str(&pipe->answer);
+    struct http1_event event = {.kind = HTTP1_BODY};
+    while (event.kind != HTTP1_NONE && can_take_answer(pipe)) {
+        AUTO(error) struct error *err = http1_parser_next(pipe->parser, &rest, &event);
+        if (err && pipe->state == PIPE_ASKING)
+            refuse(pipe, "error dialing backend: the node's answer is no HTTP");
+        if (err) {
+            pipe->is_answered = true; /* what is left cannot be told from what is not */
+            break;
+        }
+        switch (event.kind) {
+        case HTTP1_NONE:
+            break;
+        case HTTP1_HEAD:
+            take_answer_head(pipe, event.head);
+            break;
+        case HTTP1_BODY:
+            put(&pipe->client, event.bytes);
+            break;
+        case HTTP1_COMPLETE:
+            if (pipe->has_agreed) {
+                agree(pipe, rest);
+                return;
+            }
+            pipe->is_answered = pipe->state == PIPE_REFUSED;
+            break;
+        }
+    }
+    buf_consume(&pipe->answer, pipe->answer.len - rest.len);
 }
 
 /* --- moving bytes --- */
@@ -181,7 +208,8 @@ static void refuse(struct pipe *pipe, const char *message)
 static bool has_room(const struct pipe *pipe, const struct end *from)
 {
     if (from == &pipe->node)
-        return pipe->client.to_write.len < PIPE_MAX_BYTES && pipe->answer.len < HEAD_MAX_BYTES;
+        return !pipe->is_answered && pipe->client.to_write.len < PIPE_MAX_BYTES &&
+               pipe->answer.len < HEAD_MAX_BYTES;
     switch (pipe->state) {
     case PIPE_DIALLING:
     case PIPE_ASKING:
@@ -194,7 +222,7 @@ static bool has_room(const struct pipe *pipe, const struct end *from)
     return true; /* and is dropped */
 }
 
-static bool take_from_client(struct pipe *pipe, struct str bytes)
+static void take_from_client(struct pipe *pipe, struct str bytes)
 {
     switch (pipe->state) {
     case PIPE_DIALLING:
@@ -202,27 +230,25 @@ static bool take_from_client(struct pipe *pipe, struct str bytes)
         buf_add_str(&pipe->held, bytes);
         break;
     case PIPE_COPYING:
-        buf_add_str(&pipe->node.to_write, bytes);
+        put(&pipe->node, bytes);
         break;
     case PIPE_REFUSED:
         break;
     }
-    return true;
 }
 
-static bool take_from_node(struct pipe *pipe, struct str bytes)
+static void take_from_node(struct pipe *pipe, struct str bytes)
 {
     if (pipe->state == PIPE_COPYING) {
-        buf_add_str(&pipe->client.to_write, bytes);
-        return true;
+        put(&pipe->client, bytes);
+        return;
     }
     buf_add_str(&pipe->answer, bytes);
-    return read_answer(pipe);
+    read_answer(pipe);
 }
 
-/* False when the connection is broken. */
-static bool read_end(struct pipe *pipe, struct end *end,
-                     bool (*take)(struct pipe *pipe, struct str bytes))
+static void read_end(struct pipe *pipe, struct end *end,
+                     void (*take)(struct pipe *pipe, struct str bytes))
 {
     char chunk[READ_CHUNK_BYTES];
     while (!end->is_read_out && has_room(pipe, end)) {
@@ -231,29 +257,28 @@ static bool read_end(struct pipe *pipe, struct end *end,
         struct error *err =
             end->stream->vtable->read(end->stream, chunk, sizeof(chunk), &len, &end->is_read_out);
         if (err)
-            return false;
-        if (len == 0)
+            end->is_read_out = true;
+        if (err || len == 0)
             break;
-        if (!take(pipe, (struct str){.ptr = chunk, .len = len}))
-            return false;
+        take(pipe, (struct str){.ptr = chunk, .len = len});
     }
-    return true;
 }
 
-static bool write_end(struct end *end)
+static void write_end(struct end *end)
 {
     while (end->to_write.len > 0) {
         size_t len = 0;
         AUTO(error)
         struct error *err = end->stream->vtable->write(end->stream, buf_text(&end->to_write),
                                                        end->to_write.len, &len);
-        if (err)
-            return false;
-        if (len == 0)
+        if (err) {
+            end->is_cut = true;
+            buf_clear(&end->to_write);
+        }
+        if (err || len == 0)
             break;
         buf_consume(&end->to_write, len);
     }
-    return true;
 }
 
 static void set_wants(const struct pipe *pipe, const struct end *end)
@@ -287,48 +312,43 @@ static void settle_answer(struct pipe *pipe)
     if (!pipe->node.is_read_out || pipe->is_answered || pipe->state == PIPE_COPYING)
         return;
     if (pipe->state == PIPE_REFUSED)
-        pipe->is_answered = pipe->answer.len == 0;
+        /* Else more of it may lie here, for which there is no room yet. */
+        pipe->is_answered = can_take_answer(pipe);
     else
         refuse(pipe, "error dialing backend: EOF");
 }
 
-static bool pump_node(struct pipe *pipe)
+static void pump_node(struct pipe *pipe)
 {
     if (!pipe->node.stream || pipe->is_shaking_hands)
-        return true;
-    if (pipe->answer.len > 0 && !read_answer(pipe)) /* what did not fit the last time */
-        return false;
-    return read_end(pipe, &pipe->node, take_from_node) && write_end(&pipe->node);
+        return;
+    if (pipe->answer.len > 0) /* what did not fit the last time */
+        read_answer(pipe);
+    read_end(pipe, &pipe->node, take_from_node);
+    write_end(&pipe->node);
 }
 
-/* What it said until then is still delivered. */
-static void on_node_broken(struct pipe *pipe)
+static void limit_leaving(struct pipe *pipe)
 {
-    pipe->node.is_read_out = true;
-    buf_clear(&pipe->node.to_write);
-    buf_clear(&pipe->answer);
-    if (pipe->state == PIPE_ASKING)
-        refuse(pipe, "error dialing backend: the node's answer is no HTTP or was cut off");
+    bool is_leaving = pipe->client.is_read_out || pipe->client.is_cut;
+    if (pipe->state == PIPE_COPYING && is_leaving && !loop_timer_is_armed(pipe->limit))
+        loop_timer_start(pipe->limit, LEAVING_NS);
 }
 
 /* Does all that can be done now. */
 static void pump(struct pipe *pipe)
 {
-    bool is_whole = read_end(pipe, &pipe->client, take_from_client);
-    if (is_whole && !pump_node(pipe))
-        on_node_broken(pipe);
+    read_end(pipe, &pipe->client, take_from_client);
+    pump_node(pipe);
     settle_answer(pipe);
-    is_whole = is_whole && write_end(&pipe->client);
-    if (!is_whole || is_over(pipe)) {
+    write_end(&pipe->client);
+    if (is_over(pipe)) {
         pipe_end(pipe);
         return;
     }
+    limit_leaving(pipe);
     set_wants(pipe, &pipe->client);
-    if (!pipe->node.stream || pipe->is_shaking_hands)
-        return;
-    if (pipe->is_answered)
-        want_nothing(&pipe->node);
-    else
+    if (pipe->node.stream && !pipe->is_shaking_hands)
         set_wants(pipe, &pipe->node);
 }
 
@@ -386,7 +406,7 @@ static void on_dialled(void *ctx, struct byte_stream *stream_owned, struct error
 static void on_limit(void *ctx)
 {
     struct pipe *pipe = ctx;
-    if (pipe->state == PIPE_REFUSED) {
+    if (pipe->state == PIPE_REFUSED || pipe->state == PIPE_COPYING) {
         pipe_end(pipe);
         return;
     }
@@ -407,7 +427,7 @@ static void write_request(const struct http_request *request, const struct proxy
                is_v6 ? "[" : "", target->host, is_v6 ? "]" : "", (unsigned)target->port);
     for (size_t i = 0; i < request->fields.count; i++) {
         const struct http_field *field = &request->fields.items[i];
-        if (proxy_passes_field(field->name) || is_upgrade_field(field->name))
+        if (proxy_passes_field(&request->fields, field) || is_upgrade_field(field->name))
             buf_printf(out, "%s: %s\r\n", field->name, field->value);
     }
     buf_add_text(out, "\r\n");
@@ -443,6 +463,7 @@ struct error *proxy_pipe_begin(struct pipe_house *house, const struct proxy_targ
     buf_add_str(&pipe->held, early);
     pipe->host = arena_strdup(pipe->arena, target->host);
     DL_APPEND(house->pipes, pipe);
+    house->count++;
     const struct dial_options options = {
         .host = pipe->host, .port = target->port, .timeout_ns = DIAL_TIMEOUT_NS};
     pipe->dial = dial_start(house->loop, house->pool, &options, on_dialled, pipe);
@@ -457,7 +478,7 @@ void proxy_pipe_free_all(struct pipe_house *house)
 {
     struct pipe *pipe, *next;
     DL_FOREACH_SAFE(house->pipes, pipe, next) {
-        DL_DELETE(house->pipes, pipe);
+        unlink_pipe(pipe);
         pipe_free(pipe);
     }
 }

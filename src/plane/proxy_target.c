@@ -18,7 +18,9 @@
 
 static const char *node_address(const Core__Node *node)
 {
-    static const char *const preferred[] = {"InternalIP", "ExternalIP", "Hostname"};
+    /* Names last: they need a server that knows them. */
+    static const char *const preferred[] = {"InternalIP", "ExternalIP", "InternalDNS",
+                                            "ExternalDNS", "Hostname"};
     for (size_t p = 0; p < ARRAY_SIZE(preferred); p++) {
         for (size_t i = 0; node->status && i < node->status->n_addresses; i++) {
             const Core__NodeAddress *address = node->status->addresses[i];
@@ -169,6 +171,19 @@ static void add_stream_params(struct buf *out, const struct http_target *from, b
     }
 }
 
+/* `ports=80&ports=81` of the API is `port=80,81` at the node. */
+static void add_ports(struct buf *out, const struct http_target *from)
+{
+    const char *before = "?port=";
+    for (size_t i = 0; i < from->param_count; i++) {
+        if (strcmp(from->params[i].name, "ports") != 0)
+            continue;
+        buf_add_text(out, before);
+        http_escape(out, str_from(from->params[i].value));
+        before = "%2C";
+    }
+}
+
 static void add_path(struct buf *out, const char *first, const Core__Pod *pod,
                      const char *container)
 {
@@ -183,8 +198,7 @@ static Meta__Status *pod_path(const struct rest_env *env, const Core__Pod *pod, 
     const char *container = NULL;
     if (strcmp(part, "portforward") == 0) {
         add_path(out, "portForward", pod, NULL);
-        for (size_t i = 0; i < from->param_count; i++)
-            add_param(out, from->params[i].name, from->params[i].value);
+        add_ports(out, from);
         return NULL;
     }
     Meta__Status *failure = choose_container(env, pod, from, &container);
@@ -308,10 +322,14 @@ static Meta__Status *prepare_pod(const struct rest_env *env, const struct route 
     const Core__Pod *pod = (const Core__Pod *)object;
     if (!failure)
         failure = pod_path(env, pod, route->subresource_name, from, out);
-    target->is_log = strcmp(route->subresource_name, "log") == 0;
-    bool has_node = !failure && pod->spec && pod->spec->node_name && *pod->spec->node_name;
-    if (failure || (target->is_log && !has_node))
+    if (failure)
         return failure;
+    bool is_log = strcmp(route->subresource_name, "log") == 0;
+    bool has_node = pod->spec && pod->spec->node_name && *pod->spec->node_name;
+    if (is_log && !has_node)
+        return NULL;
+    target->is_stream = !is_log;
+    target->log_of = is_log ? route->name : NULL;
     return require_node(env, pod, target);
 }
 

@@ -128,13 +128,12 @@ struct table_column {
     int priority; /* 0: always; 1: -o wide */
 };
 
-struct doc_writer;
+struct cell_row; /* plane/table_cells.h */
 struct table_cells {
     const struct table_column *columns;
     size_t column_count;
-    /** Writes one row's cells, a value per column. */
-    void (*write)(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                  struct doc_writer *writer);
+    /** Writes a row's cells, a value per column. */
+    void (*write)(const struct cell_row *row);
 };
 
 /** How a resource is stored that shares its rows with another one (events.k8s.io with core). */

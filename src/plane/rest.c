@@ -6,6 +6,7 @@
 
 #include "kube/codec.h"
 #include "kube/document.h"
+#include "plane/authz.h"
 #include "plane/table.h"
 
 #include "runtime.pb-c.h"
@@ -135,11 +136,11 @@ static enum unknown_fields unknown_fields(const struct plane_request *request)
     return validation && strcmp(validation, "Ignore") == 0 ? UNKNOWN_IGNORED : UNKNOWN_WARNED;
 }
 
-static Meta__Status *cannot_be_handled(const struct rest_env *env, const struct kube_kind *kind,
-                                       const char *said_kind, const char *why)
+Meta__Status *rest_cannot_be_handled(const struct rest_env *env, const struct kube_kind *kind,
+                                     const char *why)
 {
     return failure_bad_request(env->arena, "%s in version \"%s\" cannot be handled as a %s: %s",
-                               said_kind, kind->version, kind->kind, why);
+                               kind->kind, kind->version, kind->kind, why);
 }
 
 /* Upstream names the version first when that is what differs. */
@@ -159,16 +160,15 @@ static Meta__Status *check_type(const struct rest_env *env, const struct kube_ki
     return NULL;
 }
 
-/* Decodes a tree by the client's wish for fields nobody knows. */
-Meta__Status *rest_decode_patched(const struct rest_env *env, const struct plane_request *request,
-                                  const struct doc_node *document, const struct kube_kind *kind,
-                                  ProtobufCMessage **ret, struct plane_reply *reply)
+const char *rest_decode_document(const struct rest_env *env, const struct plane_request *request,
+                                 const struct doc_node *document, const struct kube_kind *kind,
+                                 ProtobufCMessage **ret, struct plane_reply *reply)
 {
     struct kube_decode_options options = {.unknown = KUBE_UNKNOWN_TOLERANT};
     AUTO(error)
     struct error *err = kube_decode_document(document, kind->type, &options, env->arena, ret);
     if (err)
-        return cannot_be_handled(env, kind, kind->kind, err->message);
+        return arena_strdup(env->arena, err->message);
     enum unknown_fields wish = unknown_fields(request);
     if (wish == UNKNOWN_IGNORED)
         return NULL;
@@ -179,9 +179,7 @@ Meta__Status *rest_decode_patched(const struct rest_env *env, const struct plane
     if (!found)
         return NULL;
     if (wish == UNKNOWN_REFUSED)
-        return cannot_be_handled(
-            env, kind, kind->kind,
-            arena_printf(env->arena, "strict decoding error: %s", found->message));
+        return arena_printf(env->arena, "strict decoding error: %s", found->message);
     reply->warning = arena_strdup(env->arena, found->message);
     return NULL;
 }
@@ -203,7 +201,7 @@ static Meta__Status *decode_protobuf(const struct rest_env *env,
     if (!err)
         return NULL;
     AUTO(error) struct error *cause = err;
-    return cannot_be_handled(env, kind, kind->kind, cause->message);
+    return rest_cannot_be_handled(env, kind, cause->message);
 }
 
 static Meta__Status *decode_body(const struct rest_env *env, const struct plane_request *request,
@@ -228,7 +226,10 @@ static Meta__Status *decode_body(const struct rest_env *env, const struct plane_
         return failure_bad_request(env->arena, "couldn't get version/kind; json parse error: %s",
                                    err->message);
     failure = checks_type ? check_type(env, kind, &said) : NULL;
-    return failure ? failure : rest_decode_patched(env, request, document, kind, ret, reply);
+    if (failure)
+        return failure;
+    const char *why = rest_decode_document(env, request, document, kind, ret, reply);
+    return why ? rest_cannot_be_handled(env, kind, why) : NULL;
 }
 
 Meta__Status *rest_decode_body(const struct rest_env *env, const struct plane_request *request,
@@ -314,8 +315,10 @@ Meta__Status *rest_encode_object(const struct rest_env *env, const struct negoti
     /* Answers that are no object of the resource (a Status, a token) are never tables. */
     bool is_own = resource && kind == resource->kind;
     if (is_own && how->form == REPLY_TABLE) {
-        struct table_writer *table = table_begin(resource, NULL, true, TABLE_INCLUDE_METADATA,
-                                                 env->now_wall_ns, env->arena, out);
+        Meta__ListMeta meta = META__LIST_META__INIT;
+        meta.resource_version = kube_object_meta(object)->resource_version;
+        struct table_writer *table =
+            table_begin(resource, &meta, true, how->include, env->now_wall_ns, env->arena, out);
         table_add_row(table, object);
         table_end(table);
     } else if (is_own && how->form == REPLY_PARTIAL) {
@@ -355,27 +358,30 @@ static Meta__Status *get(const struct rest_env *env, const struct plane_request 
                          struct plane_reply *reply)
 {
     ProtobufCMessage *object = NULL;
-    Meta__Status *failure =
-        rest_read(env, request->resource, request->namespace_, request->name, &object);
+    int64_t version = 0;
+    Meta__Status *failure = rest_read_version(env, request, &version);
+    if (!failure)
+        failure = rest_read(env, request->resource, request->namespace_, request->name, &object);
     return failure ? failure
                    : rest_reply_object(env, request, 200, request->resource->kind, object, reply);
 }
 
-static Meta__Status *create_object(const struct rest_env *env, const struct plane_request *request,
-                                   ProtobufCMessage *object, struct plane_reply *reply)
+static Meta__Status *create_object(const struct rest_write *write,
+                                   const struct plane_request *request, ProtobufCMessage *object,
+                                   struct plane_reply *reply)
 {
-    const struct rest_write write = rest_write_of(env, request);
+    const struct rest_env *env = write->env;
     const struct kube_kind *kind = request->resource->kind;
     Meta__Status *failure = rest_check_place(env, request, object);
     if (failure)
         return failure;
     if (request->resource->review) {
-        const struct strategy_context context = rest_context(&write);
-        failure = rest_admit(&write, REST_ADMIT_CREATE, object, NULL);
+        const struct strategy_context context = rest_context(write);
+        failure = rest_admit(write, REST_ADMIT_CREATE, object, NULL);
         if (!failure)
             failure = request->resource->review(&context, object, &object, &kind);
     } else {
-        failure = rest_do_create(&write, object);
+        failure = rest_do_create(write, object);
     }
     return failure ? failure : rest_reply_object(env, request, 201, kind, object, reply);
 }
@@ -425,7 +431,39 @@ static Meta__Status *create(const struct rest_env *env, const struct plane_reque
         return create_subresource(env, request, reply);
     ProtobufCMessage *object = NULL;
     Meta__Status *failure = rest_decode_body(env, request, request->resource->kind, &object, reply);
-    return failure ? failure : create_object(env, request, object, reply);
+    const struct rest_write write = rest_write_of(env, request);
+    return failure ? failure : create_object(&write, request, object, reply);
+}
+
+Meta__Status *rest_may_create(const struct rest_env *env, const struct plane_request *request)
+{
+    const struct kube_kind *kind = request->resource->kind;
+    const struct authz_attributes attributes = {
+        .user = request->user,
+        .verb = "create",
+        .is_resource = true,
+        .group = kind->group,
+        .version = kind->version,
+        .resource = kind->resource,
+        .namespace_ = request->namespace_,
+        .name = request->name,
+    };
+    return authz_check(&attributes, env->policy, env->arena);
+}
+
+/* An update of what is not there, for the kinds that this creates. The uid is a precondition even
+ * then; the resourceVersion is none. */
+static Meta__Status *create_by_update(const struct rest_env *env,
+                                      const struct plane_request *request, ProtobufCMessage *object,
+                                      struct plane_reply *reply)
+{
+    const Meta__ObjectMeta *meta = kube_object_meta(object);
+    Meta__Status *failure = rest_check_uid(env, request->resource, meta, "");
+    if (!failure)
+        failure = rest_may_create(env, request);
+    struct rest_write write = rest_write_of(env, request);
+    write.is_upsert = true;
+    return failure ? failure : create_object(&write, request, object, reply);
 }
 
 static Meta__Status *update(const struct rest_env *env, const struct plane_request *request,
@@ -442,7 +480,7 @@ static Meta__Status *update(const struct rest_env *env, const struct plane_reque
     failure = rest_load(env, resource, request->namespace_, request->name, &old);
     bool creates = resource->strategy && resource->strategy->creates_on_update;
     if (failure && failure->code == 404 && creates && !request->subresource)
-        return create_object(env, request, object, reply);
+        return create_by_update(env, request, object, reply);
     if (failure)
         return failure;
     const struct rest_write write = rest_write_of(env, request);
@@ -456,28 +494,12 @@ static bool allows(const struct plane_request *request)
     return (verbs & request->verb) != 0;
 }
 
-/* A dry run of a sort nobody knows must not become a real one. */
-static Meta__Status *check_dry_run(const struct rest_env *env, const struct plane_request *request)
-{
-    const char *dry_run = http_target_param(request->target, "dryRun");
-    if (!dry_run || !*dry_run || rest_is_dry_run(request))
-        return NULL;
-    const char *options = request->verb == VERB_CREATE   ? "CreateOptions"
-                          : request->verb == VERB_UPDATE ? "UpdateOptions"
-                          : request->verb == VERB_PATCH  ? "PatchOptions"
-                                                         : "DeleteOptions";
-    return failure_new(env->arena, 422,
-                       "%s.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"%s\":"
-                       " supported values: \"All\"",
-                       options, dry_run);
-}
-
 Meta__Status *rest_handle(const struct rest_env *env, const struct plane_request *request,
                           struct plane_reply *reply)
 {
     if (!allows(request))
         return failure_method_not_allowed(env->arena);
-    Meta__Status *failure = check_dry_run(env, request);
+    Meta__Status *failure = rest_check_options(env, request);
     if (failure)
         return failure;
     switch (request->verb) {

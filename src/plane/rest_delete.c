@@ -5,91 +5,109 @@
  */
 #include "plane/rest_internal.h"
 
+#include "kube/validation.h"
+#include "plane/route.h"
+
 /* Upstream's finalizers for dependents: handled by the collector of plane/controllers.h. */
 #define FINALIZER_ORPHAN "orphan"
 #define FINALIZER_FOREGROUND "foregroundDeletion"
 
+/* --- options --- */
+
 static Meta__Status *parse_grace(const struct rest_env *env, const char *text, int64_t *ret)
 {
-    if (!parse_i64(text, 0, INT64_MAX / NS_PER_SEC, ret))
+    if (!parse_i64(text, INT64_MIN / NS_PER_SEC, INT64_MAX / NS_PER_SEC, ret))
         return failure_bad_request(env->arena, "gracePeriodSeconds \"%s\" is no number of seconds",
                                    text);
     return NULL;
 }
 
-static Meta__Status *invalid_options(const struct rest_env *env, const char *why)
+/* What is said in the query, as if it were in a body. */
+static Meta__Status *read_query(const struct rest_env *env, const struct plane_request *request,
+                                Meta__DeleteOptions *ret)
 {
-    return failure_new(env->arena, 422, "DeleteOptions.meta.k8s.io \"\" is invalid: %s", why);
+    const char *grace = http_target_param(request->target, "gracePeriodSeconds");
+    const char *propagation = http_target_param(request->target, "propagationPolicy");
+    ret->has_orphan_dependents = http_target_param(request->target, "orphanDependents") != NULL;
+    ret->orphan_dependents = route_param_is_on(request->target, "orphanDependents");
+    ret->propagation_policy = propagation ? arena_strdup(env->arena, propagation) : NULL;
+    ret->has_grace_period_seconds = grace && *grace;
+    return ret->has_grace_period_seconds ? parse_grace(env, grace, &ret->grace_period_seconds)
+                                         : NULL;
+}
+
+static Meta__Status *read_body(const struct rest_env *env, const struct plane_request *request,
+                               Meta__DeleteOptions **ret)
+{
+    struct plane_reply ignored = {0};
+    ProtobufCMessage *message = NULL;
+    const struct kube_kind *kind = kube_kind_find("meta.k8s.io/v1", "DeleteOptions");
+    Meta__Status *failure = rest_decode_options(env, request, kind, &message, &ignored);
+    *ret = (Meta__DeleteOptions *)message;
+    return failure;
+}
+
+static void check_options(struct validation *v, const Meta__DeleteOptions *options)
+{
+    static const char *const policies[] = {"Foreground", "Background", "Orphan", "nil", NULL};
+    const struct field_path *path = FIELD(NULL, "propagationPolicy");
+    const char *policy = options->propagation_policy;
+    if (policy && options->has_orphan_dependents)
+        field_invalid(v, path, policy,
+                      "orphanDependents and deletionPropagation cannot be both set");
+    if (policy && strcmp(policy, "Orphan") != 0 && strcmp(policy, "Background") != 0 &&
+        strcmp(policy, "Foreground") != 0)
+        field_not_supported(v, path, policy, policies);
+    for (size_t i = 0; i < options->n_dry_run; i++)
+        rest_check_dry_run(v, options->dry_run[i]);
 }
 
 static Meta__Status *take_options(const struct rest_env *env, const Meta__DeleteOptions *options,
                                   struct rest_delete_options *ret)
 {
+    struct field_errors *errors = arena_calloc(env->arena, 1, sizeof(*errors));
+    errors->arena = env->arena;
+    struct validation v = {.errors = errors, .scratch = env->arena};
+    check_options(&v, options);
+    if (errors->count > 0)
+        return failure_invalid_options(env->arena, "DeleteOptions", errors);
     if (options->has_grace_period_seconds) /* upstream makes 1 of a negative grace */
         ret->grace_s = options->grace_period_seconds < 0 ? 1 : options->grace_period_seconds;
     if (options->preconditions) {
         ret->uid = options->preconditions->uid;
         ret->resource_version = options->preconditions->resource_version;
     }
-    if (options->propagation_policy && options->has_orphan_dependents)
-        return invalid_options(env, arena_printf(env->arena,
-                                                 "propagationPolicy: Invalid value: \"%s\": "
-                                                 "orphanDependents and deletionPropagation cannot "
-                                                 "be both set",
-                                                 options->propagation_policy));
-    if (options->propagation_policy)
-        ret->propagation = options->propagation_policy;
-    else if (options->has_orphan_dependents)
+    ret->propagation = options->propagation_policy;
+    if (options->has_orphan_dependents)
         ret->propagation = options->orphan_dependents ? "Orphan" : "Background";
     ret->keeps_no_orphans = options->has_orphan_dependents && !options->orphan_dependents;
-    for (size_t i = 0; i < options->n_dry_run; i++) {
-        if (!text_eq(options->dry_run[i], "All"))
-            return invalid_options(env, arena_printf(env->arena,
-                                                     "dryRun: Unsupported value: \"%s\": "
-                                                     "supported values: \"All\"",
-                                                     options->dry_run[i]));
-        ret->is_dry_run = true;
-    }
+    ret->is_dry_run |= options->n_dry_run > 0;
     return NULL;
 }
 
-static Meta__Status *take_body(const struct rest_env *env, const struct plane_request *request,
-                               struct rest_delete_options *ret)
-{
-    struct plane_reply ignored = {0};
-    ProtobufCMessage *message = NULL;
-    const struct kube_kind *kind = kube_kind_find("meta.k8s.io/v1", "DeleteOptions");
-    Meta__Status *failure = rest_decode_options(env, request, kind, &message, &ignored);
-    return failure ? failure : take_options(env, (const Meta__DeleteOptions *)message, ret);
-}
-
-static Meta__Status *check_policy(const struct rest_env *env, const char *policy)
-{
-    if (!policy || strcmp(policy, "Orphan") == 0 || strcmp(policy, "Background") == 0 ||
-        strcmp(policy, "Foreground") == 0)
-        return NULL;
-    return invalid_options(env, arena_printf(env->arena,
-                                             "propagationPolicy: Unsupported value: \"%s\": "
-                                             "supported values: \"Foreground\", \"Background\", "
-                                             "\"Orphan\", \"nil\"",
-                                             policy));
-}
-
+/* A body is all that counts, but for one thing: upstream would delete for real what the query wants
+ * only to be tried. */
 Meta__Status *rest_read_delete_options(const struct rest_env *env,
                                        const struct plane_request *request,
                                        struct rest_delete_options *ret)
 {
-    *ret = (struct rest_delete_options){.grace_s = -1, .is_dry_run = rest_is_dry_run(request)};
-    const char *grace = http_target_param(request->target, "gracePeriodSeconds");
-    const char *orphan = http_target_param(request->target, "orphanDependents");
-    ret->propagation = http_target_param(request->target, "propagationPolicy");
-    if (!ret->propagation && orphan)
-        ret->propagation = strcmp(orphan, "true") == 0 ? "Orphan" : "Background";
-    Meta__Status *failure = grace && *grace ? parse_grace(env, grace, &ret->grace_s) : NULL;
-    if (!failure && request->body.len > 0)
-        failure = take_body(env, request, ret);
-    return failure ? failure : check_policy(env, ret->propagation);
+    *ret = (struct rest_delete_options){.grace_s = -1};
+    Meta__DeleteOptions in_query = META__DELETE_OPTIONS__INIT;
+    Meta__DeleteOptions *options = &in_query;
+    const char *dry_run = http_target_param(request->target, "dryRun");
+    char *dry_runs[] = {dry_run && *dry_run ? arena_strdup(env->arena, dry_run) : NULL};
+    Meta__Status *failure = request->body.len > 0 ? read_body(env, request, &options)
+                                                  : read_query(env, request, &in_query);
+    if (failure)
+        return failure;
+    if (dry_runs[0] && options->n_dry_run == 0) {
+        options->dry_run = dry_runs;
+        options->n_dry_run = 1;
+    }
+    return take_options(env, options, ret);
 }
+
+/* --- preconditions and finalizers --- */
 
 static Meta__Status *check_preconditions(const struct rest_write *write,
                                          const struct rest_stored *stored,
@@ -337,7 +355,5 @@ Meta__Status *rest_delete_with(const struct rest_env *env, const struct plane_us
         .env = env, .user = user, .resource = resource, .manager = "nodeplane"};
     struct rest_delete_options options = {.grace_s = -1};
     Meta__Status *failure = said ? take_options(env, said, &options) : NULL;
-    if (!failure)
-        failure = check_policy(env, options.propagation);
     return failure ? failure : delete_stored(&write, namespace_, name, &options, NULL);
 }

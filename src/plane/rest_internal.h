@@ -28,6 +28,7 @@ struct rest_write {
     const char *manager;     /* who shall own the fields that change */
     bool is_dry_run;
     bool is_tracked; /* the object's managedFields are as they shall be */
+    bool is_upsert;  /* what shall be created was to be updated: its resourceVersion says nothing */
 };
 
 struct strategy_context rest_context(const struct rest_write *write);
@@ -68,6 +69,10 @@ MUST_CHECK Meta__Status *rest_do_create(const struct rest_write *write, Protobuf
 MUST_CHECK Meta__Status *rest_do_update(const struct rest_write *write,
                                         const struct rest_stored *old, ProtobufCMessage *object);
 
+/** Failure 409 when @meta names a uid that is not @uid ("" for an object that is not there). */
+MUST_CHECK Meta__Status *rest_check_uid(const struct rest_env *env, const struct resource *resource,
+                                        const Meta__ObjectMeta *meta, const char *uid);
+
 /** What a deletion asks for, from DeleteOptions and the query. */
 struct rest_delete_options {
     int64_t grace_s; /* -1: not said */
@@ -99,25 +104,49 @@ MUST_CHECK Meta__Status *rest_decode_options(const struct rest_env *env,
                                              const struct plane_request *request,
                                              const struct kube_kind *kind, ProtobufCMessage **ret,
                                              struct plane_reply *reply);
-/** The same for a document that a patch has made. */
 struct doc_node;
-MUST_CHECK Meta__Status *rest_decode_patched(const struct rest_env *env,
-                                             const struct plane_request *request,
-                                             const struct doc_node *document,
-                                             const struct kube_kind *kind, ProtobufCMessage **ret,
-                                             struct plane_reply *reply);
+/** The same for a document. NULL when all is well; otherwise why it is no such object. */
+MUST_CHECK const char *rest_decode_document(const struct rest_env *env,
+                                            const struct plane_request *request,
+                                            const struct doc_node *document,
+                                            const struct kube_kind *kind, ProtobufCMessage **ret,
+                                            struct plane_reply *reply);
+/** Failure 400 for a body that is no object of @kind. */
+Meta__Status *rest_cannot_be_handled(const struct rest_env *env, const struct kube_kind *kind,
+                                     const char *why);
 /** The name in body and path must be the same; an empty one in the body is filled in. */
 MUST_CHECK Meta__Status *rest_check_place(const struct rest_env *env,
                                           const struct plane_request *request,
                                           ProtobufCMessage *object);
 /** The write that a request stands for, its manager taken from the query or the user agent. */
 struct rest_write rest_write_of(const struct rest_env *env, const struct plane_request *request);
+
+/* --- options (rest_options.c) --- */
+
+#define REST_APPLY_TYPE "application/apply-patch+yaml"
+
 bool rest_is_dry_run(const struct plane_request *request);
+/** Failure 422 for options in the query that its verb does not know or that do not go together.
+ * Those of a deletion: rest_read_delete_options(). */
+MUST_CHECK Meta__Status *rest_check_options(const struct rest_env *env,
+                                            const struct plane_request *request);
+/** Records what is wrong with the option dryRun. */
+struct validation;
+void rest_check_dry_run(struct validation *v, const char *dry_run);
+/** The resourceVersion a read is based on; 0 when nothing is said. Failure 400, or 504 for
+ * one that lies in the future: who has seen a newer state than there is must not be given this one.
+ */
+MUST_CHECK Meta__Status *rest_read_version(const struct rest_env *env,
+                                           const struct plane_request *request, int64_t *ret);
 
 /** @status, a success or an answer, as the reply. */
 MUST_CHECK Meta__Status *rest_reply_status(const struct rest_env *env,
                                            const struct plane_request *request, unsigned code,
                                            const Meta__Status *status, struct plane_reply *reply);
+
+/** May the user, who may update, create as well? Asked when an update or an apply finds nothing. */
+MUST_CHECK Meta__Status *rest_may_create(const struct rest_env *env,
+                                         const struct plane_request *request);
 
 /* The verbs, a file each. */
 MUST_CHECK Meta__Status *rest_list(const struct rest_env *env, const struct plane_request *request,

@@ -144,26 +144,53 @@ static Meta__Status *parse_limit(const struct rest_env *env, const char *text, s
     return NULL;
 }
 
-/* A client that has seen a newer state than there is must not be given this one. */
+/* A state that is not the newest one cannot be had any more. */
 static Meta__Status *check_version(const struct rest_env *env, const struct plane_request *request)
 {
-    const char *text = http_target_param(request->target, "resourceVersion");
     const char *match = http_target_param(request->target, "resourceVersionMatch");
-    int64_t version = 0, current = store_revision(env->store);
-    if (match && *match && (!text || !*text))
+    int64_t version = 0;
+    Meta__Status *failure = rest_read_version(env, request, &version);
+    if (!failure && text_eq(match, "Exact") && version != store_revision(env->store))
+        failure =
+            failure_expired(env->arena, "The resourceVersion for the provided list is too old.");
+    return failure;
+}
+
+/* The place of a page in the collection. */
+struct place {
+    struct store_range range;
+    int64_t revision; /* of the first page */
+};
+
+static Meta__Status *find_place(const struct rest_env *env, const struct plane_request *request,
+                                struct place *ret)
+{
+    *ret = (struct place){
+        .range = {.resource = request->resource->key, .namespace_ = request->namespace_},
+        .revision = store_revision(env->store),
+    };
+    const char *continue_ = http_target_param(request->target, "continue");
+    const char *version = http_target_param(request->target, "resourceVersion");
+    if (!continue_ || !*continue_)
+        return check_version(env, request);
+    if (version && *version && strcmp(version, "0") != 0)
         return failure_bad_request(
-            env->arena, "resourceVersionMatch is forbidden unless resourceVersion is provided");
-    if (!text || !*text)
-        return NULL;
-    if (!parse_i64(text, 0, INT64_MAX, &version))
-        return failure_bad_request(env->arena, "Invalid value: \"%s\": invalid resource version",
-                                   text);
-    if (version > current)
-        return failure_new(env->arena, 504, "Too large resource version: %lld, current: %lld",
-                           (long long)version, (long long)current);
-    if (match && strcmp(match, "Exact") == 0 && version != current)
-        return failure_expired(env->arena, "The resourceVersion for the provided list is too old.");
-    return NULL;
+            env->arena, "specifying resource version is not allowed when using continue");
+    return parse_continue(env, continue_, &ret->range, &ret->revision);
+}
+
+/* Chooses what a list shows and a deletion of a collection takes. */
+static Meta__Status *find_page(const struct plane_request *request, struct page *page,
+                               struct rest_selection *selection, struct place *ret_place)
+{
+    const struct rest_env *env = page->env;
+    page->selection = selection;
+    Meta__Status *failure = rest_select(env, request, selection);
+    if (!failure)
+        failure = parse_limit(env, http_target_param(request->target, "limit"), &page->limit);
+    if (!failure)
+        failure = find_place(env, request, ret_place);
+    return failure ? failure : collect_page(page, &ret_place->range);
 }
 
 static Meta__Status *make_list_meta(const struct page *page, const struct store_range *range,
@@ -320,17 +347,11 @@ static void write_table_item(void *ctx, const ProtobufCMessage *object)
     table_add_row(ctx, object);
 }
 
-static struct error *write_table(const struct list_out *list, const struct plane_request *request)
+static struct error *write_table(const struct list_out *list)
 {
-    const char *include = http_target_param(request->target, "includeObject");
-    enum table_include what = TABLE_INCLUDE_METADATA;
-    if (include && strcmp(include, "None") == 0)
-        what = TABLE_INCLUDE_NONE;
-    else if (include && strcmp(include, "Object") == 0)
-        what = TABLE_INCLUDE_OBJECT;
     struct table_writer *table =
-        table_begin(list->resource, list->meta, true, what, list->page->env->now_wall_ns,
-                    list->page->env->arena, list->out);
+        table_begin(list->resource, list->meta, true, list->how->include,
+                    list->page->env->now_wall_ns, list->page->env->arena, list->out);
     struct error *err = for_each_item(list, write_table_item, table);
     table_end(table);
     return err;
@@ -389,7 +410,7 @@ static Meta__Status *write_page(const struct page *page, const Meta__ListMeta *m
     const struct kube_kind *kind = list_kind(&list);
     struct error *err = NULL;
     if (how.form == REPLY_TABLE)
-        err = write_table(&list, request);
+        err = write_table(&list);
     else if (how.encoding == KUBE_PROTOBUF)
         err = write_protobuf(&list, kind);
     else if (how.encoding == KUBE_YAML || how.is_pretty)
@@ -407,41 +428,30 @@ Meta__Status *rest_list(const struct rest_env *env, const struct plane_request *
                         struct plane_reply *reply)
 {
     struct rest_selection selection;
-    struct page page = {.env = env, .selection = &selection};
-    struct store_range range = {.resource = request->resource->key,
-                                .namespace_ = request->namespace_};
-    int64_t revision = store_revision(env->store);
-    const char *continue_ = http_target_param(request->target, "continue");
-    Meta__Status *failure = rest_select(env, request, &selection);
-    if (!failure)
-        failure = parse_limit(env, http_target_param(request->target, "limit"), &page.limit);
-    if (!failure && continue_ && *continue_)
-        failure = parse_continue(env, continue_, &range, &revision);
-    else if (!failure)
-        failure = check_version(env, request);
-    if (!failure)
-        failure = collect_page(&page, &range);
-    if (failure)
-        return failure;
+    struct page page = {.env = env};
+    struct place place;
     Meta__ListMeta meta = META__LIST_META__INIT;
-    failure = make_list_meta(&page, &range, revision, &meta);
+    Meta__Status *failure = find_page(request, &page, &selection, &place);
+    if (!failure)
+        failure = make_list_meta(&page, &place.range, place.revision, &meta);
     return failure ? failure : write_page(&page, &meta, request, reply);
 }
 
+/* Answered with what was there. A limit is one to the deletion, too. */
 Meta__Status *rest_delete_collection(const struct rest_env *env,
                                      const struct plane_request *request, struct plane_reply *reply)
 {
     struct rest_selection selection;
-    struct page page = {.env = env, .selection = &selection};
-    const struct store_range range = {.resource = request->resource->key,
-                                      .namespace_ = request->namespace_};
+    struct page page = {.env = env};
+    struct place place;
     struct rest_delete_options options;
+    Meta__ListMeta meta = META__LIST_META__INIT;
     const struct rest_write write = rest_write_of(env, request);
-    Meta__Status *failure = rest_select(env, request, &selection);
+    Meta__Status *failure = rest_read_delete_options(env, request, &options);
     if (!failure)
-        failure = rest_read_delete_options(env, request, &options);
+        failure = find_page(request, &page, &selection, &place);
     if (!failure)
-        failure = collect_page(&page, &range);
+        failure = make_list_meta(&page, &place.range, place.revision, &meta);
     for (size_t i = 0; !failure && i < page.count; i++) {
         struct rest_stored stored;
         bool is_gone = false;
@@ -450,9 +460,5 @@ Meta__Status *rest_delete_collection(const struct rest_env *env,
         if (!failure)
             failure = rest_do_delete(&write, &stored, &options, &is_gone);
     }
-    if (failure)
-        return failure;
-    Meta__ListMeta meta = META__LIST_META__INIT;
-    meta.resource_version = arena_printf(env->arena, "%lld", (long long)store_revision(env->store));
-    return write_page(&page, &meta, request, reply);
+    return failure ? failure : write_page(&page, &meta, request, reply);
 }

@@ -124,11 +124,6 @@ static Meta__Status *read_configuration(const struct rest_env *env,
                                         const struct plane_request *request,
                                         struct plane_reply *reply, const struct doc_node **ret)
 {
-    const char *manager = http_target_param(request->target, "fieldManager");
-    if (!manager || !*manager)
-        return failure_new(env->arena, 422,
-                           "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value:"
-                           " is required for apply patch");
     const struct kube_decode_options options = {.unknown = KUBE_UNKNOWN_TOLERANT};
     AUTO(error)
     struct error *err = kube_parse_text(request->body, &options, env->arena, ret);
@@ -136,7 +131,23 @@ static Meta__Status *read_configuration(const struct rest_env *env,
         return failure_bad_request(env->arena, "error decoding YAML: %s", err->message);
     /* Read once for what it is: the client's wish for unknown fields is about its own text. */
     ProtobufCMessage *ignored = NULL;
-    return rest_decode_patched(env, request, *ret, request->resource->kind, &ignored, reply);
+    const struct kube_kind *kind = request->resource->kind;
+    const char *why = rest_decode_document(env, request, *ret, kind, &ignored, reply);
+    return why ? rest_cannot_be_handled(env, kind, why) : NULL;
+}
+
+/* A configuration that knows the object's uid is not for one that is to be made. */
+static Meta__Status *check_creation(const struct rest_env *env, const struct plane_request *request,
+                                    const Meta__ObjectMeta *meta)
+{
+    if (!meta->uid || !*meta->uid)
+        return rest_may_create(env, request);
+    const struct failure_target target = rest_target(request->resource, request->name);
+    return failure_conflict(env->arena, &target,
+                            arena_printf(env->arena,
+                                         "uid mismatch: the provided object specified uid %s, and"
+                                         " no existing object was found",
+                                         meta->uid));
 }
 
 Meta__Status *rest_apply(const struct rest_env *env, const struct plane_request *request,
@@ -163,6 +174,9 @@ Meta__Status *rest_apply(const struct rest_env *env, const struct plane_request 
         return failure_from_error(env->arena, err);
     failure = rest_check_place(env, request, object);
     write.is_tracked = true;
+    write.is_upsert = !old;
+    if (!failure && !old)
+        failure = check_creation(env, request, kube_object_meta(object));
     if (!failure)
         failure = old ? rest_do_update(&write, old, object) : rest_do_create(&write, object);
     return failure ? failure

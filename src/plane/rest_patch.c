@@ -6,6 +6,7 @@
 
 #include "kube/document.h"
 #include "kube/patch.h"
+#include "wire/json.h"
 
 enum patch_type { PATCH_JSON, PATCH_MERGE, PATCH_STRATEGIC, PATCH_APPLY };
 
@@ -19,7 +20,7 @@ static Meta__Status *read_patch_type(const struct rest_env *env,
         {"application/json-patch+json", PATCH_JSON},
         {"application/merge-patch+json", PATCH_MERGE},
         {"application/strategic-merge-patch+json", PATCH_STRATEGIC},
-        {"application/apply-patch+yaml", PATCH_APPLY},
+        {REST_APPLY_TYPE, PATCH_APPLY},
     };
     const char *type = media_type(request->content_type, env->arena);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -31,7 +32,7 @@ static Meta__Status *read_patch_type(const struct rest_env *env,
     return failure_new(env->arena, 415,
                        "the body of the request was in an unknown format - accepted media types"
                        " include: application/json-patch+json, application/merge-patch+json,"
-                       " application/strategic-merge-patch+json, application/apply-patch+yaml");
+                       " application/strategic-merge-patch+json, " REST_APPLY_TYPE);
 }
 
 /* The patch room says by its reason what the answer is. */
@@ -39,7 +40,7 @@ static Meta__Status *patch_failure(const struct rest_env *env, struct error *err
 {
     AUTO(error) struct error *err = err_owned;
     if (text_eq(err->reason, "Invalid"))
-        return failure_new(env->arena, 422, "%s", err->message);
+        return failure_rejected(env->arena);
     if (text_eq(err->reason, "InternalError"))
         return failure_new(env->arena, 500, "%s", err->message);
     if (text_eq(err->reason, "RequestEntityTooLarge"))
@@ -73,6 +74,23 @@ static Meta__Status *parse_patch(const struct rest_env *env, const struct plane_
     return err ? failure_bad_request(env->arena, "error decoding patch: %s", err->message) : NULL;
 }
 
+/* What a patch has made is refused in words of its own. */
+static Meta__Status *decode_patched(const struct rest_env *env, const struct plane_request *request,
+                                    const struct doc_node *patched, ProtobufCMessage **ret,
+                                    struct plane_reply *reply)
+{
+    const struct kube_kind *kind = request->resource->kind;
+    const char *why = rest_decode_document(env, request, patched, kind, ret, reply);
+    if (!why)
+        return NULL;
+    AUTO(buf) struct buf text;
+    struct json_writer writer;
+    buf_init(&text, REST_REPLY_MAX_BYTES);
+    json_writer_init(&writer, &text, false);
+    doc_write_node(&writer.base, patched);
+    return failure_invalid_patch(env->arena, buf_text(&text), why);
+}
+
 static Meta__Status *patch_stored(const struct rest_env *env, const struct plane_request *request,
                                   enum patch_type type, const struct rest_stored *old,
                                   struct plane_reply *reply)
@@ -89,7 +107,7 @@ static Meta__Status *patch_stored(const struct rest_env *env, const struct plane
     if (err)
         return patch_failure(env, err);
     ProtobufCMessage *object = NULL;
-    failure = rest_decode_patched(env, request, patched, kind, &object, reply);
+    failure = decode_patched(env, request, patched, &object, reply);
     if (!failure)
         failure = rest_check_place(env, request, object);
     const struct rest_write write = rest_write_of(env, request);
@@ -108,7 +126,8 @@ Meta__Status *rest_patch(const struct rest_env *env, const struct plane_request 
         return failure;
     failure = rest_load(env, request->resource, request->namespace_, request->name, &old);
     bool is_missing = failure && failure->code == 404;
-    if (type == PATCH_APPLY && (!failure || is_missing))
-        return rest_apply(env, request, is_missing ? NULL : &old, reply);
+    bool is_creation = type == PATCH_APPLY && is_missing && !request->subresource;
+    if (type == PATCH_APPLY && (!failure || is_creation))
+        return rest_apply(env, request, is_creation ? NULL : &old, reply);
     return failure ? failure : patch_stored(env, request, type, &old, reply);
 }

@@ -7,12 +7,6 @@
 
 #include "kube/codec.h"
 
-bool rest_is_dry_run(const struct plane_request *request)
-{
-    const char *dry_run = http_target_param(request->target, "dryRun");
-    return dry_run && strcmp(dry_run, "All") == 0;
-}
-
 /* "kubectl" of "kubectl/v1.32.4 (linux/amd64) kubernetes/59526cd". */
 static const char *manager_of(const struct rest_env *env, const struct plane_request *request)
 {
@@ -86,13 +80,28 @@ static Meta__Status *require_name(const struct rest_write *write, const Meta__Ob
     return failure_invalid(arena, write->resource->kind, "", errors);
 }
 
-static Meta__Status *store_failure(const struct rest_write *write, const char *name,
+/* Upstream's words for a name that is in use: was it the client's choice, and for how long yet? */
+static Meta__Status *already_exists(const struct rest_write *write, const Meta__ObjectMeta *meta)
+{
+    struct arena *arena = write->env->arena;
+    const struct failure_target target = rest_target(write->resource, meta->name);
+    bool is_generated = meta->generate_name && *meta->generate_name;
+    Meta__Status *failure = is_generated ? failure_no_unique_name(arena, &target)
+                                         : failure_already_exists(arena, &target);
+    struct rest_stored there;
+    if (!rest_load(write->env, write->resource, meta->namespace_, meta->name, &there) &&
+        there.meta->deletion_timestamp)
+        failure->message = arena_printf(arena, "object is being deleted: %s", failure->message);
+    return failure;
+}
+
+static Meta__Status *store_failure(const struct rest_write *write, const Meta__ObjectMeta *meta,
                                    struct error *err)
 {
-    const struct failure_target target = rest_target(write->resource, name);
+    const struct failure_target target = rest_target(write->resource, meta->name);
     if (error_is(err, ERROR_ALREADY_EXISTS)) {
         error_free(err);
-        return failure_already_exists(write->env->arena, &target);
+        return already_exists(write, meta);
     }
     if (error_is(err, ERROR_NOT_FOUND)) {
         error_free(err);
@@ -120,9 +129,52 @@ static Meta__Status *put_row(const struct rest_write *write, ProtobufCMessage *o
     if (!err)
         err = put(write->env->store, &key, buf_str(&row), &revision);
     if (err)
-        return store_failure(write, meta->name, err);
+        return store_failure(write, meta, err);
     set_revision(meta, revision, arena);
     return NULL;
+}
+
+static bool has_version(const Meta__ObjectMeta *meta)
+{
+    return meta->resource_version && *meta->resource_version &&
+           strcmp(meta->resource_version, "0") != 0;
+}
+
+struct naming {
+    const struct rest_write *write;
+    const Meta__ObjectMeta *meta;
+};
+
+static bool is_name_taken(void *ctx, const char *name)
+{
+    const struct naming *naming = ctx;
+    struct rest_stored there;
+    return !rest_load(naming->write->env, naming->write->resource, naming->meta->namespace_, name,
+                      &there);
+}
+
+/* A request sees one state, so a name that is free now is free when the object is stored. */
+static void make_name(const struct rest_write *write, Meta__ObjectMeta *meta)
+{
+    struct naming naming = {.write = write, .meta = meta};
+    if ((!meta->name || !*meta->name) && meta->generate_name && *meta->generate_name)
+        meta->name =
+            object_name_pick(meta->generate_name, is_name_taken, &naming, write->env->arena);
+}
+
+/* What everybody who creates may change or refuse, in upstream's order. */
+static Meta__Status *prepare_create(const struct rest_write *write, ProtobufCMessage *object)
+{
+    const struct strategy *strategy = write->resource->strategy;
+    const struct strategy_context context = rest_context(write);
+    if (strategy && strategy->set_defaults)
+        strategy->set_defaults(object, write->env->arena);
+    Meta__Status *failure = rest_admit(write, REST_ADMIT_CREATE, object, NULL);
+    if (!failure && strategy && strategy->prepare_create)
+        failure = strategy->prepare_create(&context, object);
+    if (!failure)
+        failure = run_validation(write, object, NULL);
+    return failure ? failure : rest_track_create(write, object);
 }
 
 Meta__Status *rest_do_create(const struct rest_write *write, ProtobufCMessage *object)
@@ -130,71 +182,89 @@ Meta__Status *rest_do_create(const struct rest_write *write, ProtobufCMessage *o
     struct arena *arena = write->env->arena;
     const struct strategy *strategy = write->resource->strategy;
     Meta__ObjectMeta *meta = kube_object_ensure_meta(object, arena);
-    if (meta->resource_version && *meta->resource_version &&
-        strcmp(meta->resource_version, "0") != 0)
-        return failure_bad_request(arena,
-                                   "resourceVersion should not be set on objects to be created");
+    bool is_misversioned = has_version(meta) && !write->is_upsert;
+    make_name(write, meta);
     object_meta_create(meta, write->env->now_wall_ns, arena);
-    Meta__Status *failure = require_name(write, meta);
-    if (failure)
-        return failure;
     if (strategy && strategy->has_new_generation) {
         meta->has_generation = true;
         meta->generation = 1;
     }
-    const struct strategy_context context = rest_context(write);
-    if (strategy && strategy->set_defaults)
-        strategy->set_defaults(object, arena);
-    failure = rest_admit(write, REST_ADMIT_CREATE, object, NULL);
-    if (!failure && strategy && strategy->prepare_create)
-        failure = strategy->prepare_create(&context, object);
+    Meta__Status *failure = require_name(write, meta);
     if (!failure)
-        failure = run_validation(write, object, NULL);
-    if (!failure)
-        failure = rest_track_create(write, object);
-    if (failure)
-        return failure;
-
-    return put_row(write, object, store_create);
+        failure = prepare_create(write, object);
+    if (!failure && is_misversioned)
+        failure =
+            failure_unknown(arena, "resourceVersion should not be set on objects to be created");
+    return failure ? failure : put_row(write, object, store_create);
 }
 
 /* --- updating --- */
 
-static Meta__Status *conflict(const struct rest_write *write, const char *name, const char *why)
+/* Where upstream keeps an object: it says so in what follows. */
+static const char *storage_path(const struct resource *resource, const Meta__ObjectMeta *meta,
+                                struct arena *arena)
 {
-    const struct failure_target target = rest_target(write->resource, name);
-    return failure_conflict(write->env->arena, &target, why);
+    static const struct {
+        const char *resource, *path;
+    } rows[] = {
+        {"nodes", "minions"},
+        {"services", "services/specs"},
+        {"endpoints", "services/endpoints"},
+    };
+    const char *path = resource->kind->resource;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (strcmp(rows[i].resource, path) == 0)
+            path = rows[i].path;
+    }
+    if (!resource->kind->is_namespaced)
+        return arena_printf(arena, "/registry/%s/%s", path, meta->name);
+    return arena_printf(arena, "/registry/%s/%s/%s", path, meta->namespace_, meta->name);
+}
+
+Meta__Status *rest_check_uid(const struct rest_env *env, const struct resource *resource,
+                             const Meta__ObjectMeta *meta, const char *uid)
+{
+    if (!meta->uid || !*meta->uid || strcmp(meta->uid, uid) == 0)
+        return NULL;
+    const struct failure_target target = rest_target(resource, meta->name);
+    return failure_conflict(env->arena, &target,
+                            arena_printf(env->arena,
+                                         "StorageError: invalid object, Code: 4, Key: %s,"
+                                         " ResourceVersion: 0, AdditionalErrorMsg: Precondition"
+                                         " failed: UID in precondition: %s, UID in object meta: %s",
+                                         storage_path(resource, meta, env->arena), meta->uid, uid));
+}
+
+/* Upstream says the resource here instead of the kind. */
+static Meta__Status *no_version(const struct rest_write *write, const char *name)
+{
+    struct arena *arena = write->env->arena;
+    struct field_errors *errors = arena_calloc(arena, 1, sizeof(*errors));
+    errors->errors[errors->count++] =
+        (struct field_error){.path = "metadata.resourceVersion",
+                             .message = "Invalid value: 0: must be specified for an update"};
+    struct kube_kind kind = *write->resource->kind;
+    kind.kind = kind.resource;
+    return failure_invalid(arena, &kind, name, errors);
 }
 
 static Meta__Status *check_preconditions(const struct rest_write *write,
                                          const struct rest_stored *old,
                                          const Meta__ObjectMeta *meta)
 {
-    struct arena *arena = write->env->arena;
     const struct strategy *strategy = write->resource->strategy;
-    bool has_version = meta->resource_version && *meta->resource_version &&
-                       strcmp(meta->resource_version, "0") != 0;
-    if (!has_version && strategy && strategy->requires_resource_version) {
-        struct field_errors *errors = arena_calloc(arena, 1, sizeof(*errors));
-        errors->errors[errors->count++] =
-            (struct field_error){.path = "metadata.resourceVersion",
-                                 .message = "Invalid value: 0: must be specified for an update"};
-        /* Upstream says the resource here instead of the kind. */
-        struct kube_kind kind = *write->resource->kind;
-        kind.kind = kind.resource;
-        return failure_invalid(arena, &kind, meta->name, errors);
-    }
-    if (meta->uid && *meta->uid && strcmp(meta->uid, old->meta->uid) != 0)
-        return conflict(write, old->meta->name,
-                        arena_printf(arena,
-                                     "Precondition failed: UID in precondition: %s, UID in object"
-                                     " meta: %s",
-                                     meta->uid, old->meta->uid));
-    if (has_version && strcmp(meta->resource_version, old->meta->resource_version) != 0)
-        return conflict(write, old->meta->name,
-                        "the object has been modified; please apply your changes to the latest"
-                        " version and try again");
-    return NULL;
+    Meta__Status *failure = rest_check_uid(write->env, write->resource, meta, old->meta->uid);
+    if (failure)
+        return failure;
+    if (!has_version(meta))
+        return strategy && strategy->requires_resource_version ? no_version(write, meta->name)
+                                                               : NULL;
+    if (strcmp(meta->resource_version, old->meta->resource_version) == 0)
+        return NULL;
+    const struct failure_target target = rest_target(write->resource, old->meta->name);
+    return failure_conflict(write->env->arena, &target,
+                            "the object has been modified; please apply your changes to the latest"
+                            " version and try again");
 }
 
 /* True when nobody holds the object any more: deleted, its grace over, no finalizer left. */

@@ -64,13 +64,14 @@ static const struct ip_range *range_of(const struct assignment *a, const char *f
 static Meta__Status *read_ranges(struct assignment *a)
 {
     struct str rest = str_from(a->context->world->service_range), part;
-    while (rest.ptr && a->range_count < FAMILIES_MAX && str_split_next(&rest, ',', &part)) {
-        if (!ip_range_parse(str_trim(part), &a->ranges[a->range_count++]))
-            return failure_new(a->context->arena, 500,
-                               "Internal error occurred: the service range \"%s\" is no range",
-                               a->context->world->service_range);
-    }
-    return NULL;
+    bool is_fine = true;
+    while (rest.ptr && a->range_count < FAMILIES_MAX && str_split_next(&rest, ',', &part))
+        is_fine = ip_range_parse(str_trim(part), &a->ranges[a->range_count++]) && is_fine;
+    if (is_fine && a->range_count > 0)
+        return NULL;
+    return failure_new(a->context->arena, 500,
+                       "Internal error occurred: the service range \"%s\" is no range",
+                       a->context->world->service_range);
 }
 
 /* --- what other services have --- */

@@ -123,7 +123,7 @@ struct store_watch; /* opaque */
 /**
  * Tells @on_change of every change of @resource (NULL: of all) after revision @since, beginning
  * with those kept in the history. OUT_OF_RANGE when the history no longer reaches back to @since;
- * OUT_OF_ RANGE as well when @since lies in the future. @on_change never runs from inside this
+ * OUT_OF_RANGE as well when @since lies in the future. @on_change never runs from inside this
  * call. Call from done() or any callback of the loop.
  */
 MUST_CHECK struct error *store_watch_start(struct store *store, const char *resource, int64_t since,

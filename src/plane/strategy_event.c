@@ -93,9 +93,10 @@ static void check_text(struct validation *v, const char *field, const char *text
         field_invalid(v, path, "", "can have at most 128 characters");
 }
 
-static void check_new_style(struct validation *v, const Core__Event *event)
+static void check_new_style(struct validation *v, const Core__Event *event,
+                            const char *controller_field)
 {
-    const struct field_path *controller = FIELD(NULL, "reportingController");
+    const struct field_path *controller = FIELD(NULL, controller_field);
     if (is_empty(event->reporting_component))
         field_required(v, controller, NULL);
     field_check_name(v, controller, event->reporting_component, name_rule_qualified);
@@ -106,8 +107,10 @@ static void check_new_style(struct validation *v, const Core__Event *event)
         field_invalid(v, FIELD(NULL, "message"), "", "can have at most 1024 characters");
 }
 
-/* The rules of both forms. Events about what has no namespace are in "default". */
-static void check_event(struct validation *v, const Core__Event *event)
+/* The rules of both forms, which call the controller by different names. Events about what has no
+ * namespace are in "default". */
+static void check_event(struct validation *v, const Core__Event *event,
+                        const char *controller_field)
 {
     const char *namespace = event_namespace(event);
     const char *involved =
@@ -123,7 +126,7 @@ static void check_event(struct validation *v, const Core__Event *event)
         field_invalid(v, FIELD(FIELD(NULL, "involvedObject"), "namespace"), involved,
                       "does not match event.namespace");
     if (is_new_style)
-        check_new_style(v, event);
+        check_new_style(v, event, controller_field);
     field_check_name(v, FIELD(NULL, "namespace"), namespace, name_rule_dns1123_subdomain);
 }
 
@@ -132,7 +135,7 @@ static void validate(const struct strategy_context *context, const ProtobufCMess
 {
     struct validation v = strategy_validation(context, errors);
     const Meta__ObjectMeta *meta = kube_object_meta(object);
-    check_event(&v, (const Core__Event *)object);
+    check_event(&v, (const Core__Event *)object, "reportingComponent");
     if (is_empty(meta->name))
         field_required(&v, FIELD(FIELD(NULL, "metadata"), "name"),
                        "name or generateName is required");
@@ -222,7 +225,7 @@ static void validate_v1(const struct strategy_context *context, const ProtobufCM
 {
     struct validation v = strategy_validation(context, errors);
     const Core__Event *event = (const Core__Event *)to_stored(object, context->arena);
-    check_event(&v, event);
+    check_event(&v, event, "reportingController");
     if (old)
         check_changed(&v, event, (const Core__Event *)to_stored(old, context->arena));
     else

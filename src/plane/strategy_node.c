@@ -1,15 +1,19 @@
 #include "plane/strategy_internal.h"
 
 #include "plane/ip_text.h"
+#include "plane/taints.h"
 
 #include "kube/resources.h"
 
-/* podCIDR is podCIDRs[0]; whoever says one of them says both. */
+/* podCIDR is podCIDRs[0]; whoever says one of them says both, and where they differ podCIDR is
+ * right. */
 static void default_pod_cidrs(Core__NodeSpec *spec, struct arena *arena)
 {
-    if (!is_empty(spec->pod_cidr) && spec->n_pod_cidrs == 0) {
+    bool differs = spec->n_pod_cidrs == 0 || !text_eq(spec->pod_cidr, spec->pod_cidrs[0]);
+    if (!is_empty(spec->pod_cidr) && differs) {
         spec->pod_cidrs = arena_calloc(arena, 1, sizeof(*spec->pod_cidrs));
-        spec->pod_cidrs[spec->n_pod_cidrs++] = spec->pod_cidr;
+        spec->pod_cidrs[0] = spec->pod_cidr;
+        spec->n_pod_cidrs = 1;
     } else if (spec->n_pod_cidrs > 0 && is_empty(spec->pod_cidr)) {
         spec->pod_cidr = spec->pod_cidrs[0];
     }
@@ -39,6 +43,14 @@ static void set_defaults(ProtobufCMessage *object, struct arena *arena)
         node->status = NEW_MESSAGE(arena, Core__NodeStatus, core__node_status);
     default_pod_cidrs(node->spec, arena);
     default_allocatable(node->status, arena);
+}
+
+/* TaintNodesByCondition: no pod comes before somebody has looked at the node's conditions. */
+static Meta__Status *prepare_create(const struct strategy_context *context,
+                                    ProtobufCMessage *object)
+{
+    taint_new_node((Core__Node *)object, context->arena);
+    return NULL;
 }
 
 static Meta__Status *prepare_update(const struct strategy_context *context,
@@ -165,6 +177,7 @@ static void validate(const struct strategy_context *context, const ProtobufCMess
 
 const struct strategy strategy_node = {
     .set_defaults = set_defaults,
+    .prepare_create = prepare_create,
     .prepare_update = prepare_update,
     .validate = validate,
 };

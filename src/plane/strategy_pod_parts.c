@@ -222,11 +222,6 @@ static bool is_resizable(const char *name)
     return text_eq(name, RESOURCE_CPU) || text_eq(name, RESOURCE_MEMORY);
 }
 
-static bool is_less(const Meta__Quantity *a, const Meta__Quantity *b)
-{
-    return quantity_compare(a, b) < 0;
-}
-
 static bool are_equal(const Meta__Quantity *a, const Meta__Quantity *b)
 {
     return a && b && quantity_compare(a, b) == 0;
@@ -249,15 +244,6 @@ static bool others_are_same(const Core__ResourceRequirements *a,
     return true;
 }
 
-static bool needs_restart_for_memory(const Core__Container *container)
-{
-    for (size_t i = 0; i < container->n_resize_policy; i++) {
-        if (text_eq(container->resize_policy[i]->resource_name, RESOURCE_MEMORY))
-            return text_eq(container->resize_policy[i]->restart_policy, "RestartContainer");
-    }
-    return false;
-}
-
 static void check_removals(struct validation *v, const struct field_path *path,
                            const Core__ResourceRequirements *now,
                            const Core__ResourceRequirements *old)
@@ -271,24 +257,6 @@ static void check_removals(struct validation *v, const struct field_path *path,
         field_forbidden(v, FIELD(path, "requests"), "resource requests cannot be removed");
     if (lost_limit)
         field_forbidden(v, FIELD(path, "limits"), "resource limits cannot be removed");
-}
-
-static void check_resized(struct validation *v, const struct field_path *path,
-                          const Core__Container *container, const Core__Container *old)
-{
-    check_removals(v, path, container->resources, old->resources);
-    const Meta__Quantity *limit = resource_get_limit(container->resources, RESOURCE_MEMORY);
-    const Meta__Quantity *before = resource_get_limit(old->resources, RESOURCE_MEMORY);
-    if (needs_restart_for_memory(container) || !limit)
-        return;
-    const struct field_path *memory = FIELD_KEY(FIELD(path, "limits"), RESOURCE_MEMORY);
-    if (!before)
-        field_forbidden(v, memory,
-                        "memory limits cannot be added unless resizePolicy is RestartContainer");
-    else if (is_less(limit, before))
-        field_forbidden(v, memory,
-                        "memory limits cannot be decreased unless resizePolicy is "
-                        "RestartContainer");
 }
 
 /* Everything but the resources. */
@@ -314,14 +282,14 @@ static void check_resized_containers(struct validation *v, const struct pod_chan
                 field_forbidden(v, path, "resources for non-sidecar init containers are immutable");
             continue;
         }
-        check_resized(v, at, now, before);
+        check_removals(v, at, now->resources, before->resources);
         if (!is_same_otherwise(now, before))
             field_forbidden(v, path,
                             "only cpu and memory resources for sidecar containers are mutable");
     }
     for (size_t i = 0; i < old->n_containers; i++) {
         const struct field_path *at = FIELD(FIELD_AT(FIELD(path, "containers"), i), "resources");
-        check_resized(v, at, spec->containers[i], old->containers[i]);
+        check_removals(v, at, spec->containers[i]->resources, old->containers[i]->resources);
         if (!is_same_otherwise(spec->containers[i], old->containers[i]))
             field_forbidden(v, path, "only cpu and memory resources are mutable");
     }

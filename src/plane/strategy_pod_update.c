@@ -180,11 +180,59 @@ struct status_list {
     size_t count;
 };
 
-static bool is_sidecar(const Core__PodSpec *spec, const char *name)
+static const Core__Container *find_container(const Core__PodSpec *spec, const char *name)
 {
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         if (text_eq(spec->init_containers[i]->name, name))
-            return container_is_sidecar(spec->init_containers[i]);
+            return spec->init_containers[i];
+    }
+    for (size_t i = 0; i < spec->n_containers; i++) {
+        if (text_eq(spec->containers[i]->name, name))
+            return spec->containers[i];
+    }
+    return NULL;
+}
+
+static bool rule_matches(const Core__ContainerRestartRule *rule, int32_t exit_code)
+{
+    const Core__ContainerRestartRuleOnExitCodes *codes = rule->exit_codes;
+    bool is_listed = false;
+    for (size_t i = 0; codes && i < codes->n_values; i++)
+        is_listed = is_listed || codes->values[i] == exit_code;
+    return codes &&
+           (text_eq(codes->operator_, "In") ? is_listed
+                                            : text_eq(codes->operator_, "NotIn") && !is_listed);
+}
+
+/* A container's own policy and rules come before the pod's policy. */
+static bool may_restart(const Core__PodSpec *spec, const char *name, int32_t exit_code)
+{
+    const Core__Container *container = find_container(spec, name);
+    for (size_t i = 0; container && i < container->n_restart_policy_rules; i++) {
+        if (rule_matches(container->restart_policy_rules[i], exit_code))
+            return true; /* whichever way: both of its actions restart it */
+    }
+    const char *policy = container && !is_empty(container->restart_policy)
+                             ? container->restart_policy
+                             : spec->restart_policy;
+    return text_eq(policy, "Always") || (text_eq(policy, "OnFailure") && exit_code != 0);
+}
+
+/* One container's exit may restart all of them, also those that have completed. */
+static bool may_restart_all(const Core__PodSpec *spec)
+{
+    const struct container_list lists[] = {
+        {"initContainers", spec->init_containers, spec->n_init_containers},
+        {"containers", spec->containers, spec->n_containers},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        for (size_t k = 0; k < lists[i].count; k++) {
+            const Core__Container *container = lists[i].items[k];
+            for (size_t r = 0; r < container->n_restart_policy_rules; r++) {
+                if (text_eq(container->restart_policy_rules[r]->action, "RestartAllContainers"))
+                    return true;
+            }
+        }
     }
     return false;
 }
@@ -208,13 +256,11 @@ static void check_transitions(struct validation *v, const struct status_list *li
                               const struct status_list *old, const Core__PodSpec *spec)
 {
     bool is_ephemeral = strcmp(list->name, "ephemeralContainerStatuses") == 0;
-    if (!is_ephemeral && text_eq(spec->restart_policy, "Always"))
+    if (!is_ephemeral && (text_eq(spec->restart_policy, "Always") || may_restart_all(spec)))
         return;
-    bool restarts_failed = !is_ephemeral && text_eq(spec->restart_policy, "OnFailure");
     for (size_t i = 0; i < old->count; i++) {
         const Core__ContainerStateTerminated *end = terminated(old->items[i]);
-        if (!end || (end->exit_code != 0 && restarts_failed) ||
-            is_sidecar(spec, old->items[i]->name))
+        if (!end || (!is_ephemeral && may_restart(spec, old->items[i]->name, end->exit_code)))
             continue;
         if (has_come_back(list, old->items[i]->name))
             field_forbidden(v,

@@ -206,6 +206,14 @@ static const Storage__CSINodeDriver *find_driver(const Storage__CSINode *node, c
     return NULL;
 }
 
+/* How many volumes fit may change, nothing else. */
+static bool is_same_driver(const Storage__CSINodeDriver *a, const Storage__CSINodeDriver *b)
+{
+    Storage__CSINodeDriver left = *a, right = *b;
+    left.allocatable = right.allocatable = NULL;
+    return kube_message_eq(&left.base, &right.base);
+}
+
 static void check_node_driver(struct validation *v, const struct field_path *path,
                               const Storage__CSINodeDriver *driver)
 {
@@ -242,8 +250,9 @@ static void validate_csi_node(const struct strategy_context *context,
         if (!text_map_add(&names, or_empty(driver->name), i))
             field_duplicate(&v, FIELD(at, "name"), driver->name);
         const Storage__CSINodeDriver *before = old ? find_driver(old, driver->name) : NULL;
-        if (before && !text_eq(before->node_id, driver->node_id))
-            field_invalid_message(&v, at, &driver->base, "field is immutable");
+        if (before && !is_same_driver(before, driver))
+            field_invalid_message(&v, FIELD(NULL, "CSINodeDriver"), &driver->base,
+                                  "field is immutable");
     }
 }
 

@@ -10,12 +10,10 @@
 
 static const struct table_column default_columns[] = {COLUMN_NAME, COLUMN_AGE};
 
-static void write_default(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                          struct doc_writer *writer)
+static void write_default(const struct cell_row *row)
 {
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write_age(&row);
+    cell_write_name(row);
+    cell_write_age(row);
 }
 
 static const struct table_cells default_cells = TABLE_CELLS(default_columns, write_default);
@@ -122,6 +120,8 @@ static void write_object(const struct table_writer *table, const ProtobufCMessag
 
 void table_add_row(struct table_writer *writer, const ProtobufCMessage *object)
 {
+    static const Meta__ObjectMeta no_meta = META__OBJECT_META__INIT;
+    const Meta__ObjectMeta *meta = kube_object_meta(object);
     struct buf *out = writer->out;
     if (writer->has_rows)
         buf_add_char(out, ',');
@@ -131,7 +131,12 @@ void table_add_row(struct table_writer *writer, const ProtobufCMessage *object)
     struct json_writer json;
     json_writer_init(&json, out, false);
     json.base.ops->begin_array(&json.base);
-    writer->cells->write(object, writer->now_wall_ns, writer->arena, &json.base);
+    const struct cell_row row = {.object = object,
+                                 .meta = meta ? meta : &no_meta,
+                                 .now_wall_ns = writer->now_wall_ns,
+                                 .arena = writer->arena,
+                                 .writer = &json.base};
+    writer->cells->write(&row);
     json.base.ops->end_array(&json.base);
     write_conditions(out, object);
     write_object(writer, object);
@@ -192,17 +197,6 @@ const char *table_age(int64_t since_wall_ns, int64_t now_wall_ns, struct arena *
 
 /* --- cells --- */
 
-struct cell_row cell_row(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                         struct doc_writer *writer)
-{
-    static const Meta__ObjectMeta no_meta = META__OBJECT_META__INIT;
-    const Meta__ObjectMeta *meta = kube_object_meta(object);
-    return (struct cell_row){.meta = meta ? meta : &no_meta,
-                             .now_wall_ns = now_wall_ns,
-                             .arena = arena,
-                             .writer = writer};
-}
-
 bool cell_is_set(const char *text)
 {
     return text && text[0] != '\0';
@@ -258,17 +252,17 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-size_t cell_sort_unique(const char **items, size_t count)
+const char *cell_sorted_list(const char **items, size_t count, struct arena *arena)
 {
-    if (count < 2)
-        return count;
-    qsort(items, count, sizeof(*items), compare_texts);
-    size_t kept = 1;
-    for (size_t i = 1; i < count; i++) {
-        if (strcmp(items[i], items[kept - 1]) != 0)
-            items[kept++] = items[i];
+    AUTO(buf) struct buf list;
+    buf_init(&list, CELL_MAX_BYTES);
+    if (count > 1)
+        qsort(items, count, sizeof(*items), compare_texts);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || strcmp(items[i], items[i - 1]) != 0)
+            cell_list_add(&list, items[i]);
     }
-    return kept;
+    return arena_strdup(arena, buf_text(&list));
 }
 
 const char *cell_annotation(const Meta__ObjectMeta *meta, const char *key)

@@ -36,15 +36,12 @@
 
 /** A row under way; a value struct. */
 struct cell_row {
+    const ProtobufCMessage *object;
     const Meta__ObjectMeta *meta; /* never NULL */
     int64_t now_wall_ns;
     struct arena *arena;
     struct doc_writer *writer;
 };
-
-/** Of the four that a write function gets. */
-struct cell_row cell_row(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                         struct doc_writer *writer);
 
 bool cell_is_set(const char *text); /* neither NULL nor "" */
 /** @text, or @otherwise when it is not set. */
@@ -62,8 +59,8 @@ void cell_write_age(const struct cell_row *row);
 
 /** Adds @text to a list with commas. */
 void cell_list_add(struct buf *list, const char *text);
-/** Sorts @items and drops what occurs twice; the new count. */
-size_t cell_sort_unique(const char **items, size_t count);
+/** @items, which are sorted for it, as such a list in which nothing occurs twice; "" for none. */
+const char *cell_sorted_list(const char **items, size_t count, struct arena *arena);
 
 /** The value of @key in an object's annotations, or NULL. */
 const char *cell_annotation(const Meta__ObjectMeta *meta, const char *key);

@@ -50,12 +50,7 @@ static const char *node_roles(const Meta__ObjectMeta *meta, struct arena *arena)
         else if (text_eq(key, ROLE_LABEL) && cell_is_set(meta->labels[i]->value))
             roles[count++] = meta->labels[i]->value;
     }
-    count = cell_sort_unique(roles, count);
-    AUTO(buf) struct buf list;
-    buf_init(&list, CELL_MAX_BYTES);
-    for (size_t i = 0; i < count; i++)
-        cell_list_add(&list, roles[i]);
-    return count > 0 ? arena_strdup(arena, buf_text(&list)) : "<none>";
+    return cell_or(cell_sorted_list(roles, count, arena), "<none>");
 }
 
 static const char *node_address(const Core__Node *node, const char *type)
@@ -76,24 +71,22 @@ static const char *kernel_text(const Core__NodeSystemInfo *info, struct arena *a
     return arena_printf(arena, "%s (%s)", kernel, info->architecture);
 }
 
-static void write_node(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                       struct doc_writer *writer)
+static void write_node(const struct cell_row *row)
 {
     static const Core__NodeSystemInfo no_info = CORE__NODE_SYSTEM_INFO__INIT;
-    const Core__Node *node = (const Core__Node *)object;
+    const Core__Node *node = (const Core__Node *)row->object;
     const Core__NodeSystemInfo *info =
         node->status && node->status->node_info ? node->status->node_info : &no_info;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, node_status(node, arena));
-    cell_write(&row, node_roles(row.meta, arena));
-    cell_write_age(&row);
-    cell_write(&row, info->kubelet_version);
-    cell_write(&row, node_address(node, "InternalIP"));
-    cell_write(&row, node_address(node, "ExternalIP"));
-    cell_write(&row, cell_or(info->os_image, "<unknown>"));
-    cell_write(&row, kernel_text(info, arena));
-    cell_write(&row, cell_or(info->container_runtime_version, "<unknown>"));
+    cell_write_name(row);
+    cell_write(row, node_status(node, row->arena));
+    cell_write(row, node_roles(row->meta, row->arena));
+    cell_write_age(row);
+    cell_write(row, info->kubelet_version);
+    cell_write(row, node_address(node, "InternalIP"));
+    cell_write(row, node_address(node, "ExternalIP"));
+    cell_write(row, cell_or(info->os_image, "<unknown>"));
+    cell_write(row, kernel_text(info, row->arena));
+    cell_write(row, cell_or(info->container_runtime_version, "<unknown>"));
 }
 
 const struct table_cells table_nodes = TABLE_CELLS(node_columns, write_node);
@@ -188,32 +181,29 @@ static const char *event_source(const struct event *event, struct arena *arena)
     return host[0] == '\0' ? component : arena_printf(arena, "%s, %s", component, host);
 }
 
-static void write_event(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                        struct doc_writer *writer)
+static void write_event(const struct cell_row *row)
 {
-    struct event event = object->descriptor == &events__event__descriptor
-                             ? of_events((const Events__Event *)object)
-                             : of_core((const Core__Event *)object);
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    const char *first =
-        event.first ? cell_age(&row, event.first) : cell_micro_age(&row, event.time);
-    const char *last = event.last ? cell_age(&row, event.last) : first;
+    struct event event = row->object->descriptor == &events__event__descriptor
+                             ? of_events((const Events__Event *)row->object)
+                             : of_core((const Core__Event *)row->object);
+    const char *first = event.first ? cell_age(row, event.first) : cell_micro_age(row, event.time);
+    const char *last = event.last ? cell_age(row, event.last) : first;
     if (event.has_series)
-        last = cell_micro_age(&row, event.series_time);
+        last = cell_micro_age(row, event.series_time);
     /* Events of one occurrence have no count in the newer API. */
     int32_t count = event.count == 0 && !event.has_series ? 1 : event.count;
 
     struct str message = str_trim(str_from(event.message));
-    cell_write(&row, last);
-    cell_write(&row, event.type);
-    cell_write(&row, event.reason);
-    cell_write(&row, event_target(event.object, arena));
-    cell_write(&row, event.object ? event.object->field_path : NULL);
-    cell_write(&row, event_source(&event, arena));
-    writer->ops->string(writer, message);
-    cell_write(&row, first);
-    doc_write_integer(writer, count);
-    cell_write_name(&row);
+    cell_write(row, last);
+    cell_write(row, event.type);
+    cell_write(row, event.reason);
+    cell_write(row, event_target(event.object, row->arena));
+    cell_write(row, event.object ? event.object->field_path : NULL);
+    cell_write(row, event_source(&event, row->arena));
+    row->writer->ops->string(row->writer, message);
+    cell_write(row, first);
+    doc_write_integer(row->writer, count);
+    cell_write_name(row);
 }
 
 const struct table_cells table_events = TABLE_CELLS(event_columns, write_event);
@@ -226,14 +216,12 @@ static const struct table_column namespace_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_namespace(const ProtobufCMessage *object, int64_t now_wall_ns,
-                            struct arena *arena, struct doc_writer *writer)
+static void write_namespace(const struct cell_row *row)
 {
-    const Core__Namespace *namespace = (const Core__Namespace *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, namespace->status ? namespace->status->phase : NULL);
-    cell_write_age(&row);
+    const Core__Namespace *namespace = (const Core__Namespace *)row->object;
+    cell_write_name(row);
+    cell_write(row, namespace->status ? namespace->status->phase : NULL);
+    cell_write_age(row);
 }
 
 const struct table_cells table_namespaces = TABLE_CELLS(namespace_columns, write_namespace);
@@ -246,14 +234,12 @@ static const struct table_column configmap_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_configmap(const ProtobufCMessage *object, int64_t now_wall_ns,
-                            struct arena *arena, struct doc_writer *writer)
+static void write_configmap(const struct cell_row *row)
 {
-    const Core__ConfigMap *map = (const Core__ConfigMap *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    doc_write_unsigned(writer, map->n_data + map->n_binary_data);
-    cell_write_age(&row);
+    const Core__ConfigMap *map = (const Core__ConfigMap *)row->object;
+    cell_write_name(row);
+    doc_write_unsigned(row->writer, map->n_data + map->n_binary_data);
+    cell_write_age(row);
 }
 
 const struct table_cells table_configmaps = TABLE_CELLS(configmap_columns, write_configmap);
@@ -265,15 +251,13 @@ static const struct table_column secret_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_secret(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                         struct doc_writer *writer)
+static void write_secret(const struct cell_row *row)
 {
-    const Core__Secret *secret = (const Core__Secret *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, secret->type);
-    doc_write_unsigned(writer, secret->n_data);
-    cell_write_age(&row);
+    const Core__Secret *secret = (const Core__Secret *)row->object;
+    cell_write_name(row);
+    cell_write(row, secret->type);
+    doc_write_unsigned(row->writer, secret->n_data);
+    cell_write_age(row);
 }
 
 const struct table_cells table_secrets = TABLE_CELLS(secret_columns, write_secret);
@@ -284,14 +268,12 @@ static const struct table_column account_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_account(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                          struct doc_writer *writer)
+static void write_account(const struct cell_row *row)
 {
-    const Core__ServiceAccount *account = (const Core__ServiceAccount *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    doc_write_unsigned(writer, account->n_secrets);
-    cell_write_age(&row);
+    const Core__ServiceAccount *account = (const Core__ServiceAccount *)row->object;
+    cell_write_name(row);
+    doc_write_unsigned(row->writer, account->n_secrets);
+    cell_write_age(row);
 }
 
 const struct table_cells table_serviceaccounts = TABLE_CELLS(account_columns, write_account);
@@ -304,14 +286,12 @@ static const struct table_column lease_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_lease(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                        struct doc_writer *writer)
+static void write_lease(const struct cell_row *row)
 {
-    const Coordination__Lease *lease = (const Coordination__Lease *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, lease->spec ? lease->spec->holder_identity : NULL);
-    cell_write_age(&row);
+    const Coordination__Lease *lease = (const Coordination__Lease *)row->object;
+    cell_write_name(row);
+    cell_write(row, lease->spec ? lease->spec->holder_identity : NULL);
+    cell_write_age(row);
 }
 
 const struct table_cells table_leases = TABLE_CELLS(lease_columns, write_lease);
@@ -336,29 +316,27 @@ static bool csr_has(const Certificates__CertificateSigningRequestStatus *status,
     return false;
 }
 
-static void write_csr(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                      struct doc_writer *writer)
+static void write_csr(const struct cell_row *row)
 {
     static const Certificates__CertificateSigningRequestSpec no_spec =
         CERTIFICATES__CERTIFICATE_SIGNING_REQUEST_SPEC__INIT;
     const Certificates__CertificateSigningRequest *csr =
-        (const Certificates__CertificateSigningRequest *)object;
+        (const Certificates__CertificateSigningRequest *)row->object;
     const Certificates__CertificateSigningRequestSpec *spec = csr->spec ? csr->spec : &no_spec;
     const char *decision = csr_has(csr->status, "Denied")     ? "Denied"
                            : csr_has(csr->status, "Approved") ? "Approved"
                                                               : "Pending";
     bool is_issued = csr->status && csr->status->certificate.len > 0;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write_age(&row);
-    cell_write(&row, cell_or(spec->signer_name, "<none>"));
-    cell_write(&row, spec->username);
-    cell_write(&row, spec->has_expiration_seconds
-                         ? cell_duration(spec->expiration_seconds * NS_PER_SEC, arena)
-                         : "<none>");
-    cell_write(&row, arena_printf(arena, "%s%s%s", decision,
-                                  csr_has(csr->status, "Failed") ? ",Failed" : "",
-                                  is_issued ? ",Issued" : ""));
+    cell_write_name(row);
+    cell_write_age(row);
+    cell_write(row, cell_or(spec->signer_name, "<none>"));
+    cell_write(row, spec->username);
+    cell_write(row, spec->has_expiration_seconds
+                        ? cell_duration(spec->expiration_seconds * NS_PER_SEC, row->arena)
+                        : "<none>");
+    cell_write(row, arena_printf(row->arena, "%s%s%s", decision,
+                                 csr_has(csr->status, "Failed") ? ",Failed" : "",
+                                 is_issued ? ",Issued" : ""));
 }
 
 const struct table_cells table_csrs = TABLE_CELLS(csr_columns, write_csr);
@@ -371,13 +349,11 @@ static const struct table_column runtime_class_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_runtime_class(const ProtobufCMessage *object, int64_t now_wall_ns,
-                                struct arena *arena, struct doc_writer *writer)
+static void write_runtime_class(const struct cell_row *row)
 {
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, ((const Node__RuntimeClass *)object)->handler);
-    cell_write_age(&row);
+    cell_write_name(row);
+    cell_write(row, ((const Node__RuntimeClass *)row->object)->handler);
+    cell_write_age(row);
 }
 
 const struct table_cells table_runtimeclasses =

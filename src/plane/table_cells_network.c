@@ -20,8 +20,7 @@ static const struct table_column service_columns[] = {
     COLUMN_WIDE("Selector", "string", "The labels of the pods it leads to."),
 };
 
-static void add_balancer_addresses(const Core__Service *service, struct buf *list,
-                                   struct arena *arena)
+static const char *balancer_addresses(const Core__Service *service, struct arena *arena)
 {
     const Core__LoadBalancerStatus *status =
         service->status ? service->status->load_balancer : NULL;
@@ -33,9 +32,7 @@ static void add_balancer_addresses(const Core__Service *service, struct buf *lis
         if (cell_is_set(address))
             items[count++] = address;
     }
-    count = cell_sort_unique(items, count);
-    for (size_t i = 0; i < count; i++)
-        cell_list_add(list, items[i]);
+    return cell_sorted_list(items, count, arena);
 }
 
 static const char *external_addresses(const Core__Service *service, struct arena *arena)
@@ -51,7 +48,7 @@ static const char *external_addresses(const Core__Service *service, struct arena
     AUTO(buf) struct buf list;
     buf_init(&list, CELL_MAX_BYTES);
     if (is_balanced)
-        add_balancer_addresses(service, &list, arena);
+        buf_add_text(&list, balancer_addresses(service, arena));
     for (size_t i = 0; i < spec->n_external_ips; i++)
         cell_list_add(&list, spec->external_ips[i]);
     if (list.len == 0)
@@ -79,28 +76,21 @@ static const char *selector_text(const Core__ServiceSpec *spec, struct arena *ar
     for (size_t i = 0; i < spec->n_selector; i++)
         pairs[i] = arena_printf(arena, "%s=%s", cell_or(spec->selector[i]->key, ""),
                                 cell_or(spec->selector[i]->value, ""));
-    size_t count = cell_sort_unique(pairs, spec->n_selector);
-    AUTO(buf) struct buf list;
-    buf_init(&list, CELL_MAX_BYTES);
-    for (size_t i = 0; i < count; i++)
-        cell_list_add(&list, pairs[i]);
-    return count > 0 ? arena_strdup(arena, buf_text(&list)) : "<none>";
+    return cell_or(cell_sorted_list(pairs, spec->n_selector, arena), "<none>");
 }
 
-static void write_service(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                          struct doc_writer *writer)
+static void write_service(const struct cell_row *row)
 {
     static const Core__ServiceSpec no_spec = CORE__SERVICE_SPEC__INIT;
-    const Core__Service *service = (const Core__Service *)object;
+    const Core__Service *service = (const Core__Service *)row->object;
     const Core__ServiceSpec *spec = service->spec ? service->spec : &no_spec;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, spec->type);
-    cell_write(&row, spec->n_cluster_ips > 0 ? spec->cluster_ips[0] : "<none>");
-    cell_write(&row, external_addresses(service, arena));
-    cell_write(&row, service_ports(spec, arena));
-    cell_write_age(&row);
-    cell_write(&row, selector_text(spec, arena));
+    cell_write_name(row);
+    cell_write(row, spec->type);
+    cell_write(row, spec->n_cluster_ips > 0 ? spec->cluster_ips[0] : "<none>");
+    cell_write(row, external_addresses(service, row->arena));
+    cell_write(row, service_ports(spec, row->arena));
+    cell_write_age(row);
+    cell_write(row, selector_text(spec, row->arena));
 }
 
 const struct table_cells table_services = TABLE_CELLS(service_columns, write_service);
@@ -153,18 +143,16 @@ static void show_subset(struct shown *shown, const Core__EndpointSubset *subset,
     }
 }
 
-static void write_endpoints(const ProtobufCMessage *object, int64_t now_wall_ns,
-                            struct arena *arena, struct doc_writer *writer)
+static void write_endpoints(const struct cell_row *row)
 {
-    const Core__Endpoints *endpoints = (const Core__Endpoints *)object;
+    const Core__Endpoints *endpoints = (const Core__Endpoints *)row->object;
     struct shown shown = {.count = 0};
     buf_init(&shown.list, CELL_MAX_BYTES);
     for (size_t i = 0; i < endpoints->n_subsets; i++)
-        show_subset(&shown, endpoints->subsets[i], arena);
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, shown_text(&shown, endpoints->n_subsets == 0 ? "<none>" : "", arena));
-    cell_write_age(&row);
+        show_subset(&shown, endpoints->subsets[i], row->arena);
+    cell_write_name(row);
+    cell_write(row, shown_text(&shown, endpoints->n_subsets == 0 ? "<none>" : "", row->arena));
+    cell_write_age(row);
 }
 
 const struct table_cells table_endpoints = TABLE_CELLS(endpoints_columns, write_endpoints);
@@ -204,16 +192,14 @@ static const char *slice_addresses(const Discovery__EndpointSlice *slice, struct
     return shown_text(&shown, "<unset>", arena);
 }
 
-static void write_slice(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                        struct doc_writer *writer)
+static void write_slice(const struct cell_row *row)
 {
-    const Discovery__EndpointSlice *slice = (const Discovery__EndpointSlice *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, slice->address_type);
-    cell_write(&row, slice_ports(slice, arena));
-    cell_write(&row, slice_addresses(slice, arena));
-    cell_write_age(&row);
+    const Discovery__EndpointSlice *slice = (const Discovery__EndpointSlice *)row->object;
+    cell_write_name(row);
+    cell_write(row, slice->address_type);
+    cell_write(row, slice_ports(slice, row->arena));
+    cell_write(row, slice_addresses(slice, row->arena));
+    cell_write_age(row);
 }
 
 const struct table_cells table_endpointslices = TABLE_CELLS(slice_columns, write_slice);

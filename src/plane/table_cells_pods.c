@@ -185,30 +185,28 @@ static const char *gates_text(const struct count *count)
     return arena_printf(count->arena, "%zu/%zu", held, spec->n_readiness_gates);
 }
 
-static void write_pod(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                      struct doc_writer *writer)
+static void write_pod(const struct cell_row *row)
 {
     static const Core__PodSpec no_spec = CORE__POD_SPEC__INIT;
     static const Core__PodStatus no_status = CORE__POD_STATUS__INIT;
-    const Core__Pod *pod = (const Core__Pod *)object;
+    const Core__Pod *pod = (const Core__Pod *)row->object;
     const Core__PodStatus *status = pod->status ? pod->status : &no_status;
     struct count count = {.pod = pod,
                           .spec = pod->spec ? pod->spec : &no_spec,
                           .status = status,
-                          .arena = arena,
+                          .arena = row->arena,
                           .reason = first_reason(status)};
     take_all(&count);
 
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, arena_printf(arena, "%zu/%zu", count.ready, count_containers(count.spec)));
-    cell_write(&row, last_reason(&count));
-    cell_write(&row, restarts_text(&count, &row));
-    cell_write_age(&row);
-    cell_write(&row, cell_or(status->n_pod_ips > 0 ? status->pod_ips[0]->ip : NULL, "<none>"));
-    cell_write(&row, cell_or(count.spec->node_name, "<none>"));
-    cell_write(&row, cell_or(status->nominated_node_name, "<none>"));
-    cell_write(&row, gates_text(&count));
+    cell_write_name(row);
+    cell_write(row, arena_printf(row->arena, "%zu/%zu", count.ready, count_containers(count.spec)));
+    cell_write(row, last_reason(&count));
+    cell_write(row, restarts_text(&count, row));
+    cell_write_age(row);
+    cell_write(row, cell_or(status->n_pod_ips > 0 ? status->pod_ips[0]->ip : NULL, "<none>"));
+    cell_write(row, cell_or(count.spec->node_name, "<none>"));
+    cell_write(row, cell_or(status->nominated_node_name, "<none>"));
+    cell_write(row, gates_text(&count));
 }
 
 const struct table_cells table_pods = TABLE_CELLS(pod_columns, write_pod);

@@ -76,30 +76,28 @@ static const char *volume_capacity(const Core__PersistentVolumeSpec *spec)
     return "0";
 }
 
-static void write_volume(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                         struct doc_writer *writer)
+static void write_volume(const struct cell_row *row)
 {
     static const Core__PersistentVolumeSpec no_spec = CORE__PERSISTENT_VOLUME_SPEC__INIT;
     static const Core__PersistentVolumeStatus no_status = CORE__PERSISTENT_VOLUME_STATUS__INIT;
-    const Core__PersistentVolume *volume = (const Core__PersistentVolume *)object;
+    const Core__PersistentVolume *volume = (const Core__PersistentVolume *)row->object;
     const Core__PersistentVolumeSpec *spec = volume->spec ? volume->spec : &no_spec;
     const Core__PersistentVolumeStatus *status = volume->status ? volume->status : &no_status;
     const Core__ObjectReference *claim = spec->claim_ref;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, volume_capacity(spec));
-    cell_write(&row, modes_text(spec->access_modes, spec->n_access_modes, arena));
-    cell_write(&row, spec->persistent_volume_reclaim_policy);
-    cell_write(&row, row.meta->deletion_timestamp ? "Terminating" : status->phase);
-    cell_write(&row, claim ? arena_printf(arena, "%s/%s", cell_or(claim->namespace_, ""),
-                                          cell_or(claim->name, ""))
-                           : "");
-    cell_write(&row, class_name(row.meta, spec->storage_class_name));
-    cell_write(&row,
+    cell_write_name(row);
+    cell_write(row, volume_capacity(spec));
+    cell_write(row, modes_text(spec->access_modes, spec->n_access_modes, row->arena));
+    cell_write(row, spec->persistent_volume_reclaim_policy);
+    cell_write(row, row->meta->deletion_timestamp ? "Terminating" : status->phase);
+    cell_write(row, claim ? arena_printf(row->arena, "%s/%s", cell_or(claim->namespace_, ""),
+                                         cell_or(claim->name, ""))
+                          : "");
+    cell_write(row, class_name(row->meta, spec->storage_class_name));
+    cell_write(row,
                spec->volume_attributes_class_name ? spec->volume_attributes_class_name : "<unset>");
-    cell_write(&row, status->reason);
-    cell_write_age(&row);
-    cell_write(&row, spec->volume_mode ? spec->volume_mode : "<unset>");
+    cell_write(row, status->reason);
+    cell_write_age(row);
+    cell_write(row, spec->volume_mode ? spec->volume_mode : "<unset>");
 }
 
 const struct table_cells table_persistentvolumes = TABLE_CELLS(volume_columns, write_volume);
@@ -127,29 +125,27 @@ static const char *claim_capacity(const Core__PersistentVolumeClaimStatus *statu
     return "0";
 }
 
-static void write_claim(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                        struct doc_writer *writer)
+static void write_claim(const struct cell_row *row)
 {
     static const Core__PersistentVolumeClaimSpec no_spec = CORE__PERSISTENT_VOLUME_CLAIM_SPEC__INIT;
     static const Core__PersistentVolumeClaimStatus no_status =
         CORE__PERSISTENT_VOLUME_CLAIM_STATUS__INIT;
-    const Core__PersistentVolumeClaim *claim = (const Core__PersistentVolumeClaim *)object;
+    const Core__PersistentVolumeClaim *claim = (const Core__PersistentVolumeClaim *)row->object;
     const Core__PersistentVolumeClaimSpec *spec = claim->spec ? claim->spec : &no_spec;
     const Core__PersistentVolumeClaimStatus *status = claim->status ? claim->status : &no_status;
     /* What it has got is known once it is bound. */
     bool is_bound = cell_is_set(spec->volume_name);
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, row.meta->deletion_timestamp ? "Terminating" : status->phase);
-    cell_write(&row, spec->volume_name);
-    cell_write(&row, is_bound ? claim_capacity(status) : "");
-    cell_write(&row,
-               is_bound ? modes_text(status->access_modes, status->n_access_modes, arena) : "");
-    cell_write(&row, class_name(row.meta, spec->storage_class_name));
-    cell_write(&row,
+    cell_write_name(row);
+    cell_write(row, row->meta->deletion_timestamp ? "Terminating" : status->phase);
+    cell_write(row, spec->volume_name);
+    cell_write(row, is_bound ? claim_capacity(status) : "");
+    cell_write(row, is_bound ? modes_text(status->access_modes, status->n_access_modes, row->arena)
+                             : "");
+    cell_write(row, class_name(row->meta, spec->storage_class_name));
+    cell_write(row,
                spec->volume_attributes_class_name ? spec->volume_attributes_class_name : "<unset>");
-    cell_write_age(&row);
-    cell_write(&row, spec->volume_mode ? spec->volume_mode : "<unset>");
+    cell_write_age(row);
+    cell_write(row, spec->volume_mode ? spec->volume_mode : "<unset>");
 }
 
 const struct table_cells table_persistentvolumeclaims = TABLE_CELLS(claim_columns, write_claim);
@@ -165,20 +161,18 @@ static const struct table_column class_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_class(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                        struct doc_writer *writer)
+static void write_class(const struct cell_row *row)
 {
-    const Storage__StorageClass *class = (const Storage__StorageClass *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    bool is_default = text_eq(cell_annotation(row.meta, DEFAULT_ANNOTATION), "true") ||
-                      text_eq(cell_annotation(row.meta, BETA_DEFAULT_ANNOTATION), "true");
-    cell_write(&row, arena_printf(arena, "%s%s", cell_or(row.meta->name, ""),
-                                  is_default ? " (default)" : ""));
-    cell_write(&row, class->provisioner);
-    cell_write(&row, class->reclaim_policy ? class->reclaim_policy : "Delete");
-    cell_write(&row, class->volume_binding_mode ? class->volume_binding_mode : "Immediate");
-    doc_write_bool(writer, class->allow_volume_expansion);
-    cell_write_age(&row);
+    const Storage__StorageClass *class = (const Storage__StorageClass *)row->object;
+    bool is_default = text_eq(cell_annotation(row->meta, DEFAULT_ANNOTATION), "true") ||
+                      text_eq(cell_annotation(row->meta, BETA_DEFAULT_ANNOTATION), "true");
+    cell_write(row, arena_printf(row->arena, "%s%s", cell_or(row->meta->name, ""),
+                                 is_default ? " (default)" : ""));
+    cell_write(row, class->provisioner);
+    cell_write(row, class->reclaim_policy ? class->reclaim_policy : "Delete");
+    cell_write(row, class->volume_binding_mode ? class->volume_binding_mode : "Immediate");
+    doc_write_bool(row->writer, class->allow_volume_expansion);
+    cell_write_age(row);
 }
 
 const struct table_cells table_storageclasses = TABLE_CELLS(class_columns, write_class);
@@ -216,21 +210,19 @@ static const char *driver_modes(const Storage__CSIDriverSpec *spec, struct arena
     return arena_strdup(arena, cell_or(buf_text(&list), "<none>"));
 }
 
-static void write_driver(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                         struct doc_writer *writer)
+static void write_driver(const struct cell_row *row)
 {
     static const Storage__CSIDriverSpec no_spec = STORAGE__CSIDRIVER_SPEC__INIT;
-    const Storage__CSIDriver *driver = (const Storage__CSIDriver *)object;
+    const Storage__CSIDriver *driver = (const Storage__CSIDriver *)row->object;
     const Storage__CSIDriverSpec *spec = driver->spec ? driver->spec : &no_spec;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    doc_write_bool(writer, !spec->has_attach_required || spec->attach_required);
-    doc_write_bool(writer, spec->pod_info_on_mount);
-    doc_write_bool(writer, spec->storage_capacity);
-    cell_write(&row, driver_audiences(spec, arena));
-    doc_write_bool(writer, spec->requires_republish);
-    cell_write(&row, driver_modes(spec, arena));
-    cell_write_age(&row);
+    cell_write_name(row);
+    doc_write_bool(row->writer, !spec->has_attach_required || spec->attach_required);
+    doc_write_bool(row->writer, spec->pod_info_on_mount);
+    doc_write_bool(row->writer, spec->storage_capacity);
+    cell_write(row, driver_audiences(spec, row->arena));
+    doc_write_bool(row->writer, spec->requires_republish);
+    cell_write(row, driver_modes(spec, row->arena));
+    cell_write_age(row);
 }
 
 const struct table_cells table_csidrivers = TABLE_CELLS(driver_columns, write_driver);
@@ -241,14 +233,12 @@ static const struct table_column csi_node_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_csi_node(const ProtobufCMessage *object, int64_t now_wall_ns, struct arena *arena,
-                           struct doc_writer *writer)
+static void write_csi_node(const struct cell_row *row)
 {
-    const Storage__CSINode *node = (const Storage__CSINode *)object;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    doc_write_unsigned(writer, node->spec ? node->spec->n_drivers : 0);
-    cell_write_age(&row);
+    const Storage__CSINode *node = (const Storage__CSINode *)row->object;
+    cell_write_name(row);
+    doc_write_unsigned(row->writer, node->spec ? node->spec->n_drivers : 0);
+    cell_write_age(row);
 }
 
 const struct table_cells table_csinodes = TABLE_CELLS(csi_node_columns, write_csi_node);
@@ -265,19 +255,17 @@ static const struct table_column attachment_columns[] = {
     COLUMN_AGE,
 };
 
-static void write_attachment(const ProtobufCMessage *object, int64_t now_wall_ns,
-                             struct arena *arena, struct doc_writer *writer)
+static void write_attachment(const struct cell_row *row)
 {
     static const Storage__VolumeAttachmentSpec no_spec = STORAGE__VOLUME_ATTACHMENT_SPEC__INIT;
-    const Storage__VolumeAttachment *attachment = (const Storage__VolumeAttachment *)object;
+    const Storage__VolumeAttachment *attachment = (const Storage__VolumeAttachment *)row->object;
     const Storage__VolumeAttachmentSpec *spec = attachment->spec ? attachment->spec : &no_spec;
-    struct cell_row row = cell_row(object, now_wall_ns, arena, writer);
-    cell_write_name(&row);
-    cell_write(&row, spec->attacher);
-    cell_write(&row, spec->source ? spec->source->persistent_volume_name : NULL);
-    cell_write(&row, spec->node_name);
-    doc_write_bool(writer, attachment->status && attachment->status->attached);
-    cell_write_age(&row);
+    cell_write_name(row);
+    cell_write(row, spec->attacher);
+    cell_write(row, spec->source ? spec->source->persistent_volume_name : NULL);
+    cell_write(row, spec->node_name);
+    doc_write_bool(row->writer, attachment->status && attachment->status->attached);
+    cell_write_age(row);
 }
 
 const struct table_cells table_volumeattachments =

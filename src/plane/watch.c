@@ -30,7 +30,6 @@ struct watch_start {
     const struct resource *resource;
     struct rest_selection selection;
     struct negotiated how;
-    enum table_include include;
     struct arena *arena; /* of the rows; gone as soon as they have been told */
     struct store_item *rows;
     size_t row_count;
@@ -119,49 +118,6 @@ static struct error *collect_row(void *ctx, const struct store_item *item)
     return NULL;
 }
 
-static Meta__Status *forbidden_options(const struct rest_env *env, const char *field,
-                                       const char *why)
-{
-    return failure_new(env->arena, 422,
-                       "ListOptions.meta.k8s.io \"\" is invalid: %s: Forbidden: %s", field, why);
-}
-
-/* Whether the watch begins with what there is, and whether the parameters go together. */
-static Meta__Status *read_beginning(const struct rest_env *env, const struct plane_request *request,
-                                    int64_t version, bool *ret_with_rows)
-{
-    const char *send = http_target_param(request->target, "sendInitialEvents");
-    const char *match = http_target_param(request->target, "resourceVersionMatch");
-    if (!send) {
-        if (match && *match)
-            return forbidden_options(env, "resourceVersionMatch",
-                                     "resourceVersionMatch is forbidden for watch unless"
-                                     " sendInitialEvents is provided");
-        *ret_with_rows = version == 0;
-        return NULL;
-    }
-    if (!match || strcmp(match, "NotOlderThan") != 0)
-        return forbidden_options(env, "resourceVersionMatch",
-                                 "sendInitialEvents requires setting resourceVersionMatch to"
-                                 " NotOlderThan");
-    *ret_with_rows = route_param_is_on(request->target, "sendInitialEvents");
-    return NULL;
-}
-
-static Meta__Status *read_version(const struct rest_env *env, const struct plane_request *request,
-                                  int64_t *ret)
-{
-    const char *text = http_target_param(request->target, "resourceVersion");
-    *ret = 0;
-    if (text && *text && !parse_i64(text, 0, INT64_MAX, ret))
-        return failure_bad_request(env->arena, "Invalid value: \"%s\": invalid resource version",
-                                   text);
-    if (*ret > store_revision(env->store))
-        return failure_new(env->arena, 504, "Too large resource version: %lld, current: %lld",
-                           (long long)*ret, (long long)store_revision(env->store));
-    return NULL;
-}
-
 static int64_t read_timeout_s(const struct plane_request *request)
 {
     const char *text = http_target_param(request->target, "timeoutSeconds");
@@ -172,14 +128,6 @@ static int64_t read_timeout_s(const struct plane_request *request)
     if (getrandom(&random, sizeof(random), 0) != sizeof(random))
         base_die("the kernel gives no random numbers");
     return TIMEOUT_MIN_S + random % TIMEOUT_MIN_S;
-}
-
-static enum table_include read_include(const struct plane_request *request)
-{
-    const char *include = http_target_param(request->target, "includeObject");
-    if (text_eq(include, "Object"))
-        return TABLE_INCLUDE_OBJECT;
-    return text_eq(include, "None") ? TABLE_INCLUDE_NONE : TABLE_INCLUDE_METADATA;
 }
 
 static Meta__Status *collect_rows(const struct rest_env *env, const struct plane_request *request,
@@ -197,22 +145,22 @@ Meta__Status *watch_prepare(const struct rest_env *env, const struct plane_reque
 {
     AUTO(watch_start) struct watch_start *start = xcalloc(1, sizeof(*start));
     int64_t version = 0;
-    bool with_rows = false;
     start->resource = request->resource;
-    Meta__Status *failure =
-        negotiate(request->accept, request->target, request->user_agent, env->arena, &start->how);
+    Meta__Status *failure = rest_check_options(env, request);
+    if (!failure)
+        failure = negotiate(request->accept, request->target, request->user_agent, env->arena,
+                            &start->how);
     if (!failure)
         failure = rest_select(env, request, &start->selection);
     if (!failure)
-        failure = read_version(env, request, &version);
-    if (!failure)
-        failure = read_beginning(env, request, version, &with_rows);
+        failure = rest_read_version(env, request, &version);
     if (failure)
         return failure;
-    start->include = read_include(request);
+    bool sends_rows = route_param_is_on(request->target, "sendInitialEvents");
+    bool with_rows =
+        http_target_param(request->target, "sendInitialEvents") ? sends_rows : version == 0;
     start->has_bookmarks = route_param_is_on(request->target, "allowWatchBookmarks");
-    start->has_end_mark =
-        start->has_bookmarks && route_param_is_on(request->target, "sendInitialEvents");
+    start->has_end_mark = start->has_bookmarks && sends_rows;
     start->timeout_s = read_timeout_s(request);
     start->since = with_rows || version == 0 ? store_revision(env->store) : version;
     failure = with_rows ? collect_rows(env, request, start) : NULL;
@@ -252,7 +200,7 @@ static void write_table(struct plane_watch *watch, const struct watch_event *eve
     meta.resource_version = object ? object->resource_version : NULL;
     buf_printf(out, "{\"type\":\"%s\",\"object\":", watch_event_type_text(event->type));
     struct table_writer *table =
-        table_begin(watch->start->resource, &meta, !watch->has_header, watch->start->include,
+        table_begin(watch->start->resource, &meta, !watch->has_header, watch->start->how.include,
                     loop_now_wall_ns(watch->house->loop), scratch, out);
     if (event->type != WATCH_BOOKMARK)
         table_add_row(table, event->object);
@@ -268,7 +216,9 @@ static void send_event(struct plane_watch *watch, enum watch_event_type type,
     const struct negotiated *how = &watch->start->how;
     bool is_own = kind == watch->start->resource->kind;
     AUTO(buf) struct buf frame;
-    buf_init(&frame, WATCH_FRAME_MAX_BYTES);
+    /* No object that fits into the store comes near to this, whatever JSON makes of it: a frame
+     * that was cut would end the stream for the client. */
+    buf_init(&frame, REST_REPLY_MAX_BYTES);
     Meta__PartialObjectMetadata partial = META__PARTIAL_OBJECT_METADATA__INIT;
     struct watch_event event = {.type = type, .kind = kind, .object = object};
     if (is_own && how->form == REPLY_TABLE) {
@@ -354,6 +304,11 @@ static struct error *tell_change(struct plane_watch *watch, const struct store_c
     return NULL;
 }
 
+static bool is_full(const struct plane_watch *watch)
+{
+    return http_exchange_backlog(watch->exchange) > BACKLOG_MAX_BYTES;
+}
+
 static void on_change(void *ctx, const struct store_change *change)
 {
     struct plane_watch *watch = ctx;
@@ -367,13 +322,8 @@ static void on_change(void *ctx, const struct store_change *change)
         finish(watch);
         return;
     }
-    if (http_exchange_backlog(watch->exchange) > BACKLOG_MAX_BYTES)
+    if (is_full(watch))
         store_watch_stop(TAKE(watch->changes));
-}
-
-static bool is_full(const struct plane_watch *watch)
-{
-    return http_exchange_backlog(watch->exchange) > BACKLOG_MAX_BYTES;
 }
 
 /* False when a row did not decode and the watch is over. */

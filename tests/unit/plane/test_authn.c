@@ -150,7 +150,8 @@ TEST_CASE(a_certificate_says_user_and_groups)
     house_open(&house, true);
     const struct tls_peer peer = {.common_name = "system:node:node-a",
                                   .organizations = organizations,
-                                  .organization_count = 2};
+                                  .organization_count = 2,
+                                  .not_after_s = NOW};
     struct plane_user user;
     assert_no_error(ask(&house, NULL, NULL, &peer, &user));
     assert_string_equal(user.name, "system:node:node-a");
@@ -160,6 +161,26 @@ TEST_CASE(a_certificate_says_user_and_groups)
     /* It comes before any token, good or bad. */
     assert_no_error(ask(&house, NULL, "Bearer rubbish", &peer, &user));
     assert_string_equal(user.name, "system:node:node-a");
+}
+
+TEST_CASE(a_certificate_ends_while_its_connection_goes_on)
+{
+    static const char *const masters[] = {"system:masters"};
+    AUTO(house) struct house house;
+    house_open(&house, false);
+    struct world world = whole_world();
+    const struct tls_peer peer = {.common_name = "kubernetes-admin",
+                                  .organizations = masters,
+                                  .organization_count = 1,
+                                  .not_after_s = NOW - 1};
+    const char *good = arena_printf(house.arena, "Bearer %s", make_token(&house, &pod_claims));
+    struct plane_user user;
+    assert_error_message(ask(&house, &world, NULL, &peer, &user),
+                         "the client certificate has expired");
+    assert_error_message(ask(&house, &world, "Bearer rubbish", &peer, &user),
+                         "invalid bearer token");
+    assert_no_error(ask(&house, &world, good, &peer, &user));
+    assert_string_equal(user.name, "system:serviceaccount:default:web");
 }
 
 TEST_CASE(who_shows_nothing_is_anonymous_or_refused)
@@ -209,6 +230,35 @@ TEST_CASE(a_pod_s_token_is_its_service_account)
                         "authentication.kubernetes.io/node-uid=node-uid;"
                         "authentication.kubernetes.io/pod-name=web-0;"
                         "authentication.kubernetes.io/pod-uid=pod-uid");
+}
+
+/* The node of a pod may have no object: not registered yet, or deleted. */
+TEST_CASE(a_pod_s_token_outlives_the_node_s_object)
+{
+    AUTO(house) struct house house;
+    house_open(&house, false);
+    struct world world = whole_world();
+    world.has_node = false;
+    struct jwt_claims claims = pod_claims;
+    claims.node.uid = NULL;
+    struct plane_user user;
+    const char *bearer = arena_printf(house.arena, "Bearer %s", make_token(&house, &claims));
+    assert_no_error(ask(&house, &world, bearer, NULL, &user));
+    assert_string_equal(extra_of(&user, house.arena),
+                        "authentication.kubernetes.io/credential-id=JTI=an-id;"
+                        "authentication.kubernetes.io/node-name=node-a;"
+                        "authentication.kubernetes.io/pod-name=web-0;"
+                        "authentication.kubernetes.io/pod-uid=pod-uid");
+    /* Where the uid binds, none is a wrong one. */
+    claims.pod.uid = NULL;
+    bearer = arena_printf(house.arena, "Bearer %s", make_token(&house, &claims));
+    assert_error_message(ask(&house, &world, bearer, NULL, &user),
+                         "pod UID (pod-uid) does not match service account pod ref claim ()");
+    claims.pod = (struct jwt_ref){0};
+    world.has_node = true;
+    bearer = arena_printf(house.arena, "Bearer %s", make_token(&house, &claims));
+    assert_error_message(ask(&house, &world, bearer, NULL, &user),
+                         "node UID (node-uid) does not match service account node ref claim ()");
 }
 
 TEST_CASE(a_token_ends_with_what_it_is_bound_to)
@@ -528,12 +578,12 @@ TEST_CASE(a_node_is_known_by_group_and_name_together)
     assert_null(plane_user_node(&no_group));
 }
 
-TEST_MAIN(TEST(a_certificate_says_user_and_groups), TEST(who_shows_nothing_is_anonymous_or_refused),
-          TEST(a_wrong_token_is_refused_and_not_anonymous),
-          TEST(a_pod_s_token_is_its_service_account), TEST(a_token_ends_with_what_it_is_bound_to),
-          TEST(a_review_names_the_audiences_that_fit),
-          TEST(the_token_file_is_read_as_kube_apiserver_reads_it),
-          TEST(a_broken_token_file_is_an_error_with_its_line),
-          TEST(an_empty_token_file_knows_nobody),
-          TEST(impersonation_asks_for_each_thing_it_wants_to_be),
-          TEST(a_node_is_known_by_group_and_name_together))
+TEST_MAIN(
+    TEST(a_certificate_says_user_and_groups), TEST(a_certificate_ends_while_its_connection_goes_on),
+    TEST(a_pod_s_token_outlives_the_node_s_object), TEST(who_shows_nothing_is_anonymous_or_refused),
+    TEST(a_wrong_token_is_refused_and_not_anonymous), TEST(a_pod_s_token_is_its_service_account),
+    TEST(a_token_ends_with_what_it_is_bound_to), TEST(a_review_names_the_audiences_that_fit),
+    TEST(the_token_file_is_read_as_kube_apiserver_reads_it),
+    TEST(a_broken_token_file_is_an_error_with_its_line), TEST(an_empty_token_file_knows_nobody),
+    TEST(impersonation_asks_for_each_thing_it_wants_to_be),
+    TEST(a_node_is_known_by_group_and_name_together))

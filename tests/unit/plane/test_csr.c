@@ -57,6 +57,22 @@ TEST_CASE(what_is_no_request_of_its_own_key_is_refused)
                          "a name of the request has a control character inside");
 }
 
+/* As none they would pass where none are allowed. */
+TEST_CASE(names_that_do_not_read_are_not_none)
+{
+    static const struct request_text rows[] = {
+        {.common_name = NODE_A, .alternative_names = "DNS:a", .has_names_twice = true},
+        {.common_name = NODE_A, .alternative_names = "DNS:a", .has_broken_names = true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(arena) struct arena *arena = arena_new(0);
+        AUTO(free) char *pem = request_pem(&rows[i]);
+        struct csr csr;
+        assert_error_message(csr_read(str_from(pem), arena, &csr),
+                             "the names of the request do not read, or come twice");
+    }
+}
+
 TEST_CASE(names_beyond_the_cap_are_refused)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -251,7 +267,7 @@ TEST_CASE(only_certificates_of_nodes_are_approved_without_a_person)
 }
 
 TEST_MAIN(TEST(a_request_is_read_whole), TEST(what_is_no_request_of_its_own_key_is_refused),
-          TEST(names_beyond_the_cap_are_refused), TEST(only_our_signers_are_known),
-          TEST(each_signer_signs_what_upstream_s_signs),
+          TEST(names_that_do_not_read_are_not_none), TEST(names_beyond_the_cap_are_refused),
+          TEST(only_our_signers_are_known), TEST(each_signer_signs_what_upstream_s_signs),
           TEST(nobody_becomes_a_master_by_certificate),
           TEST(only_certificates_of_nodes_are_approved_without_a_person))

@@ -295,6 +295,40 @@ TEST_CASE(a_token_beyond_the_cap_is_neither_made_nor_read)
                          "the token is too long");
 }
 
+TEST_CASE(a_token_is_for_no_more_audiences_than_are_read)
+{
+    const char *many[JWT_MAX_AUDIENCES + 1];
+    for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+        many[i] = "a";
+    AUTO(arena) struct arena *arena = arena_new(0);
+    AUTO(jwt_key) struct jwt_key *key = make_key(key_pem);
+    const struct jwt_expectations expected = {.issuer = sample.issuer, .now_s = NOW};
+    struct jwt_claims claims = sample, result;
+    claims.audiences = (struct text_list){many, JWT_MAX_AUDIENCES};
+    const char *token = make_token(key, &claims, arena);
+    assert_no_error(jwt_verify(key, str_from(token), &expected, arena, &result));
+    claims.audiences.count++;
+    AUTO(buf) struct buf out = {0};
+    buf_init(&out, JWT_MAX_BYTES);
+    assert_error_message(jwt_sign(key, &claims, &out), "a token is for at most 32 audiences");
+}
+
+TEST_CASE(a_refusal_shows_no_endless_list)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    AUTO(jwt_key) struct jwt_key *key = make_key(key_pem);
+    const char **many = arena_calloc(arena, 2000, sizeof(*many));
+    for (size_t i = 0; i < 2000; i++)
+        many[i] = "other";
+    const struct jwt_expectations expected = {
+        .issuer = sample.issuer, .now_s = NOW, .audiences = {many, 2000}};
+    struct jwt_claims claims;
+    assert_error_message(
+        jwt_verify(key, str_from(make_token(key, &sample, arena)), &expected, arena, &claims),
+        "token audiences [\"https://kubernetes.default.svc.cluster.local\" \"vault\"] is invalid "
+        "for the target audiences [too many to show]");
+}
+
 /* --- keys and documents --- */
 
 TEST_CASE(only_p256_private_keys_are_keys)
@@ -332,7 +366,9 @@ TEST_CASE(the_documents_name_the_key_and_the_issuer)
                         "\"id_token_signing_alg_values_supported\":[\"ES256\"]}");
 }
 
-TEST_MAIN(TEST(base64url_agrees_with_the_vectors_of_rfc_4648),
+TEST_MAIN(TEST(a_token_is_for_no_more_audiences_than_are_read),
+          TEST(a_refusal_shows_no_endless_list),
+          TEST(base64url_agrees_with_the_vectors_of_rfc_4648),
           TEST(base64url_has_one_text_for_each_value),
           TEST(a_signed_token_verifies_and_says_what_was_put_in),
           TEST(the_payload_is_written_as_kube_apiserver_writes_it),

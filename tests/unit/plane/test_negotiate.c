@@ -81,6 +81,36 @@ TEST_CASE(what_is_not_offered_is_refused)
     }
 }
 
+TEST_CASE(a_table_says_how_much_of_its_objects_goes_along)
+{
+    static const struct {
+        const char *target;
+        enum table_include include;
+    } rows[] = {
+        {"/", TABLE_INCLUDE_METADATA},
+        {"/?includeObject=", TABLE_INCLUDE_METADATA},
+        {"/?includeObject=Metadata", TABLE_INCLUDE_METADATA},
+        {"/?includeObject=Object", TABLE_INCLUDE_OBJECT},
+        {"/?includeObject=None", TABLE_INCLUDE_NONE},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct negotiated got;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_null(
+            negotiate("application/json" TABLE, target_of(rows[i].target, arena), "", arena, &got));
+        assert_int_equal(got.include, rows[i].include);
+    }
+    const struct http_target *target = target_of("/?includeObject=All", arena);
+    const Meta__Status *failure = negotiate("application/json" TABLE, target, "", arena, &got);
+    assert_non_null(failure);
+    assert_int_equal(failure->code, 400);
+    assert_string_equal(failure->message,
+                        "Unable to convert to Table as requested: includeObject: Invalid value:"
+                        " \"All\": must be 'Metadata', 'Object', 'None', or empty");
+    /* It is nobody's business when no table is asked for. */
+    assert_null(negotiate("", target, "", arena, &got));
+}
+
 TEST_CASE(people_see_indented_json)
 {
     static const struct {
@@ -136,4 +166,5 @@ TEST_CASE(a_body_is_what_its_type_says)
 }
 
 TEST_MAIN(TEST(the_answer_has_the_form_that_was_asked_for), TEST(what_is_not_offered_is_refused),
-          TEST(people_see_indented_json), TEST(a_body_is_what_its_type_says))
+          TEST(a_table_says_how_much_of_its_objects_goes_along), TEST(people_see_indented_json),
+          TEST(a_body_is_what_its_type_says))

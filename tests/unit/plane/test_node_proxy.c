@@ -1,12 +1,18 @@
-/* Passing requests on: the client on a socket pair, a scripted node on loopback without TLS. */
+/* Passing requests on: the client on a socket pair, a scripted node on loopback, which speaks no
+ * TLS. */
 #include "plane/proxy_internal.h"
 #include "tests/lib/loopback.h"
 #include "tests/unit/plane/plane_bed.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #define ADMIN "authorization: Bearer admin\r\n"
 #define UPGRADE ADMIN "connection: upgrade\r\nupgrade: SPDY/3.1\r\nx-stream: v4\r\n"
-#define LOG "/api/v1/namespaces/default/pods/p/log"
-#define EXEC "/api/v1/namespaces/default/pods/p/exec?command=ls&stdout=1"
+#define PROXY "/api/v1/nodes/n/proxy/"
+#define POD "/api/v1/namespaces/default/pods/p"
+#define LOG POD "/log"
+#define EXEC POD "/exec?command=ls&stdout=1"
 #define AGREED                                                                                     \
     "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: SPDY/3.1\r\n\r\n"
 #define TURNS_MAX 20000
@@ -18,6 +24,7 @@ struct scene {
     int node;       /* the plane's connection at the node; -1: none */
     struct buf got; /* at the node */
     bool is_node_ended;
+    bool is_node_paused; /* does not read */
 };
 
 static struct scene *scene_new(void)
@@ -59,12 +66,12 @@ static bool node_read(struct scene *scene)
     bool is_any = false;
     if (scene->node < 0 && scene->listener >= 0)
         scene->node = loopback_accept(scene->listener);
-    while (scene->node >= 0 && !scene->is_node_ended &&
+    while (scene->node >= 0 && !scene->is_node_ended && !scene->is_node_paused &&
            (len = recv(scene->node, bytes, sizeof(bytes), 0)) > 0) {
         buf_add(&scene->got, bytes, (size_t)len);
         is_any = true;
     }
-    if (scene->node >= 0 && (len == 0 || (len < 0 && errno != EAGAIN)))
+    if (scene->node >= 0 && !scene->is_node_paused && (len == 0 || (len < 0 && errno != EAGAIN)))
         scene->is_node_ended = true;
     return is_any;
 }
@@ -114,36 +121,118 @@ static bool client_has(const struct plane_client *client, const char *text)
 TEST_CASE(an_answer_is_passed_on_as_it_comes)
 {
     AUTO(scene) struct scene *scene = scene_new();
-    struct plane_client *client = plane_ask_with(scene->bed, "GET", LOG "?follow=true",
-                                                 ADMIN "x-mine: 1\r\nimpersonate-user: admin\r\n"
-                                                       "impersonate-group: system:masters\r\n",
-                                                 NULL);
+    struct plane_client *client =
+        plane_ask_with(scene->bed, "GET", PROXY "logs/?a=b",
+                       ADMIN "x-mine: 1\r\nconnection: x-hop\r\nx-hop: 1\r\n"
+                             "impersonate-user: admin\r\nimpersonate-group: system:masters\r\n",
+                       NULL);
     SETTLE_UNTIL(scene, node_has(scene, "\r\n\r\n"));
-    assert_true(node_has(scene, "GET /containerLogs/default/p/c?follow=true HTTP/1.1\r\n"));
+    assert_true(node_has(scene, "GET /logs/?a=b HTTP/1.1\r\n"));
     assert_true(node_has(scene, "x-mine: 1\r\n"));
+    assert_false(node_has(scene, "x-hop"));
     assert_false(node_has(scene, "Bearer"));
     assert_false(node_has(scene, "impersonate"));
     assert_int_equal(client->status, 0);
-    node_say(scene, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
+    node_say(scene, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n"
                     "transfer-encoding: chunked\r\n\r\n4\r\none\n\r\n");
     SETTLE_UNTIL(scene, client_has(client, "one\n"));
     assert_int_equal(client->status, 200);
-    assert_string_equal(client->content_type, "text/plain");
+    assert_string_equal(client->content_type, "text/html");
     assert_false(client->is_complete);
     node_say(scene, "4\r\ntwo\n\r\n0\r\n\r\n");
     SETTLE_UNTIL(scene, client->is_complete);
     assert_string_equal(buf_text(&client->body), "one\ntwo\n");
 }
 
+/* Nothing of the asker's request but what makes a log's address; nor does it become a pipe. */
+TEST_CASE(a_log_is_asked_for_in_our_words)
+{
+    AUTO(scene) struct scene *scene = scene_new();
+    struct plane_client *client = plane_ask_with(scene->bed, "GET", LOG "?follow=true",
+                                                 UPGRADE "accept: application/json\r\n", NULL);
+    SETTLE_UNTIL(scene, node_has(scene, "\r\n\r\n"));
+    assert_true(node_has(scene, "GET /containerLogs/default/p/c?follow=true HTTP/1.1\r\n"));
+    assert_false(node_has(scene, "x-stream"));
+    assert_false(node_has(scene, "application/json"));
+    node_say(scene, "HTTP/1.1 200 OK\r\nx-node: 1\r\ncontent-length: 4\r\n\r\none\n");
+    SETTLE_UNTIL(scene, client->is_complete);
+    assert_int_equal(client->status, 200);
+    assert_string_equal(client->content_type, "text/plain");
+    assert_string_equal(buf_text(&client->body), "one\n");
+}
+
 TEST_CASE(the_node_s_refusal_is_the_answer)
 {
     AUTO(scene) struct scene *scene = scene_new();
-    struct plane_client *client = plane_ask(scene->bed, "GET", LOG, NULL);
+    struct plane_client *client = plane_ask(scene->bed, "GET", PROXY, NULL);
     SETTLE_UNTIL(scene, node_has(scene, "\r\n\r\n"));
     node_say(scene, "HTTP/1.1 400 Bad Request\r\ncontent-length: 4\r\n\r\nnope");
     SETTLE_UNTIL(scene, client->is_complete);
     assert_int_equal(client->status, 400);
     assert_string_equal(buf_text(&client->body), "nope");
+}
+
+TEST_CASE(a_log_that_the_node_refuses_is_a_status)
+{
+    static const struct {
+        unsigned code;
+        const char *reason, *message;
+    } rows[] = {
+        {400, "BadRequest", "\"no \\\"c\\\" here\""},
+        {403, "Forbidden", "\"no \\\"c\\\" here ( pods/log p)\""},
+        {404, "NotFound", "\"the server could not find the requested resource ( pods/log p)\""},
+        {418, "",
+         "\"the server responded with the status code 418 but did not return more "
+         "information ( pods/log p)\""},
+        {500, "InternalError", "\"Internal error occurred: no \\\"c\\\" here\""},
+        {502, "InternalError",
+         "\"an error on the server (\\\"no \\\"c\\\" here\\\") has prevented "
+         "the request from succeeding ( pods/log p)\""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("%u\n", rows[i].code);
+        AUTO(scene) struct scene *scene = scene_new();
+        struct arena *arena = scene->bed->rest->arena;
+        struct plane_client *client = plane_ask(scene->bed, "GET", LOG, NULL);
+        SETTLE_UNTIL(scene, node_has(scene, "\r\n\r\n"));
+        node_say(scene,
+                 arena_printf(arena, "HTTP/1.1 %u x\r\ncontent-length: 11\r\n\r\nno \"c\" here",
+                              rows[i].code));
+        SETTLE_UNTIL(scene, client->is_complete);
+        assert_int_equal(client->status, rows[i].code);
+        if (!client_has(client, rows[i].message))
+            fail_msg("%s", buf_text(&client->body));
+        if (*rows[i].reason)
+            assert_true(
+                client_has(client, arena_printf(arena, "\"reason\":\"%s\"", rows[i].reason)));
+    }
+}
+
+TEST_CASE(a_refusal_of_any_length_is_quoted_in_part)
+{
+    AUTO(scene) struct scene *scene = scene_new();
+    struct plane_client *client = plane_ask(scene->bed, "GET", LOG, NULL);
+    SETTLE_UNTIL(scene, node_has(scene, "\r\n\r\n"));
+    node_say(scene, "HTTP/1.1 400 x\r\ncontent-length: 60000\r\n\r\n");
+    char *said = arena_calloc(scene->bed->rest->arena, 1, 60001);
+    memset(said, 1, 60000);
+    node_say(scene, said);
+    SETTLE_UNTIL(scene, client->is_complete);
+    assert_int_equal(client->status, 400);
+    assert_in_range(client->body.len, 6 * 50000, 6 * 50000 + 200);
+}
+
+TEST_CASE(a_stream_needs_an_upgrade)
+{
+    static const char *const targets[] = {EXEC, POD "/attach?stdout=1", POD "/portforward?ports=1"};
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+        AUTO(scene) struct scene *scene = scene_new();
+        struct plane_client *client = plane_ask(scene->bed, "POST", targets[i], NULL);
+        SETTLE_UNTIL(scene, client->is_complete);
+        assert_int_equal(client->status, 400);
+        assert_true(client_has(client, "\"message\":\"Upgrade request required\""));
+        assert_int_equal(scene->node, -1);
+    }
 }
 
 TEST_CASE(an_answer_that_breaks_off_is_seen_to)
@@ -301,6 +390,111 @@ TEST_CASE(an_answer_that_is_no_http_is_refused)
     }
 }
 
+/* In the middle of a chunk's length: there is nothing to wait for any more. */
+TEST_CASE(a_refusal_that_breaks_off_ends)
+{
+    AUTO(scene) struct scene *scene = scene_new();
+    struct plane_client *client = plane_ask_with(scene->bed, "GET", EXEC, UPGRADE, NULL);
+    SETTLE_UNTIL(scene, node_has(scene, "\r\n\r\n"));
+    node_say(scene, "HTTP/1.1 403 x\r\ntransfer-encoding: chunked\r\n\r\n4\r\nnope\r\n1");
+    node_close(scene);
+    SETTLE_UNTIL(scene, client->is_ended);
+    assert_int_equal(client->status, 403);
+}
+
+/* Joins @scene's client and node. */
+static struct plane_client *join(struct scene *scene)
+{
+    struct plane_client *client = plane_ask_with(scene->bed, "POST", EXEC, UPGRADE, NULL);
+    SETTLE_UNTIL(scene, node_has(scene, "\r\n\r\n"));
+    node_say(scene, AGREED);
+    SETTLE_UNTIL(scene, client->is_upgraded);
+    return client;
+}
+
+/* Lets the client send until nobody takes any more; returns how much that was. */
+static size_t client_flood(struct scene *scene, struct plane_client *client, const char *text)
+{
+    size_t sent = 0;
+    for (int refused = 0; refused < 10;) {
+        ssize_t len = send(client->fd, text, 10000, MSG_NOSIGNAL);
+        sent += len > 0 ? (size_t)len : 0;
+        refused = len > 0 ? 0 : refused + 1;
+        settle(scene);
+    }
+    return sent;
+}
+
+/* Like somebody who is killed: something said to it lies unread, so its end is a reset. */
+TEST_CASE(what_a_client_said_before_it_broke_off_arrives)
+{
+    AUTO(scene) struct scene *scene = scene_new();
+    char *text = large_text(scene->bed->rest->arena);
+    struct plane_client *client = join(scene);
+    size_t head = scene->got.len, sent = 0;
+    scene->is_node_paused = true;
+    client->is_paused = true;
+    /* A word of the node's has the plane try again, until even that moves nothing. */
+    for (size_t more = 1; more > 0; sent += more) {
+        node_say(scene, "unread");
+        more = client_flood(scene, client, text);
+    }
+    fd_close(&client->fd);
+    settle(scene);
+    scene->is_node_paused = false;
+    SETTLE_UNTIL(scene, scene->is_node_ended);
+    assert_int_equal(scene->got.len - head, sent);
+}
+
+static int node_unsent(const struct scene *scene)
+{
+    int bytes = 0;
+    assert_int_equal(ioctl(scene->node, SIOCOUTQ, &bytes), 0);
+    return bytes;
+}
+
+/* A command ends with its input unread, and says so: the reset must not take the word with it. */
+TEST_CASE(what_a_node_said_before_it_broke_off_arrives)
+{
+    AUTO(scene) struct scene *scene = scene_new();
+    char *text = large_text(scene->bed->rest->arena);
+    struct plane_client *client = join(scene);
+    client->is_paused = true;
+    scene->is_node_paused = true;
+    size_t sent = 0;
+    for (; sent < 304 * KiB; sent += 4 * KiB) {
+        assert_int_equal(send(scene->node, text + sent, 4 * KiB, MSG_NOSIGNAL), 4 * KiB);
+        settle(scene);
+    }
+    SETTLE_UNTIL(scene, node_unsent(scene) == 0); /* it is here, if not read */
+    plane_client_send(client, STR_LITERAL("unread"));
+    settle(scene);
+    node_close(scene);
+    plane_client_send(client, STR_LITERAL("more"));
+    settle(scene);
+    client->is_paused = false;
+    SETTLE_UNTIL(scene, client->is_ended);
+    assert_int_equal(client->raw.len, sent);
+    assert_memory_equal(buf_text(&client->raw), text, sent);
+}
+
+/* Both in one turn. */
+TEST_CASE(the_client_may_go_while_the_handshake_fails)
+{
+    static const struct tls_options options = {.alpn = "http/1.1", .insecure_skip_verify = true};
+    AUTO(tls_context) struct tls_context *tls = NULL;
+    assert_no_error(tls_context_new_client(&options, &tls));
+    AUTO(scene) struct scene *scene = scene_new();
+    struct plane *plane = &scene->bed->plane;
+    node_proxy_free(plane->proxy);
+    plane->proxy = node_proxy_new(plane->loop, scene->bed->rest->pool, tls);
+    struct plane_client *client = plane_ask_with(scene->bed, "POST", EXEC, UPGRADE, NULL);
+    SETTLE_UNTIL(scene, scene->got.len > 100); /* the client's hello */
+    fd_close(&client->fd);
+    assert_int_equal(send(scene->node, "SSH-2.0-what\r\n", 14, MSG_NOSIGNAL), 14);
+    SETTLE_UNTIL(scene, scene->is_node_ended);
+}
+
 enum stage { STAGE_DIALLED, STAGE_ASKED, STAGE_HALF, STAGE_BEGUN, STAGE_COUNT };
 
 /* Brings a request to @stage. */
@@ -355,9 +549,14 @@ TEST_CASE(the_plane_may_end_at_every_stage)
     }
 }
 
-TEST_MAIN(TEST(an_answer_is_passed_on_as_it_comes), TEST(the_node_s_refusal_is_the_answer),
+TEST_MAIN(TEST(an_answer_is_passed_on_as_it_comes), TEST(a_log_is_asked_for_in_our_words),
+          TEST(the_node_s_refusal_is_the_answer), TEST(a_log_that_the_node_refuses_is_a_status),
+          TEST(a_refusal_of_any_length_is_quoted_in_part), TEST(a_stream_needs_an_upgrade),
           TEST(an_answer_that_breaks_off_is_seen_to), TEST(a_node_that_is_not_there_is_told_of),
           TEST(a_slow_client_holds_the_node_back), TEST(an_upgrade_becomes_a_pipe),
           TEST(a_refused_upgrade_is_no_way_to_the_node), TEST(an_answer_that_is_no_http_is_refused),
-          TEST(the_client_may_go_at_every_stage), TEST(the_node_may_go_at_every_stage),
-          TEST(the_plane_may_end_at_every_stage))
+          TEST(a_refusal_that_breaks_off_ends),
+          TEST(what_a_client_said_before_it_broke_off_arrives),
+          TEST(what_a_node_said_before_it_broke_off_arrives),
+          TEST(the_client_may_go_while_the_handshake_fails), TEST(the_client_may_go_at_every_stage),
+          TEST(the_node_may_go_at_every_stage), TEST(the_plane_may_end_at_every_stage))

@@ -248,6 +248,49 @@ TEST_CASE(what_is_near_its_end_is_renewed_at_start)
                            options.now_s + YEAR_S / 2));
 }
 
+TEST_CASE(a_leaf_of_a_clock_that_was_ahead_is_renewed)
+{
+    AUTO(place) struct place place;
+    place_init(&place);
+    AUTO(pki) struct pki *first = open_pki(&place, &usual);
+    /* The leaf was made again by a clock that ran half a year ahead. */
+    struct pki_options options = usual;
+    options.now_s = NOW + YEAR_S / 2;
+    remove_file(&place, "pki/admin.crt");
+    AUTO(pki) struct pki *ahead = open_pki(&place, &options);
+    AUTO(free) char *early = read_text(&place, "pki/admin.crt");
+    AUTO(pki) struct pki *after = open_pki(&place, &usual);
+    assert_string_not_equal(pki_admin_certificate_pem(after), early);
+    AUTO(certificate) X509 *admin = read_certificate(pki_admin_certificate_pem(after));
+    assert_true(is_trusted(admin, pki_ca_pem(after), X509_PURPOSE_SSL_CLIENT, NOW));
+}
+
+TEST_CASE(renewal_is_told_to_the_second)
+{
+    AUTO(place) struct place place;
+    place_init(&place);
+    AUTO(pki) struct pki *pki = open_pki(&place, &usual);
+    struct pki_options options = usual;
+    options.now_s = pki_renewal_s(pki) - 1;
+    AUTO(pki) struct pki *before = open_pki(&place, &options);
+    assert_string_equal(pki_server_certificate_pem(before), pki_server_certificate_pem(pki));
+    options.now_s++;
+    AUTO(pki) struct pki *after = open_pki(&place, &options);
+    assert_string_not_equal(pki_server_certificate_pem(after), pki_server_certificate_pem(pki));
+}
+
+TEST_CASE(a_machine_s_name_that_is_none_is_left_out)
+{
+    AUTO(place) struct place place;
+    place_init(&place);
+    struct pki_options options = usual;
+    options.host_name = "my_box";
+    AUTO(pki) struct pki *pki = open_pki(&place, &options);
+    AUTO(certificate) X509 *certificate = read_certificate(pki_server_certificate_pem(pki));
+    assert_int_equal(X509_check_host(certificate, "my_box", 0, 0, NULL), 0);
+    assert_int_equal(X509_check_host(certificate, "localhost", 0, 0, NULL), 1);
+}
+
 TEST_CASE(a_leaf_never_outlives_the_authority)
 {
     AUTO(place) struct place place;
@@ -481,7 +524,9 @@ TEST_CASE(a_serving_certificate_keeps_its_names_and_a_long_node_name)
                          "DNS subjectAltNames are not allowed");
 }
 
-TEST_MAIN(TEST(the_first_start_makes_everything_and_for_nobody_else),
+TEST_MAIN(TEST(a_leaf_of_a_clock_that_was_ahead_is_renewed), TEST(renewal_is_told_to_the_second),
+          TEST(a_machine_s_name_that_is_none_is_left_out),
+          TEST(the_first_start_makes_everything_and_for_nobody_else),
           TEST(a_second_start_uses_what_is_there), TEST(certificates_say_who_and_verify),
           TEST(the_server_certificate_is_for_every_name_of_the_server),
           TEST(a_new_name_of_the_server_is_a_new_certificate_with_the_old_key),

@@ -76,6 +76,11 @@ TEST_CASE(who_asks_decides)
         {ADMIN "impersonate-user: nobody\r\n", MAPS, 403, "User \\\"nobody\\\" cannot list"},
         {"authorization: Bearer nobody\r\nimpersonate-user: admin\r\n", MAPS, 403,
          "cannot impersonate resource \\\"users\\\""},
+        {"impersonate-user: admin\r\n", MAPS, 403,
+         "User \\\"system:anonymous\\\" cannot impersonate"},
+        /* There is no proxy in front whose word would count. */
+        {"x-remote-user: admin\r\nx-remote-group: system:masters\r\n", MAPS, 403,
+         "User \\\"system:anonymous\\\" cannot list"},
     };
     AUTO(plane_bed) struct plane_bed *bed = plane_bed_new();
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -84,6 +89,99 @@ TEST_CASE(who_asks_decides)
             plane_ask_with(bed, "GET", rows[i].target, rows[i].fields, NULL);
         assert_int_equal(client->status, rows[i].code);
         assert_body(client, rows[i].text);
+    }
+}
+
+/* --- nodes --- */
+
+#define NODE_A ADMIN "impersonate-user: system:node:node-a\r\nimpersonate-group: system:nodes\r\n"
+#define POD(name, node, secret)                                                                    \
+    "{\"metadata\":{\"name\":\"" name "\"},\"spec\":{\"nodeName\":\"" node                         \
+    "\",\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"envFrom\":[{\"secretRef\":{\"name\":"    \
+    "\"" secret "\"}}]}]}}"
+#define IN(namespace_) "/api/v1/namespaces/" namespace_
+
+/* Two nodes, a pod each in default; node-a's other pod "twin" has a twin of node-b in kube-system.
+ */
+static void make_two_nodes(struct plane_bed *bed)
+{
+    static const char *const rows[][2] = {
+        {IN("default") "/secrets", "{\"metadata\":{\"name\":\"mine\"}}"},
+        {IN("default") "/secrets", "{\"metadata\":{\"name\":\"theirs\"}}"},
+        {IN("kube-system") "/secrets", "{\"metadata\":{\"name\":\"mine\"}}"},
+        {IN("kube-system") "/serviceaccounts", "{\"metadata\":{\"name\":\"default\"}}"},
+        {IN("default") "/pods", POD("a", "node-a", "mine")},
+        {IN("default") "/pods", POD("b", "node-b", "theirs")},
+        {IN("default") "/pods", POD("twin", "node-a", "mine")},
+        {IN("kube-system") "/pods", POD("twin", "node-b", "mine")},
+        {"/api/v1/nodes", "{\"metadata\":{\"name\":\"node-b\"}}"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        rest_must(bed->rest, "POST", rows[i][0], rows[i][1]);
+}
+
+TEST_CASE(a_node_reaches_what_its_own_pods_need)
+{
+    static const struct {
+        const char *method, *target, *body;
+        unsigned code;
+    } rows[] = {
+        {"GET", IN("default") "/pods/a", NULL, 200},
+        {"GET", IN("default") "/pods/b", NULL, 403},
+        {"GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-a", NULL, 200},
+        {"GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-b", NULL, 403},
+        {"GET", "/api/v1/pods?fieldSelector=spec.nodeName!%3Dnode-a", NULL, 403},
+        {"GET",
+         "/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-b&fieldSelector=spec.nodeName%3D"
+         "node-a",
+         NULL, 403},
+        {"GET", IN("default") "/pods?fieldSelector=metadata.name%3Dtwin", NULL, 200},
+        {"GET", IN("kube-system") "/pods?fieldSelector=metadata.name%3Dtwin", NULL, 403},
+        /* Of all namespaces a name is no one object. */
+        {"GET", "/api/v1/pods?fieldSelector=metadata.name%3Dtwin", NULL, 403},
+        {"GET", IN("default") "/secrets/mine", NULL, 200},
+        {"GET", IN("default") "/secrets/theirs", NULL, 403},
+        {"GET", IN("default") "/secrets/none", NULL, 403},
+        {"GET", IN("kube-system") "/secrets/mine", NULL, 403},
+        {"GET", IN("default") "/secrets", NULL, 403},
+        {"GET", IN("default") "/secrets?fieldSelector=metadata.name%3Dmine", NULL, 200},
+        {"GET", IN("default") "/secrets?fieldSelector=metadata.name%3Dtheirs", NULL, 403},
+        {"GET", IN("default") "/secrets?fieldSelector=metadata.name%3Dmine,metadata.name%3Dtheirs",
+         NULL, 200}, /* and nothing in it */
+        {"DELETE", IN("default") "/pods/b", NULL, 403},
+        {"DELETE", IN("default") "/pods?fieldSelector=spec.nodeName%3Dnode-a", NULL, 403},
+        {"POST", IN("default") "/pods/b/eviction",
+         "{\"metadata\":{\"name\":\"b\"},\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\"}", 403},
+        {"PATCH", IN("default") "/pods/a/ephemeralcontainers", "{}", 403},
+        {"PATCH", IN("default") "/pods/b/status", "{\"status\":{\"phase\":\"Failed\"}}", 403},
+        {"PATCH", IN("default") "/pods/a/status", "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", 403},
+        {"PATCH", IN("default") "/pods/a/status", "{\"status\":{\"message\":\"m\"}}", 200},
+        {"POST", IN("default") "/serviceaccounts/other/token", "{\"spec\":{}}", 403},
+        {"POST", IN("default") "/serviceaccounts/default/token", "{\"spec\":{}}", 403},
+        {"PATCH", "/api/v1/nodes/node-b", "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", 403},
+        {"PATCH", "/api/v1/nodes/node-b/status", "{\"status\":{\"phase\":\"x\"}}", 403},
+        {"GET", "/api/v1/nodes/node-a/proxy/pods", NULL, 403},
+        {"GET", IN("default") "/pods/a/log", NULL, 403},
+        {"PUT", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-b", "{}", 403},
+    };
+    AUTO(plane_bed) struct plane_bed *bed = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (i % (PLANE_BED_CLIENTS_MAX / 2) == 0) {
+            if (bed)
+                plane_bed_free(bed);
+            bed = plane_bed_new();
+            make_two_nodes(bed);
+        }
+        print_message("%s %s\n", rows[i].method, rows[i].target);
+        const char *fields = strcmp(rows[i].method, "PATCH") == 0 ? NODE_A
+                                 "content-type: application/merge-patch+json\r\n"
+                                                                  : NODE_A;
+        struct plane_client *client =
+            plane_ask_with(bed, rows[i].method, rows[i].target, fields, rows[i].body);
+        if (client->status != rows[i].code)
+            fail_msg("%u: %s", client->status, buf_text(&client->body));
+        if (client->status == 200)
+            assert_null(strstr(buf_text(&client->body), "theirs"));
     }
 }
 
@@ -152,6 +250,7 @@ TEST_CASE(what_is_under_way_at_the_end_is_forgotten)
     }
 }
 
-TEST_MAIN(TEST(a_request_gets_its_code), TEST(who_asks_decides), TEST(a_warning_is_a_quoted_text),
+TEST_MAIN(TEST(a_request_gets_its_code), TEST(who_asks_decides),
+          TEST(a_node_reaches_what_its_own_pods_need), TEST(a_warning_is_a_quoted_text),
           TEST(the_log_of_a_pod_without_a_node_is_empty), TEST(a_client_may_leave_at_any_moment),
           TEST(what_is_under_way_at_the_end_is_forgotten))

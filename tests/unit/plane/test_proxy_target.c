@@ -87,30 +87,39 @@ TEST_CASE(a_request_goes_to_the_node_or_the_pod)
         const char *raw;
         const char *host;
         unsigned port;
-        bool is_tls, is_node, is_log;
+        bool is_tls, is_node, is_log, is_stream;
         const char *target;
     } rows[] = {
-        {PODS "one/log", "10.0.0.1", 10251, true, true, true, "/containerLogs/default/one/c"},
+        {PODS "one/log", "10.0.0.1", 10251, true, true, true, false,
+         "/containerLogs/default/one/c"},
         {PODS "two/log?container=init&follow=true&tailLines=3&x=y", "10.0.0.1", 10251, true, true,
-         true, "/containerLogs/default/two/init?follow=true&tailLines=3"},
+         true, false, "/containerLogs/default/two/init?follow=true&tailLines=3"},
         {PODS "one/log?sinceTime=2026-01-01T00%3A00%3A00%2B01%3A00", "10.0.0.1", 10251, true, true,
-         true, "/containerLogs/default/one/c?sinceTime=2026-01-01T00%3A00%3A00%2B01%3A00"},
+         true, false, "/containerLogs/default/one/c?sinceTime=2026-01-01T00%3A00%3A00%2B01%3A00"},
         {PODS "one/exec?command=sh&command=-c&command=a%20%26b&stdin=true&stdout=1&stderr=false"
               "&tty=",
-         "10.0.0.1", 10251, true, true, false,
+         "10.0.0.1", 10251, true, true, false, true,
          "/exec/default/one/c?input=1&output=1&tty=1&command=sh&command=-c&command=a%20%26b"},
         {PODS "two/attach?container=b&stdout=true&command=no", "10.0.0.1", 10251, true, true, false,
-         "/attach/default/two/b?output=1"},
-        {PODS "two/portforward?ports=80", "10.0.0.1", 10251, true, true, false,
-         "/portForward/default/two?ports=80"},
-        {PODS "one/proxy", "10.1.0.5", 8080, false, false, false, "/"},
-        {PODS "one:9/proxy/a%2Fb?c=d", "10.1.0.5", 9, false, false, false, "/a%2Fb?c=d"},
-        {PODS "https:two/proxy/", "fd00::5", 443, true, false, false, "/"},
-        {PODS "http:two:/proxy/x", "fd00::5", 80, false, false, false, "/x"},
-        {"/api/v1/nodes/n/proxy/pods?x", "10.0.0.1", 10251, true, true, false, "/pods?x"},
-        {"/api/v1/nodes/n:10251/proxy/pods", "10.0.0.1", 10251, true, true, false, "/pods"},
-        {"/api/v1/nodes/n:9100/proxy/metrics", "10.0.0.1", 9100, false, false, false, "/metrics"},
-        {"/api/v1/nodes/https:n:9100/proxy/", "10.0.0.1", 9100, true, false, false, "/"},
+         true, "/attach/default/two/b?output=1"},
+        {PODS "two/portforward?ports=80", "10.0.0.1", 10251, true, true, false, true,
+         "/portForward/default/two?port=80"},
+        {PODS "two/portforward?ports=80,81&ports=82&x=y", "10.0.0.1", 10251, true, true, false,
+         true, "/portForward/default/two?port=80%2C81%2C82"},
+        /* Nothing of a parameter's name gets into the request. */
+        {PODS "two/portforward?a%20HTTP/1.1%0D%0Ab:=c&ports=%0D%0A", "10.0.0.1", 10251, true, true,
+         false, true, "/portForward/default/two?port=%0D%0A"},
+        {PODS "two/portforward", "10.0.0.1", 10251, true, true, false, true,
+         "/portForward/default/two"},
+        {PODS "one/proxy", "10.1.0.5", 8080, false, false, false, false, "/"},
+        {PODS "one:9/proxy/a%2Fb?c=d", "10.1.0.5", 9, false, false, false, false, "/a%2Fb?c=d"},
+        {PODS "https:two/proxy/", "fd00::5", 443, true, false, false, false, "/"},
+        {PODS "http:two:/proxy/x", "fd00::5", 80, false, false, false, false, "/x"},
+        {"/api/v1/nodes/n/proxy/pods?x", "10.0.0.1", 10251, true, true, false, false, "/pods?x"},
+        {"/api/v1/nodes/n:10251/proxy/pods", "10.0.0.1", 10251, true, true, false, false, "/pods"},
+        {"/api/v1/nodes/n:9100/proxy/metrics", "10.0.0.1", 9100, false, false, false, false,
+         "/metrics"},
+        {"/api/v1/nodes/https:n:9100/proxy/", "10.0.0.1", 9100, true, false, false, false, "/"},
     };
     AUTO(rest_bed) struct rest_bed *bed = filled_bed();
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -122,7 +131,8 @@ TEST_CASE(a_request_goes_to_the_node_or_the_pod)
         assert_int_equal(got.target->port, rows[i].port);
         assert_int_equal(got.target->is_tls, rows[i].is_tls);
         assert_int_equal(got.target->is_node, rows[i].is_node);
-        assert_int_equal(got.target->is_log, rows[i].is_log);
+        assert_int_equal(got.target->log_of != NULL, rows[i].is_log);
+        assert_int_equal(got.target->is_stream, rows[i].is_stream);
         assert_string_equal(got.target->target, rows[i].target);
     }
 }

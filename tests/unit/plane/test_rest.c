@@ -49,7 +49,7 @@ TEST_CASE(what_is_wrong_with_a_creation_is_said)
         {"no name", MAPS, "{\"metadata\":{}}", 422,
          "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is "
          "required"},
-        {"a version", MAPS, "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"}}", 400,
+        {"a version", MAPS, "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"5\"}}", 500,
          "resourceVersion should not be set on objects to be created"},
         {"another kind", MAPS, "{\"kind\":\"Secret\",\"metadata\":{\"name\":\"a\"}}", 400, NULL},
         {"another version", MAPS, "{\"apiVersion\":\"v2\",\"metadata\":{\"name\":\"a\"}}", 400,
@@ -65,9 +65,18 @@ TEST_CASE(what_is_wrong_with_a_creation_is_said)
          "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: "
          "unknown field \"dta\""},
         {"a dry run nobody knows", MAPS "?dryRun=Some", "{\"metadata\":{\"name\":\"a\"}}", 422,
-         "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"Some\": "
-         "supported "
-         "values: \"All\""},
+         "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: "
+         "[]string{\"Some\"}: "
+         "supported values: \"All\""},
+        {"a validation nobody knows", MAPS "?fieldValidation=Hard",
+         "{\"metadata\":{\"name\":\"a\"}}", 422,
+         "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"Hard\": "
+         "supported values: \"Ignore\", \"Strict\", \"Warn\""},
+        {"a manager of two lines", MAPS "?fieldManager=a%0Ab", "{\"metadata\":{\"name\":\"a\"}}",
+         422,
+         "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Invalid value: \"a\\nb\": "
+         "invalid "
+         "character U+000A (at position 1)"},
     };
     AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
     make_map(bed, "there", "");
@@ -187,9 +196,58 @@ TEST_CASE(a_list_of_a_state_that_is_not_there_yet_is_refused)
     AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
     unsigned code = rest_ask(bed, "GET", MAPS "?resourceVersion=999999", NULL);
     assert_int_equal(code, 504);
-    assert_true(text_has_prefix(rest_field(bed, "message"), "Too large resource version: 999999"));
+    assert_true(text_has_prefix(rest_field(bed, "message"),
+                                "Timeout: Too large resource version: 999999, current: "));
+    assert_string_equal(rest_field(bed, "reason"), "Timeout");
+    /* By which client-go knows it. */
+    assert_string_equal(rest_field(bed, "details"),
+                        "{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":"
+                        "\"Too large resource version\"}],\"retryAfterSeconds\":1}");
     assert_int_equal(rest_ask(bed, "GET", MAPS "?resourceVersion=0", NULL), 200);
-    assert_int_equal(rest_ask(bed, "GET", MAPS "?resourceVersionMatch=Exact", NULL), 400);
+    make_map(bed, "a", "");
+    assert_int_equal(rest_ask(bed, "GET", MAPS "/a?resourceVersion=999999", NULL), 504);
+    assert_int_equal(rest_ask(bed, "GET", MAPS "/a?resourceVersion=0", NULL), 200);
+}
+
+TEST_CASE(list_options_must_go_together)
+{
+    static const struct {
+        const char *query;
+        unsigned code;
+        const char *message;
+    } rows[] = {
+        {"resourceVersionMatch=Exact", 422,
+         "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
+         "resourceVersionMatch is forbidden unless resourceVersion is provided"},
+        {"resourceVersionMatch=Exact&resourceVersion=0", 422,
+         "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
+         "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""},
+        {"resourceVersionMatch=Newest&resourceVersion=1", 422,
+         "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Unsupported value: "
+         "\"Newest\": supported values: \"Exact\", \"NotOlderThan\", \"\""},
+        {"sendInitialEvents=true", 422,
+         "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: "
+         "sendInitialEvents is forbidden for list"},
+        {"continue=1%2Fdefault%2Fa&resourceVersion=1", 400,
+         "specifying resource version is not allowed when using continue"},
+        {"resourceVersionMatch=Exact&resourceVersion=1", 410,
+         "The resourceVersion for the provided list is too old."},
+        {"continue=1%2Fdefault%2Fa&resourceVersion=0", 200, NULL},
+        {"resourceVersionMatch=NotOlderThan&resourceVersion=1", 200, NULL},
+        {"dryRun=Some", 200, NULL}, /* no option of a list */
+    };
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("%s\n", rows[i].query);
+        const char *target = arena_printf(bed->arena, MAPS "?%s", rows[i].query);
+        rest_expect(bed, rest_ask(bed, "GET", target, NULL), rows[i].code, rows[i].message);
+    }
+    unsigned code = rest_ask(bed, "GET", MAPS "?resourceVersionMatch=Exact", NULL);
+    assert_int_equal(code, 422);
+    assert_string_equal(rest_field(bed, "details group"), "meta.k8s.io");
+    assert_string_equal(rest_field(bed, "details kind"), "ListOptions");
+    assert_string_equal(rest_field(bed, "details causes 0 field"), "resourceVersionMatch");
+    assert_string_equal(rest_field(bed, "details causes 0 reason"), "FieldValueForbidden");
 }
 
 TEST_CASE(an_update_must_be_based_on_what_is_there)
@@ -218,6 +276,78 @@ TEST_CASE(an_update_must_be_based_on_what_is_there)
     rest_expect(bed, code, 400,
                 "the name of the object (b) does not match the name on the URL (a)");
     assert_int_equal(rest_ask(bed, "PUT", MAPS "/none", "{\"metadata\":{\"name\":\"none\"}}"), 404);
+}
+
+#define LEASES "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+
+TEST_CASE(an_update_creates_what_may_be_created_so)
+{
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    /* The version of one that has gone is no hindrance, its uid is. */
+    unsigned code = rest_ask(bed, "PUT", LEASES "/a",
+                             "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"7\"}}");
+    rest_expect(bed, code, 201, NULL);
+    assert_string_not_equal(rest_field(bed, "metadata resourceVersion"), "7");
+    code = rest_ask(bed, "PUT", LEASES "/b", "{\"metadata\":{\"name\":\"b\",\"uid\":\"u\"}}");
+    rest_expect(bed, code, 409,
+                "Operation cannot be fulfilled on leases.coordination.k8s.io \"b\": StorageError: "
+                "invalid object, Code: 4, Key: /registry/leases/default/b, ResourceVersion: 0, "
+                "AdditionalErrorMsg: Precondition failed: UID in precondition: u, UID in object "
+                "meta: ");
+    code = rest_ask(bed, "PUT", LEASES "/a", "{\"metadata\":{\"name\":\"a\"}}");
+    rest_expect(bed, code, 422,
+                "leases.coordination.k8s.io \"a\" is invalid: metadata.resourceVersion: Invalid "
+                "value: 0: must be specified for an update");
+}
+
+TEST_CASE(who_may_only_update_creates_nothing)
+{
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    rest_bed_become(bed, "nobody", NULL);
+    unsigned code = rest_ask(bed, "PUT", LEASES "/a", "{\"metadata\":{\"name\":\"a\"}}");
+    rest_expect(bed, code, 403,
+                "leases.coordination.k8s.io \"a\" is forbidden: User \"nobody\" cannot create "
+                "resource \"leases\" in API group \"coordination.k8s.io\" in the namespace "
+                "\"default\"");
+    code = rest_patch_with(
+        bed, "apply", MAPS "/a?fieldManager=m",
+        "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a\"}}");
+    rest_expect(bed, code, 403,
+                "configmaps \"a\" is forbidden: User \"nobody\" cannot create resource "
+                "\"configmaps\" in API group \"\" in the namespace \"default\"");
+}
+
+TEST_CASE(an_apply_creates_what_is_not_there)
+{
+    static const struct {
+        const char *name, *target, *body;
+        unsigned code;
+        const char *message;
+    } rows[] = {
+        {"an object", MAPS "/a?fieldManager=m",
+         "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a\","
+         "\"resourceVersion\":\"7\"}}",
+         201, NULL},
+        {"one that was there before", MAPS "/b?fieldManager=m",
+         "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"b\",\"uid\":\"u\"}"
+         "}",
+         409,
+         "Operation cannot be fulfilled on configmaps \"b\": uid mismatch: the provided object "
+         "specified uid u, and no existing object was found"},
+        {"no part of an object", "/api/v1/nodes/n/status?fieldManager=m",
+         "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\"}}", 404,
+         "nodes \"n\" not found"},
+        {"by nobody", MAPS "/c",
+         "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"c\"}}", 422,
+         "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for "
+         "apply patch"},
+    };
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        unsigned code = rest_patch_with(bed, "apply", rows[i].target, rows[i].body);
+        rest_expect(bed, code, rows[i].code, rows[i].message);
+    }
 }
 
 TEST_CASE(an_update_that_changes_nothing_writes_nothing)
@@ -257,22 +387,48 @@ TEST_CASE(a_patch_that_does_not_fit_is_refused)
     static const struct {
         const char *type, *target, *body;
         unsigned code;
+        const char *begin; /* of the message */
     } rows[] = {
-        {"merge", MAPS "/none", "{}", 404},
-        {"merge", MAPS "/a", "{", 400},
-        {"json", MAPS "/a", "[{\"op\":\"remove\",\"path\":\"/data/none\"}]", 422},
-        {"json", MAPS "/a", "{}", 400},
-        {"merge", MAPS "/a", "{\"metadata\":{\"name\":\"b\"}}", 400},
-        {"merge", MAPS "/a", "{\"metadata\":{\"resourceVersion\":\"1\"}}", 409},
-        {"merge", MAPS "/a", "{\"data\":{\"a b\":\"\"}}", 422},
-        {"rubbish", MAPS "/a", "{}", 415},
+        {"merge", MAPS "/none", "{}", 404, ""},
+        {"merge", MAPS "/a", "{", 400, "error decoding patch: "},
+        {"json", MAPS "/a", "[{\"op\":\"remove\",\"path\":\"/data/none\"}]", 422,
+         "the server rejected our request due to an error in our request"},
+        {"json", MAPS "/a", "{}", 400, ""},
+        {"merge", MAPS "/a", "{\"metadata\":{\"name\":\"b\"}}", 400, ""},
+        {"merge", MAPS "/a", "{\"metadata\":{\"resourceVersion\":\"1\"}}", 409, ""},
+        {"merge", MAPS "/a", "{\"data\":{\"a b\":\"\"}}", 422, "ConfigMap \"a\" is invalid: "},
+        {"merge", MAPS "/a", "{\"data\":7}", 422,
+         " \"\" is invalid: patch: Invalid value: \"{\\\"kind\\\":\\\"ConfigMap\\\","},
+        {"merge", MAPS "/a?fieldValidation=Strict", "{\"dta\":{}}", 422,
+         " \"\" is invalid: patch: Invalid value: \"{"},
+        {"merge", MAPS "/a?force=true", "{}", 422,
+         "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for "
+         "non-apply patch"},
+        {"rubbish", MAPS "/a", "{}", 415, ""},
     };
     AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
     make_map(bed, "a", "");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         unsigned code = rest_patch_with(bed, rows[i].type, rows[i].target, rows[i].body);
         rest_expect(bed, code, rows[i].code, NULL);
+        if (!text_has_prefix(rest_field(bed, "message"), rows[i].begin))
+            fail_msg("%s: %s", rows[i].body, rest_field(bed, "message"));
     }
+}
+
+TEST_CASE(a_name_that_is_going_is_said_to_be)
+{
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    rest_must(bed, "POST", MAPS, "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"x/y\"]}}");
+    rest_must(bed, "DELETE", MAPS "/a", NULL);
+    unsigned code = rest_ask(bed, "POST", MAPS, "{\"metadata\":{\"name\":\"a\"}}");
+    rest_expect(bed, code, 409, "object is being deleted: configmaps \"a\" already exists");
+    assert_string_equal(rest_field(bed, "reason"), "AlreadyExists");
+    code = rest_ask(bed, "POST", MAPS, "{\"metadata\":{\"name\":\"a\",\"generateName\":\"a\"}}");
+    rest_expect(bed, code, 409,
+                "object is being deleted: configmaps \"a\" already exists, the server was not able "
+                "to generate a unique name for the object");
+    assert_string_equal(rest_field(bed, "details retryAfterSeconds"), "1");
 }
 
 TEST_CASE(a_deletion_answers_with_a_status)
@@ -370,6 +526,76 @@ TEST_CASE(a_dry_run_leaves_nothing_behind)
     assert_int_equal(rest_ask(bed, "DELETE", MAPS "/a", "{\"dryRun\":[\"Some\"]}"), 422);
 }
 
+TEST_CASE(deletion_options_are_read_from_body_or_query)
+{
+    static const struct {
+        const char *name, *query, *body;
+        unsigned code;
+        const char *want; /* finalizers, or the message */
+    } rows[] = {
+        {"the query", "propagationPolicy=Foreground", NULL, 200, "[\"foregroundDeletion\"]"},
+        {"a switch without a value", "orphanDependents", NULL, 200, "[\"orphan\"]"},
+        {"a switch in capitals", "orphanDependents=True", NULL, 200, "[\"orphan\"]"},
+        {"the body alone counts", "propagationPolicy=Foreground",
+         "{\"propagationPolicy\":\"Orphan\"}", 200, "[\"orphan\"]"},
+        {"both in the query", "propagationPolicy=Orphan&orphanDependents=true", NULL, 422,
+         "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \"Orphan\": "
+         "orphanDependents and deletionPropagation cannot be both set"},
+        {"no policy", "propagationPolicy=Never", NULL, 422,
+         "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: "
+         "\"Never\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""},
+        {"no grace", "gracePeriodSeconds=soon", NULL, 400,
+         "gracePeriodSeconds \"soon\" is no number of seconds"},
+        {"no dry run", "dryRun=Some", NULL, 422,
+         "DeleteOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: "
+         "[]string{\"Some\"}: "
+         "supported values: \"All\""},
+        {"the old way", "orphanDependents=false", NULL, 202, "[\"x/y\"]"},
+    };
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        const char *name = arena_printf(bed->arena, "m%zu", i);
+        bool is_held = rows[i].code == 202;
+        rest_must(bed, "POST", MAPS,
+                  arena_printf(bed->arena, "{\"metadata\":{\"name\":\"%s\",\"finalizers\":[%s]}}",
+                               name, is_held ? "\"x/y\"" : ""));
+        const char *target = arena_printf(bed->arena, MAPS "/%s?%s", name, rows[i].query);
+        assert_int_equal(rest_ask(bed, "DELETE", target, rows[i].body), rows[i].code);
+        assert_string_equal(rest_field(bed, rows[i].code < 300 ? "metadata finalizers" : "message"),
+                            rows[i].want);
+    }
+}
+
+TEST_CASE(a_limit_holds_for_the_deletion_of_a_collection)
+{
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    make_map(bed, "a", "");
+    make_map(bed, "b", "");
+    make_map(bed, "c", "");
+    rest_must(bed, "DELETE", MAPS "?limit=2", NULL);
+    assert_string_equal(names(bed), "a b");
+    assert_string_not_equal(rest_field(bed, "metadata continue"), "");
+    rest_must(bed, "GET", MAPS, NULL);
+    assert_string_equal(names(bed), "c");
+}
+
+TEST_CASE(one_object_may_be_a_table)
+{
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    make_map(bed, "a", "");
+    const char *version = arena_strdup(bed->arena, rest_field(bed, "metadata resourceVersion"));
+    bed->accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    rest_must(bed, "GET", MAPS "/a", NULL);
+    assert_string_equal(rest_field(bed, "metadata resourceVersion"), version);
+    assert_string_equal(rest_field(bed, "rows 0 object kind"), "PartialObjectMetadata");
+    rest_must(bed, "GET", MAPS "/a?includeObject=Object", NULL);
+    assert_string_equal(rest_field(bed, "rows 0 object data k"), "v");
+    rest_must(bed, "GET", MAPS "?includeObject=None", NULL);
+    assert_string_equal(rest_field(bed, "rows 0 object"), "");
+    assert_int_equal(rest_ask(bed, "GET", MAPS "?includeObject=All", NULL), 400);
+}
+
 TEST_CASE(a_collection_is_deleted_by_selector)
 {
     AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
@@ -453,7 +679,12 @@ TEST_CASE(managed_fields_name_who_wrote_what)
     assert_string_equal(rest_field(bed, "metadata managedFields 0 operation"), "Update");
 }
 
-TEST_MAIN(TEST(a_created_object_has_what_the_server_keeps),
+TEST_MAIN(TEST(list_options_must_go_together), TEST(an_update_creates_what_may_be_created_so),
+          TEST(who_may_only_update_creates_nothing), TEST(an_apply_creates_what_is_not_there),
+          TEST(a_name_that_is_going_is_said_to_be),
+          TEST(deletion_options_are_read_from_body_or_query),
+          TEST(a_limit_holds_for_the_deletion_of_a_collection), TEST(one_object_may_be_a_table),
+          TEST(a_created_object_has_what_the_server_keeps),
           TEST(what_is_wrong_with_a_creation_is_said), TEST(a_name_is_made_from_generate_name),
           TEST(an_unknown_field_is_warned_of), TEST(a_list_comes_in_pages),
           TEST(a_list_is_selected_by_labels_and_fields),

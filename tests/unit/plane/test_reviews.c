@@ -107,6 +107,24 @@ TEST_CASE(a_token_may_be_bound_to_a_pod)
     drop_identity(&identity);
 }
 
+TEST_CASE(a_token_of_a_pod_whose_node_has_no_object_is_good)
+{
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    struct identity identity;
+    give_identity(bed, &identity);
+    rest_must(bed, "POST", "/api/v1/namespaces/default/pods",
+              "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"nodeName\":\"none\",\"containers\":[{"
+              "\"name\":\"c\",\"image\":\"i\"}]}}");
+    rest_must(bed, "POST", ACCOUNT,
+              "{\"spec\":{\"boundObjectRef\":{\"kind\":\"Pod\",\"apiVersion\":\"v1\","
+              "\"name\":\"web\"}}}");
+    const struct jwt_claims claims = claims_of(bed, &identity, rest_field(bed, "status token"));
+    assert_string_equal(claims.pod.name, "web");
+    assert_string_equal(claims.node.name, "none");
+    assert_string_equal(claims.node.uid, "");
+    drop_identity(&identity);
+}
+
 TEST_CASE(a_wrong_token_request_is_refused)
 {
     static const struct {
@@ -387,6 +405,7 @@ TEST_CASE(a_wrong_signing_request_is_refused)
 }
 
 TEST_MAIN(TEST(a_token_lives_an_hour_unless_asked_otherwise), TEST(a_token_may_be_bound_to_a_pod),
+          TEST(a_token_of_a_pod_whose_node_has_no_object_is_good),
           TEST(a_wrong_token_request_is_refused), TEST(a_token_is_reviewed),
           TEST(access_is_reviewed), TEST(who_asks_about_itself_is_told),
           TEST(a_signing_request_notes_who_asks),

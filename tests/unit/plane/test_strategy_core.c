@@ -105,6 +105,8 @@ TEST_CASE(a_node_has_spec_and_status_apart)
               "{\"metadata\":{\"name\":\"n\",\"labels\":{\"a\":\"b\"}},\"status\":{\"capacity\":{"
               "\"cpu\":\"2\"}}}",
               201, "status allocatable cpu", "2"),
+        SHOWS("GET", "/api/v1/nodes/n", NULL, 200, "spec taints",
+              "[{\"key\":\"node.kubernetes.io/not-ready\",\"effect\":\"NoSchedule\"}]"),
         SHOWS("MERGE", "/api/v1/nodes/n",
               "{\"spec\":{\"unschedulable\":true},\"status\":{\"capacity\":{\"cpu\":\"4\"}}}", 200,
               "status capacity cpu", "2"),
@@ -114,6 +116,7 @@ TEST_CASE(a_node_has_spec_and_status_apart)
         SHOWS("GET", "/api/v1/nodes/n", NULL, 200, "spec unschedulable", "true"),
         SHOWS("MERGE", "/api/v1/nodes/n", "{\"spec\":{\"podCIDR\":\"10.1.0.0/24\"}}", 200,
               "spec podCIDRs", "[\"10.1.0.0/24\"]"),
+        SAYS("MERGE", "/api/v1/nodes/n", "{\"spec\":{\"podCIDR\":\"10.2.0.0/24\"}}", 422, NULL),
         SAYS("MERGE", "/api/v1/nodes/n",
              "{\"spec\":{\"podCIDR\":\"10.2.0.0/24\",\"podCIDRs\":[\"10.2.0.0/24\"]}}", 422,
              "Node \"n\" is invalid: spec.podCIDRs: Forbidden: node updates may not change podCIDR "
@@ -301,6 +304,15 @@ TEST_CASE(an_event_is_one_in_both_groups)
             "\"note\":\"n\",\"reportingController\":\"example.com/c\",\"reportingInstance\":\"i\","
             "\"eventTime\":\"2026-11-21T09:00:00.123456Z\"}",
             201, "apiVersion", "events.k8s.io/v1"),
+        SAYS("POST", DEFAULT "events",
+             "{\"metadata\":{\"name\":\"g\"},\"involvedObject\":{\"namespace\":\"default\"},"
+             "\"reason\":\"R\",\"action\":\"A\",\"reportingComponent\":\"a b\","
+             "\"reportingInstance\":\"i\",\"eventTime\":\"2026-11-21T09:00:00.123456Z\"}",
+             422,
+             "Event \"g\" is invalid: reportingComponent: Invalid value: \"a b\": name part must "
+             "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+             "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
+             "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"),
         SHOWS("GET", DEFAULT "events/f", NULL, 200, "message", "n"),
         SHOWS("GET", DEFAULT "events/f", NULL, 200, "eventTime", "2026-11-21T09:00:00.123456Z"),
         SHOWS("GET", DEFAULT "events/f", NULL, 200, "reportingComponent", "example.com/c"),
@@ -480,6 +492,14 @@ TEST_CASE(the_storage_group_is_defaulted_and_kept)
              201, NULL),
         SAYS("MERGE", STORAGE "csinodes/n",
              "{\"spec\":{\"drivers\":[{\"name\":\"d.io\",\"nodeID\":\"2\"}]}}", 422, NULL),
+        SAYS("MERGE", STORAGE "csinodes/n",
+             "{\"spec\":{\"drivers\":[{\"name\":\"d.io\",\"nodeID\":\"1\",\"topologyKeys\":["
+             "\"zone\"]}]}}",
+             422, NULL),
+        SAYS("MERGE", STORAGE "csinodes/n",
+             "{\"spec\":{\"drivers\":[{\"name\":\"d.io\",\"nodeID\":\"1\",\"allocatable\":{"
+             "\"count\":3}}]}}",
+             200, NULL),
         SHOWS("POST", STORAGE "volumeattachments",
               "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"attacher\":\"d.io\",\"nodeName\":\"n\","
               "\"source\":{\"persistentVolumeName\":\"v\"}},\"status\":{\"attached\":true}}",

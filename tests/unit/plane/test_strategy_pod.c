@@ -202,20 +202,58 @@ TEST_CASE(the_status_has_a_path_of_its_own)
 
 TEST_CASE(a_container_that_ended_for_good_does_not_come_back)
 {
-    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
-    rest_must(bed, "POST", PODS,
-              "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"restartPolicy\":\"Never\","
-              "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
-    unsigned code = rest_patch_with(bed, "merge", WEB "/status",
-                                    "{\"status\":{\"containerStatuses\":[{\"name\":\"c\","
-                                    "\"state\":{\"terminated\":{\"exitCode\":1}}}]}}");
-    rest_expect(bed, code, 200, NULL);
-    code = rest_patch_with(bed, "merge", WEB "/status",
-                           "{\"status\":{\"containerStatuses\":[{\"name\":\"c\","
-                           "\"state\":{\"running\":{}}}]}}");
-    rest_expect(bed, code, 422,
-                "Pod \"web\" is invalid: status.containerStatuses[0].state: Forbidden: may not be "
-                "transitioned to non-terminated state");
+    static const struct {
+        const char *name;
+        const char *policy;    /* of the pod */
+        const char *container; /* beside name and image */
+        int exit_code;
+        bool may_restart;
+    } rows[] = {
+        {"never", "Never", "", 1, false},
+        {"on failure, which it was", "OnFailure", "", 1, true},
+        {"on failure, which it was not", "OnFailure", "", 0, false},
+        {"always", "Always", "", 0, true},
+        {"its own policy: always", "Never", ",\"restartPolicy\":\"Always\"", 0, true},
+        {"its own policy: on failure", "Never", ",\"restartPolicy\":\"OnFailure\"", 1, true},
+        {"its own policy: never", "OnFailure", ",\"restartPolicy\":\"Never\"", 1, false},
+        {"a rule for its exit code", "Never",
+         ",\"restartPolicy\":\"Never\",\"restartPolicyRules\":[{\"action\":\"Restart\","
+         "\"exitCodes\":{\"operator\":\"In\",\"values\":[42]}}]",
+         42, true},
+        {"a rule for others", "Never",
+         ",\"restartPolicy\":\"Never\",\"restartPolicyRules\":[{\"action\":\"Restart\","
+         "\"exitCodes\":{\"operator\":\"NotIn\",\"values\":[42]}}]",
+         42, false},
+        {"a rule that restarts all", "Never",
+         ",\"restartPolicy\":\"Never\",\"restartPolicyRules\":[{\"action\":"
+         "\"RestartAllContainers\",\"exitCodes\":{\"operator\":\"In\",\"values\":[42]}}]",
+         0, true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+        const char *pod =
+            arena_printf(bed->arena,
+                         "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"restartPolicy\":\"%s\","
+                         "\"containers\":[{\"name\":\"c\",\"image\":\"i\"%s}]}}",
+                         rows[i].policy, rows[i].container);
+        rest_must(bed, "POST", PODS, pod);
+        const char *ended = arena_printf(
+            bed->arena,
+            "{\"status\":{\"containerStatuses\":[{\"name\":\"c\",\"state\":{\"terminated\":{"
+            "\"exitCode\":%d}}}]}}",
+            rows[i].exit_code);
+        unsigned code = rest_patch_with(bed, "merge", WEB "/status", ended);
+        rest_expect(bed, code, 200, NULL);
+        code = rest_patch_with(bed, "merge", WEB "/status",
+                               "{\"status\":{\"containerStatuses\":[{\"name\":\"c\",\"state\":{"
+                               "\"running\":{}}}]}}");
+        if ((code == 200) != rows[i].may_restart)
+            fail_msg("%s: %u", rows[i].name, code);
+        if (!rows[i].may_restart)
+            rest_expect(bed, code, 422,
+                        "Pod \"web\" is invalid: status.containerStatuses[0].state: Forbidden: may "
+                        "not be transitioned to non-terminated state");
+    }
 }
 
 TEST_CASE(binding_gives_a_pod_to_a_node_once)
@@ -357,6 +395,11 @@ TEST_CASE(eviction_deletes_with_grace)
     rest_expect(bed, code, 201, NULL);
     rest_must(bed, "GET", WEB, NULL);
     assert_string_equal(rest_field(bed, "metadata deletionTimestamp"), "");
+    assert_string_equal(rest_field(bed, "status conditions 1"), "");
+    code = rest_ask(bed, "POST", WEB "/eviction",
+                    "{\"metadata\":{\"name\":\"web\"},\"deleteOptions\":{\"preconditions\":{"
+                    "\"resourceVersion\":\"1\"}}}");
+    rest_expect(bed, code, 409, NULL);
     code = rest_ask(bed, "POST", WEB "/eviction",
                     "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":"
                     "\"web\"},\"deleteOptions\":{\"gracePeriodSeconds\":7}}");
@@ -364,6 +407,8 @@ TEST_CASE(eviction_deletes_with_grace)
     assert_string_equal(rest_field(bed, "status"), "Success");
     rest_must(bed, "GET", WEB, NULL);
     assert_string_equal(rest_field(bed, "metadata deletionGracePeriodSeconds"), "7");
+    assert_string_equal(rest_field(bed, "status conditions 1 type"), "DisruptionTarget");
+    assert_string_equal(rest_field(bed, "status conditions 1 reason"), "EvictionByEvictionAPI");
     code = rest_ask(bed, "POST", PODS "/none/eviction", "{\"metadata\":{\"name\":\"none\"}}");
     rest_expect(bed, code, 404, "pods \"none\" not found");
 }
@@ -436,13 +481,19 @@ static unsigned resize(struct rest_bed *bed, const char *resources)
 TEST_CASE(resize_changes_cpu_and_memory)
 {
     static const struct {
-        const char *resources, *message;
+        const char *resources;
+        unsigned code;
+        const char *message;
     } rows[] = {
-        {"{\"requests\":{\"cpu\":null}}", NULL},
-        {"{\"requests\":{\"cpu\":\"200m\"},\"limits\":{\"memory\":\"64Mi\"}}", NULL},
-        {"{\"requests\":{\"cpu\":\"200m\",\"ephemeral-storage\":\"1Gi\"}}",
+        {"{\"requests\":{\"cpu\":null}}", 422, NULL},
+        {"{\"requests\":{\"cpu\":\"200m\"},\"limits\":{\"memory\":\"64Mi\"}}", 200, NULL},
+        {"{\"requests\":{\"memory\":\"32Mi\"},\"limits\":{\"memory\":\"32Mi\"}}", 200, NULL},
+        {"{\"limits\":{\"memory\":null}}", 422,
+         "Pod \"web\" is invalid: spec.containers[0].resources.limits: Forbidden: resource limits "
+         "cannot be removed"},
+        {"{\"requests\":{\"cpu\":\"200m\",\"ephemeral-storage\":\"1Gi\"}}", 422,
          "Pod \"web\" is invalid: spec: Forbidden: only cpu and memory resources are mutable"},
-        {"{\"requests\":{\"cpu\":\"1\"},\"limits\":{\"cpu\":\"500m\"}}", NULL},
+        {"{\"requests\":{\"cpu\":\"1\"},\"limits\":{\"cpu\":\"500m\"}}", 422, NULL},
     };
     AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
     make_web(bed);
@@ -452,7 +503,7 @@ TEST_CASE(resize_changes_cpu_and_memory)
     assert_string_equal(rest_field(bed, "metadata generation"), "2");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         code = resize(bed, rows[i].resources);
-        rest_expect(bed, code, 422, rows[i].message);
+        rest_expect(bed, code, rows[i].code, rows[i].message);
     }
     code = rest_patch_with(bed, "merge", WEB "/resize",
                            "{\"spec\":{\"containers\":[{\"name\":\"d\",\"image\":\"i\"}]}}");

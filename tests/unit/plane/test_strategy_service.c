@@ -287,7 +287,18 @@ TEST_CASE(a_dry_run_takes_no_address)
     }
 }
 
-TEST_MAIN(TEST(a_new_service_is_defaulted_and_has_an_address),
+TEST_CASE(without_a_range_no_service_gets_an_address)
+{
+    AUTO(rest_bed) struct rest_bed *bed = rest_bed_new();
+    bed->world.service_range = "";
+    unsigned code =
+        rest_ask(bed, "POST", SERVICES,
+                 "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"ports\":[{\"port\":80}]}}");
+    rest_expect(bed, code, 500, "Internal error occurred: the service range \"\" is no range");
+}
+
+TEST_MAIN(TEST(without_a_range_no_service_gets_an_address),
+          TEST(a_new_service_is_defaulted_and_has_an_address),
           TEST(addresses_are_given_once_and_come_back), TEST(an_address_may_be_asked_for),
           TEST(some_services_have_no_address), TEST(two_families_get_an_address_each),
           TEST(node_ports_are_given_once),

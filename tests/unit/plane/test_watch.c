@@ -160,6 +160,8 @@ TEST_CASE(parameters_that_make_no_sense_are_refused)
          "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"},
         {"sendInitialEvents=true&resourceVersionMatch=Exact", 422,
          "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"},
+        {"sendInitialEvents=true&resourceVersionMatch=NotOlderThan&continue=x", 422,
+         "resourceVersionMatch is forbidden when continue is provided"},
         {"labelSelector=,,", 400, "unable to parse"},
         {"fieldSelector=spec.x%3D1", 400, "\\\"spec.x\\\" is not a known field selector"},
     };
