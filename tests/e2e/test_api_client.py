@@ -1,5 +1,6 @@
 """The API client (src/kube/) against servers and networks that fail: what arrives in the end, what was asked how often,
-and what it cost. tests/lib/api_probe.c is the client, fault_proxy.py the network, nodeplane or fault_server.py the server.
+and what it cost. tests/lib/api_probe.c is the client, fault_proxy.py the network, nodeplane, fault_server.py or
+h2_fault_server.py the server.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import pytest
 import api_probe as probes
 import bed as beds
 import fault_server as faults
+import h2_fault_server as h2
 import plane as planes
 from fault_proxy import FaultProxy
 from fault_server import Answer, config_map, json_frame, protobuf_frame
@@ -861,6 +863,366 @@ def test_clocks_that_jump_disturb_nothing(own_plane, start_behind_proxy):
     renewed = probe.stats()["leaseRenewedMs"]
     time.sleep(2.2)
     assert 900 < probe.stats()["leaseRenewedMs"] - renewed < 3500, "renewed each second as before"
+
+
+# HTTP/2
+
+@pytest.fixture
+def start_h2(authority, certificate, start_probe, tmp_path):
+    """Makes HTTP/2 servers that answer by script, each with a probe of its own."""
+    with contextlib.ExitStack() as stack:
+        def start(**options):
+            server = stack.enter_context(h2.H2FaultServer(certificate, **options))
+            return server, start_probe(server.kubeconfig(tmp_path / f"h2-{server.port}.kubeconfig", authority))
+        yield start
+
+
+def goaway(code=h2.NO_ERROR, has_seen=False):
+    """A GOAWAY that has seen the request, or has not."""
+    return lambda link, request: link.goaway(request.stream - (0 if has_seen else 2) if request.stream > 1 or has_seen else 0, code)
+
+
+def reset(code):
+    return lambda link, request: link.reset(request.stream, code)
+
+
+def cut(link, _):
+    link.cut()
+
+
+def raw(*frames):
+    """Frames as they are; a function gets the stream's number."""
+    return lambda link, request: link.send(b"".join(part(request.stream) if callable(part) else part for part in frames))
+
+
+def part_of_answer(link, request):
+    link.headers(request.stream)
+    link.data(request.stream, b'{"kind":"Con')
+
+
+def half_a_frame(link, request):
+    link.headers(request.stream)
+    link.send(h2.frame(h2.DATA, 0, request.stream, b'{"kind":"ConfigMap"' + b" " * 81)[:60])
+    link.cut()
+
+
+def answer_of_length(length):
+    def send(link, request):
+        link.headers(request.stream, fields=[("content-length", str(length))])
+        link.data(request.stream, b"{}" * 8, is_end=True)
+    return send
+
+
+def promise(link, request):
+    block = h2.encode_fields([(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "a")])
+    link.send(h2.frame(h2.PUSH_PROMISE, h2.END_HEADERS, request.stream, b"\0\0\0\2" + block))
+
+
+def bomb(stream):
+    """A field of 3 KB, and 120 references to it of a byte each: 360 KB of header list."""
+    block = h2.encode_fields([(":status", "200")]) + b"\x40\x01x\x7f" + bytes([3000 - 127 & 0x7F | 0x80, 3000 - 127 >> 7])
+    return h2.frame(h2.HEADERS, h2.END_HEADERS, stream, block + b"y" * 3000 + b"\xbe" * 120)
+
+
+def endless_headers(stream):
+    return h2.frame(h2.HEADERS, 0, stream, h2.encode_fields([(":status", "200")])) + b"".join(
+        h2.frame(h2.CONTINUATION, 0, stream, h2.encode_fields([(f"x-{number}", "y" * 16000)])) for number in range(200))
+
+
+def big_answer(link, request):
+    """Eight times the client's window for a stream, in one go and whatever the windows say."""
+    h2.answer(config_map("one", 5, "x" * (8 << 20)))(link, request)
+
+
+GOOD = h2.answer(config_map("one", 5))
+LOST = "Unavailable"
+# What happens to a read and what to a write: "done", or the error's code and how its text ends; how often each is asked
+# (at most, where the client has a limit of time), and the connections it takes.
+ANSWERS = {
+    "an answer in order": ([GOOD], "done", 1, "done", 1, 1),
+    "1xx before the answer": ([h2.in_turn(lambda link, request: link.headers(request.stream, 103), GOOD)], "done", 1, "done", 1, 1),
+    "frames of unknown types": ([h2.in_turn(raw(h2.frame(0xFA, 0xFF, 0, b"?" * 99), lambda s: h2.frame(0xFB, 1, s)), GOOD)],
+                                "done", 1, "done", 1, 1),
+    "RST_STREAM after the answer": ([h2.in_turn(GOOD, reset(h2.NO_ERROR))], "done", 1, "done", 1, 1),
+    "no heed of windows": ([big_answer], "done", 1, "done", 1, 1),
+    "GOAWAY that has not seen it": ([goaway(), GOOD], "done", 2, "done", 2, 2),
+    "GOAWAY with ENHANCE_YOUR_CALM": ([goaway(h2.ENHANCE_YOUR_CALM), GOOD], "done", 2, "done", 2, 2),
+    "GOAWAY that has seen it": ([h2.in_turn(goaway(has_seen=True), GOOD)], "done", 1, "done", 1, 1),
+    "GOAWAY of a shutdown in two steps": ([h2.in_turn(lambda link, _: link.goaway(0x7FFFFFFF), GOOD, goaway(has_seen=True))],
+                                          "done", 1, "done", 1, 1),
+    "GOAWAY that has seen it, and the end": ([h2.in_turn(goaway(has_seen=True), cut), GOOD], "done", 2, LOST, 1, 2),
+    "GOAWAY and ever again": ([goaway(h2.ENHANCE_YOUR_CALM)], (LOST, "takes no more requests on this connection"), 11,
+                              (LOST, "takes no more requests on this connection"), 11, 11),
+    "REFUSED_STREAM": ([reset(h2.REFUSED_STREAM), GOOD], "done", 2, "done", 2, 1),
+    "REFUSED_STREAM for ever": ([reset(h2.REFUSED_STREAM)], (LOST, "takes no more requests on this connection"), 11,
+                                (LOST, "takes no more requests on this connection"), 11, 1),
+    "REFUSED_STREAM in the answer": ([h2.in_turn(part_of_answer, reset(h2.REFUSED_STREAM)), GOOD],
+                                     (LOST, "stream error: REFUSED_STREAM"), 1, (LOST, "stream error: REFUSED_STREAM"), 1, 1),
+    "GOAWAY in the answer that has not seen it": ([h2.in_turn(part_of_answer, goaway()), GOOD], (LOST, "stream error: REFUSED_STREAM"),
+                                                  1, (LOST, "stream error: REFUSED_STREAM"), 1, 1),
+    "INTERNAL_ERROR": ([reset(h2.INTERNAL_ERROR), GOOD], (LOST, "stream error: INTERNAL_ERROR"), 1,
+                       (LOST, "stream error: INTERNAL_ERROR"), 1, 1),
+    "INTERNAL_ERROR in the answer": ([h2.in_turn(part_of_answer, reset(h2.INTERNAL_ERROR)), GOOD],
+                                     (LOST, "stream error: INTERNAL_ERROR"), 1, (LOST, "stream error: INTERNAL_ERROR"), 1, 1),
+    "a cut instead of an answer": ([cut, GOOD], "done", 2, LOST, 1, 2),
+    "a cut in the answer": ([h2.in_turn(part_of_answer, cut), GOOD], "done", 2, LOST, 1, 2),
+    "a cut in a frame": ([half_a_frame, GOOD], "done", 2, LOST, 1, 2),
+    "PUSH_PROMISE": ([h2.in_turn(promise, GOOD), GOOD], "done", 2, LOST, 1, 2),
+    "DATA without HEADERS": ([lambda link, request: link.data(request.stream, b"{}", is_end=True), GOOD],
+                             "done", 2, LOST, 1, 2),
+    "a stream that nobody opened": ([raw(h2.frame(h2.HEADERS, h2.END_HEADERS, 2, h2.encode_fields([(":status", "200")]))), GOOD],
+                                    "done", 2, LOST, 1, 2),
+    "more to a window than it holds": ([raw(h2.frame(h2.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff")), GOOD], "done", 2, LOST, 1, 2),
+    "fields that do not decode": ([raw(lambda s: h2.frame(h2.HEADERS, h2.END_HEADERS, s, b"\xff\xff\xff\xff\xff\xff")), GOOD],
+                                  "done", 2, LOST, 1, 2),
+    "a frame that is too large": ([raw(lambda s: b"\x80\0\0\0\0" + s.to_bytes(4, "big")), GOOD], "done", 2, LOST, 1, 2),
+    "more fields than are taken": ([raw(bomb), GOOD], (LOST, "stream error: INTERNAL_ERROR"), 1,
+                                   (LOST, "stream error: INTERNAL_ERROR"), 1, 1),
+    "fields without end": ([raw(endless_headers), GOOD], "done", 2, LOST, 1, 2),
+    "an error in trailers only": ([lambda link, request: link.headers(request.stream, 503, is_end=True), GOOD],
+                                  (LOST, "unable to handle the request (get configmaps one)"), 1,
+                                  (LOST, "unable to handle the request (post configmaps)"), 1, 1),
+    "an answer in trailers only": ([lambda link, request: link.headers(request.stream, is_end=True), GOOD],
+                                   ("Internal", "the answer is empty"), 1, ("Internal", "the answer is empty"), 1, 1),
+    "an answer with trailers": ([lambda link, request: (
+        link.headers(request.stream), link.data(request.stream, json.dumps(config_map("one", 5)).encode()),
+        link.trailers(request.stream, ("x-sum", "1")))], "done", 1, "done", 1, 1),
+    "less than content-length says": ([answer_of_length(17), GOOD], (LOST, "stream error: PROTOCOL_ERROR"), 1,
+                                      (LOST, "stream error: PROTOCOL_ERROR"), 1, 1),
+    "more than content-length says": ([answer_of_length(15), GOOD], (LOST, "stream error: PROTOCOL_ERROR"), 1,
+                                      (LOST, "stream error: PROTOCOL_ERROR"), 1, 1),
+    "an answer without a status": ([raw(lambda s: h2.frame(h2.HEADERS, 5, s, h2.encode_fields([("a", "b")]))), GOOD],
+                                   (LOST, "stream error: PROTOCOL_ERROR"), 1, (LOST, "stream error: PROTOCOL_ERROR"), 1, 1),
+}
+
+
+class Asked:
+    """A read and a write of one row, each of a probe with a server of its own."""
+
+    def __init__(self, start_h2, name):
+        self.name = name
+        steps, *self.expected = ANSWERS[name]
+        self.pairs = []
+        for method, path, verb, where in (("GET", ONE, "get", {"name": "one"}),
+                                          ("POST", CONFIG_MAPS, "create", {"object": config_map_named("one")})):
+            server, probe = start_h2()
+            server.on(method, path, *steps)
+            self.pairs.append((server, probe, probe.start_call(verb, "ConfigMap", namespace="default", **where)))
+
+    def check(self):
+        for number, (server, probe, call) in enumerate(self.pairs):
+            about = (self.name, server.requests[0].method)
+            expected, most = self.expected[2 * number:2 * number + 2]
+            end = probe.wait(call, "done", "failed")
+            asked = len(server.requests)
+            if expected == "done":
+                assert end["what"] == "done" and end["object"]["metadata"]["resourceVersion"] == "5", (about, end)
+            else:
+                code, text = (expected, "") if isinstance(expected, str) else expected
+                assert end["what"] == "failed" and end["code"] == code and end["error"].endswith(text), (about, end)
+            assert asked == most or most == 11 and 3 <= asked <= most, (about, asked)
+            stats = probe.stats()
+            connects = self.expected[4] if most > 1 else 1
+            assert stats["connects"] == connects or connects == 11 and stats["connects"] == asked, (about, stats)
+            assert stats["tasks"] == 0 and stats["cpuUs"] < cpu_limit(0.6, probe), (about, stats)
+            # And the client is as good as new, where the script has an end.
+            if expected == "done" or most == 1:
+                server.on("GET", ONE, GOOD)
+                assert probe.call("get", "ConfigMap", namespace="default", name="one")["http"] == 200, about
+                assert probe.stats()["connections"] == 1 and len(server.requests) == asked + 1, about
+            probe.close()
+
+
+def test_http2_that_goes_wrong_is_asked_again_where_that_is_safe(start_h2):
+    """All rows at a time, some at once: half of them wait a second for a lost connection, or three for the limit."""
+    names = list(ANSWERS)
+    for at in range(0, len(names), 8):
+        for asked in [Asked(start_h2, name) for name in names[at:at + 8]]:
+            asked.check()
+
+
+NOT_SETTINGS = {
+    "HTTP/1.1": b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+    "another frame": h2.frame(h2.PING, 0, 0, b"12345678"),
+    "SETTINGS that may not be": h2.settings_frame({h2.INITIAL_WINDOW_SIZE: 1 << 31}),
+    "zeros": bytes(100),
+    "GOAWAY at once": h2.settings_frame({h2.MAX_CONCURRENT_STREAMS: 1}) + h2.frame(h2.GOAWAY, 0, 0, bytes(8)),
+}
+
+
+@pytest.mark.parametrize("name", NOT_SETTINGS)
+def test_a_server_that_begins_with_something_else_is_left_without_haste(start_h2, name):
+    server, probe = start_h2(greeting=lambda link: link.send(NOT_SETTINGS[name]))
+    calls = [probe.start_call(verb, "ConfigMap", namespace="default", timeoutMs=1800, **where)
+             for verb, where in (("get", {"name": "one"}), ("create", {"object": config_map_named("one")})) for _ in range(20)]
+    for call in calls:
+        answer = probe.wait(call, "failed", "done")
+        assert answer["what"] == "failed" and answer["http"] == 0, answer
+        assert answer["code"] in ("Unavailable", "DeadlineExceeded"), answer
+    stats = probe.stats()
+    assert 2 <= len(server.connections) <= 16, len(server.connections)
+    assert stats["connections"] == 0 and stats["tasks"] == 0 and stats["cpuUs"] < cpu_limit(0.3, probe), stats
+
+
+def test_a_server_that_takes_one_request_at_a_time_gets_them_all(start_h2):
+    settings = {h2.MAX_CONCURRENT_STREAMS: 1, h2.INITIAL_WINDOW_SIZE: 16}
+    server, probe = start_h2(greeting=lambda link: link.settings(settings))
+    server.on("GET", ONE, GOOD)
+    server.on("GET", CONFIG_MAPS, lambda link, request: link.headers(request.stream))
+    server.on("POST", CONFIG_MAPS, GOOD)
+    watch = probe.send("watch", kind="ConfigMap", namespace="default")
+    probe.wait(watch, "open")
+    reads = [probe.start_call("get", "ConfigMap", namespace="default", name="one") for _ in range(30)]
+    big = config_map_named("one", "x" * 5000)
+    assert probe.call("create", "ConfigMap", namespace="default", object=big, client="json")["http"] == 200
+    assert all(probe.wait(read, "done")["http"] == 200 for read in reads), "the watch must not keep them waiting"
+    assert json.loads(server.asked("POST")[0].body)["data"] == big["data"], "sent in pieces of 16 bytes"
+    assert len(server.requests) == 32 and max(link.most_streams for link in server.connections) == 1
+    assert 2 <= len(server.connections) <= 16 and not probe.of(watch, "ended")
+
+
+def test_a_node_watches_more_objects_than_a_connection_takes(start_h2):
+    server, probe = start_h2()  # 100 streams, as kube-apiserver
+    server.on("GET", CONFIG_MAPS, lambda link, request: link.headers(request.stream))
+    server.on("GET", ONE, GOOD)
+    watches = [probe.send("watch", kind="ConfigMap", namespace="default") for _ in range(250)]
+    for watch in watches:
+        probe.wait(watch, "open")
+    answer = probe.call("get", "ConfigMap", namespace="default", name="one", client="heartbeat", timeoutMs=1000)
+    assert answer["http"] == 200, "heartbeats must get through"
+    assert [link.most_streams for link in server.connections] == [100, 100, 51]
+    for watch in watches:
+        probe.send("end", target=watch)
+    beds.wait_for("the server to hear of it", lambda: sum(len(link.resets) for link in server.connections) == 250)
+    assert probe.stats()["tasks"] == 0 and set(server.connections[0].resets.values()) == {h2.CANCEL}
+
+
+def test_a_server_may_close_its_door_and_open_it_again(start_h2):
+    server, probe = start_h2(greeting=lambda link: link.settings({h2.MAX_CONCURRENT_STREAMS: 0}))
+    server.on("GET", ONE, GOOD)
+    reads = [probe.start_call("get", "ConfigMap", namespace="default", name="one") for _ in range(5)]
+    late = failure_of(probe.call, "get", "ConfigMap", namespace="default", name="one", timeoutMs=300)
+    assert late["code"] == "DeadlineExceeded", late
+    # One may have left before the server could say so.
+    assert len(server.connections) == 1 and len(server.requests) <= 1
+    server.connections[0].settings({h2.MAX_CONCURRENT_STREAMS: 2})
+    assert all(probe.wait(read, "done")["http"] == 200 for read in reads)
+    assert len(server.requests) == 5 and server.connections[0].most_streams <= 2 and probe.stats()["connects"] <= 2
+
+
+def test_goaway_and_then_silence_holds_up_nobody_else(start_h2):
+    server, probe = start_h2()
+    server.on("GET", ONE, h2.in_turn(goaway(has_seen=True), lambda link, _: setattr(link, "is_mute", True)), GOOD)
+    server.on("GET", CONFIG_MAPS, lambda link, request: link.headers(request.stream))
+    watch = probe.send("watch", kind="ConfigMap", namespace="default")
+    probe.wait(watch, "open")
+    silent = probe.start_call("get", "ConfigMap", namespace="default", name="one", timeoutMs=600)
+    beds.wait_for("the GOAWAY", lambda: server.connections[0].is_mute)
+    assert probe.call("get", "ConfigMap", namespace="default", name="one")["http"] == 200
+    assert probe.wait(silent, "failed")["code"] == "DeadlineExceeded"
+    assert [request.connection for request in server.requests] == [0, 0, 1]
+    assert probe.stats()["connections"] == 2, "the watch still hopes; pings will tell within 25 s"
+    probe.send("end", target=watch)
+    beds.wait_for("the silent connection to be closed", lambda: probe.stats()["connections"] == 1)
+
+
+# How a watch is broken that is in the middle of its third event.
+BREAKS = {
+    "ended in order": lambda link, stream: link.data(stream, b"", is_end=True),
+    "ended with trailers": lambda link, stream: link.trailers(stream, ("x-sum", "1")),
+    "cut": lambda link, stream: link.cut(),
+    "cut in a frame": lambda link, stream: (link.send(h2.frame(h2.DATA, 0, stream, b"x" * 99)[:11]), link.cut(reset=True)),
+    "RST_STREAM INTERNAL_ERROR": lambda link, stream: link.reset(stream, h2.INTERNAL_ERROR),
+    "RST_STREAM CANCEL": lambda link, stream: link.reset(stream, h2.CANCEL),
+    "GOAWAY below it": lambda link, stream: link.goaway(0),
+    "GOAWAY, and the end": lambda link, stream: (link.goaway(stream, h2.ENHANCE_YOUR_CALM), link.cut()),
+    "GOAWAY, and its end": lambda link, stream: (link.goaway(stream), link.data(stream, b"", is_end=True)),
+    "PUSH_PROMISE": lambda link, stream: link.send(h2.frame(h2.PUSH_PROMISE, h2.END_HEADERS, stream, b"\0\0\0\2" + b"\x82")),
+}
+
+
+class BreakingServer:
+    """As CuttingServer, with more ways to break."""
+
+    def __init__(self, server, frame, content_type, break_it):
+        self.server, self.frame, self.content_type, self.break_it = server, frame, content_type, break_it
+        self.history = [config_map(f"c-{number % 7}", 101 + number, str(number)) for number in range(20)]
+        self.watched_from = []
+        server.on("GET", CONFIG_MAPS, self.serve)
+
+    def serve(self, link, request):
+        if request.query.get("sendInitialEvents"):
+            h2.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "message": "no",
+                       "code": 422}, 422)(link, request)
+        elif not request.query.get("watch"):
+            h2.answer({"apiVersion": "v1", "kind": "ConfigMapList", "metadata": {"resourceVersion": "100"},
+                       "items": []})(link, request)
+        else:
+            since = int(request.query["resourceVersion"])
+            self.watched_from.append(since)
+            frames = [self.frame("ADDED" if int(change["metadata"]["resourceVersion"]) <= 107 else "MODIFIED", change)
+                      for change in self.history if int(change["metadata"]["resourceVersion"]) > since]
+            link.headers(request.stream, content_type=self.content_type)
+            if len(self.watched_from) > 2:
+                link.data(request.stream, b"".join(frames))
+            else:
+                link.data(request.stream, b"".join(frames[:2]) + frames[2][:len(frames[2]) - 3])
+                self.break_it(link, request.stream)
+
+
+@pytest.mark.parametrize("encoding", FRAMES)
+def test_a_reflector_goes_on_where_http2_was_broken(start_h2, encoding):
+    content_type, frame = FRAMES[encoding]
+    begun = {}
+    for name, break_it in BREAKS.items():
+        server, probe = start_h2()
+        script = BreakingServer(server, frame, content_type, break_it)
+        begun[name] = script, probe, probe.send("reflect", kind="ConfigMap", namespace="default")
+    for name, (script, probe, reflector) in begun.items():
+        probe.wait(reflector, "updated", count=13, timeout=20)
+        heard = [int(line["version"]) for line in probe.of(reflector, "added", "updated")]
+        assert heard == list(range(101, 121)), f"{name}: each change once and in order"
+        assert script.watched_from == [100, 102, 104], name
+        assert len(probe.of(reflector, "synced")) == 1 and not probe.of(reflector, "deleted"), name
+        # A stream that is not offered, a list, three watches. Nothing is listed anew.
+        assert len(script.server.requests) == 5, (name, script.server.requests)
+        assert replay(probe, reflector) == {f"default/c-{n % 7}": str(101 + n) for n in range(20)}, name
+        stats = probe.stats()
+        assert stats["connections"] == 1 and stats["cpuUs"] < cpu_limit(0.4, probe), (name, stats)
+        probe.close()
+
+
+def test_nothing_is_left_of_http2_that_went_wrong(start_h2):
+    server, probe = start_h2()
+    # Without those that wait a second, or for the limit.
+    steps = [ANSWERS[name][0][0] for name, row in ANSWERS.items()
+             if row[3] == "done" and len(row[0]) == 2 or isinstance(row[1], tuple) and row[2] == 1 or "frames" in name]
+    breaks = [act for name, act in BREAKS.items() if "PUSH" not in name]
+
+    def break_everything(rounds):
+        for number in range(rounds):
+            server.on("POST", CONFIG_MAPS, *[step for step in steps], GOOD)
+            server.on("GET", CONFIG_MAPS, *[lambda link, request, act=act: (
+                link.headers(request.stream), link.data(request.stream, b'{"type":"ADD'), act(link, request.stream))
+                for act in breaks])
+            watches = [probe.send("watch", kind="ConfigMap", namespace="default") for _ in breaks]
+            for call in [probe.start_call("create", "ConfigMap", namespace="default", client="heartbeat", timeoutMs=3000,
+                                          object=config_map_named("one")) for _ in steps]:
+                probe.wait(call, "done", "failed")
+            for watch in watches:
+                probe.wait(watch, "ended")
+
+    break_everything(3)
+    before = probe.stats()
+    break_everything(10)
+    after = probe.stats()
+    assert after["tasks"] == 0 and after["connections"] <= 1
+    assert after["descriptors"] <= before["descriptors"] + 1, (before, after)
+    if not probe.is_sanitized():
+        assert after["heapBytes"] - before["heapBytes"] < 64 * 1024, (before, after)
+    idle = probe.stats()["cpuUs"]
+    time.sleep(0.5)
+    assert probe.stats()["cpuUs"] - idle < cpu_limit(0.01, probe), "it spins"
 
 
 # What is left

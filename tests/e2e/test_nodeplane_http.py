@@ -1,12 +1,17 @@
-"""The API on the wire, by curl over HTTP/1.1 and HTTP/2: encodings, lists in pages, and watches, which tell every change
-exactly once and in order or say 410."""
+"""The API on the wire, by curl over HTTP/1.1 and HTTP/2: encodings, lists in pages, watches, which tell every change
+exactly once and in order or say 410, and the certificate that is served with."""
 
+import datetime
 import json
+import ssl
 import subprocess
 import threading
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
+import bed as beds
 import plane as planes
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -272,3 +277,61 @@ def test_watches_end_in_order_with_the_server(make_plane):
         while watcher.next() is not None:
             pass
         assert watcher.process.wait(5) == 0  # chunked to its end: curl has nothing to complain about
+
+
+# certificates
+
+def end_soon(plane, seconds):
+    """Gives the server of a plane that is not running the certificate it has, but for @seconds."""
+    pki = plane.dir / "pki"
+    old = x509.load_pem_x509_certificate((pki / "apiserver.crt").read_bytes())
+    key = serialization.load_pem_private_key((pki / "ca.key").read_bytes(), None)
+    now = datetime.datetime.utcnow().replace(microsecond=0)
+    builder = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), x509.random_serial_number(), now,
+                                      now + datetime.timedelta(seconds=seconds), list(old.extensions))
+    new = builder.sign(key, hashes.SHA256())
+    (pki / "apiserver.crt").write_bytes(new.public_bytes(serialization.Encoding.PEM))
+    return new.serial_number
+
+
+def shown_to_new_connections(plane):
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", plane.port)).encode())
+
+
+def test_the_serving_certificate_is_renewed_while_running(make_plane):
+    plane = make_plane("--unsafe-no-fsync").start()
+    plane.stop()
+    short_lived = end_soon(plane, 12)
+    plane.start()
+    connection = plane.connection()
+    try:
+        connection.request("GET", "/readyz")
+        assert connection.getresponse().read() == b"ok"
+        socket = connection.sock
+        assert shown_to_new_connections(plane).serial_number == short_lived
+        beds.wait_for("another certificate", lambda: shown_to_new_connections(plane).serial_number != short_lived, timeout=20)
+        new = shown_to_new_connections(plane)
+        assert new.not_valid_after - datetime.datetime.utcnow() > datetime.timedelta(days=360)
+        assert new.public_bytes(serialization.Encoding.PEM) == (plane.dir / "pki" / "apiserver.crt").read_bytes()
+        # Who is connected stays so.
+        connection.request("GET", "/readyz")
+        assert connection.getresponse().read() == b"ok" and connection.sock is socket
+        assert plane.curl("/readyz").stdout == "ok"
+    finally:
+        connection.close()
+
+
+def test_kubeconfigs_work_where_they_point_to(make_plane):
+    plane = make_plane("--unsafe-no-fsync", "--advertise=https://plane.example:6443").start()
+    assert "https://plane.example:6443" in plane.kubeconfig.read_text()
+    names = shown_to_new_connections(plane).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "plane.example" in names.get_values_for_type(x509.DNSName)
+
+
+def test_a_second_process_touches_no_certificate(make_plane):
+    plane = make_plane("--unsafe-no-fsync").start()
+    before = {path.name: path.read_bytes() for path in (plane.dir / "pki").iterdir()}
+    second = planes.Plane(plane.dir, *plane.flags, "--tls-san=other.example")
+    result = subprocess.run(second.command(), capture_output=True, text=True, timeout=10, check=False)
+    assert result.returncode == 1 and "in use by another process" in result.stderr
+    assert {path.name: path.read_bytes() for path in (plane.dir / "pki").iterdir()} == before

@@ -353,6 +353,31 @@ def test_a_pod_gets_the_node(plane, plane_namespace, ready_node):
     assert "No resources found" in plane.kubectl("-n", plane_namespace, "get", "pods").stderr
 
 
+def test_describe_shows_what_the_scheduler_did(plane, plane_namespace, ready_node):
+    def describe(kind, name):
+        return plane.kubectl("-n", plane_namespace, "describe", kind, name).stdout
+
+    def told(text):
+        return lambda: text in " ".join(describe("pod", "picky").split())
+
+    beds.wait_for("the service account", lambda: "default" in plane.kubectl("-n", plane_namespace, "get", "sa").stdout)
+    plane.kubectl("cordon", ready_node)
+    beds.wait_for("the taint", lambda: "node.kubernetes.io/unschedulable:NoSchedule" in describe("node", ready_node))
+    plane.kubectl("-n", plane_namespace, "create", "-f", "-", stdin=planes.pod("picky", nodeSelector={"disk": "fast"}))
+    beds.wait_for("a reason", told("default-scheduler 0/1 nodes are available: 1 node(s) were unschedulable."))
+    plane.kubectl("uncordon", ready_node)
+    beds.wait_for("another reason",
+                  told("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."))
+    plane.kubectl("label", "node", ready_node, "disk=fast")
+    beds.wait_for("a node", told(f"Successfully assigned {plane_namespace}/picky to {ready_node}"))
+    events = rows(plane.kubectl("-n", plane_namespace, "get", "events", "--no-headers", "-o",
+                                "custom-columns=TYPE:.type,REASON:.reason,FROM:.reportingComponent").stdout)
+    assert sorted(events) == [["Normal", "Scheduled", "default-scheduler"], ["Warning", "FailedScheduling", "default-scheduler"],
+                              ["Warning", "FailedScheduling", "default-scheduler"]]
+    assert "Taints: <none>" in " ".join(describe("node", ready_node).split())
+    plane.kubectl("-n", plane_namespace, "delete", "pod", "picky", "--force", "--grace-period=0")
+
+
 def test_logs_and_exec_of_a_node_that_is_not_there(plane, plane_namespace, ready_node):
     beds.wait_for("the service account", lambda: "default" in plane.kubectl("-n", plane_namespace, "get", "sa").stdout)
     status = {"status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],

@@ -1,68 +1,26 @@
-"""What nodeplane passes on to a node's server, which a few lines of Python play here: logs, and upgraded connections."""
+"""Byte by byte what nodeplane passes on to a node's server, and what it must not. What people do with it is in
+test_nodeplane_streams.py."""
 
 import contextlib
 import json
 import select
 import socket
 import ssl
-import subprocess
-import threading
 
 import pytest
 
+import bed as beds
 import plane as planes
+import played_node
 
 PODS = "/api/v1/namespaces/default/pods"
 
 
-class Node:
-    """Answers by path: /containerLogs with text, an upgrade of /exec with 101 and then every byte as it came."""
-
-    def __init__(self, directory):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", directory / "key.pem",
-                        "-out", directory / "cert.pem", "-subj", "/CN=node"], check=True, capture_output=True)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
-        self.context.verify_mode = ssl.CERT_OPTIONAL
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.requests, self.subjects = [], []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def trust(self, authority):
-        self.context.load_verify_locations(authority)
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        with contextlib.suppress(OSError), self.context.wrap_socket(connection, server_side=True) as stream:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                head += stream.recv(4096)
-            self.requests.append(head.decode())
-            self.subjects.append(dict(item[0] for item in stream.getpeercert()["subject"]))
-            if head.startswith(b"GET /containerLogs"):
-                stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n")
-            elif b"/exec/default/refused/" in head:
-                stream.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nnope")
-            else:
-                stream.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n")
-            while data := stream.recv(65536):
-                self.requests.append(data.decode(errors="replace")[:100])
-                stream.sendall(data)
-
-    def close(self):
-        self.listener.close()
-
-
 @pytest.fixture(scope="module")
 def node(plane, tmp_path_factory):
-    server = Node(tmp_path_factory.mktemp("node"))
+    server = played_node.PlayedNode(tmp_path_factory.mktemp("node"))
     server.trust(plane.credentials()[5])
+    server.answers["refused"] = 403, "nope"
     code, answer = plane.request("POST", "/api/v1/nodes", {
         "metadata": {"name": "played"}, "status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
                                                    "daemonEndpoints": {"kubeletEndpoint": {"Port": server.port}}}})
@@ -83,7 +41,7 @@ def upgrade(plane, path):
     context = ssl.create_default_context(cafile=credentials[5])
     context.load_cert_chain(credentials[1], credentials[3])
     stream = context.wrap_socket(socket.create_connection(("127.0.0.1", plane.port), timeout=10), server_hostname="127.0.0.1")
-    stream.sendall(f"POST {path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n".encode())
+    stream.sendall(f"POST {path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n".encode())
     head = b""
     while b"\r\n\r\n" not in head:
         data = stream.recv(4096)
@@ -133,3 +91,20 @@ def test_a_refused_upgrade_does_not_open_the_node(plane, node):
         while stream.recv(4096):
             pass
     assert len(node.requests) == before
+
+
+def test_there_is_an_end_to_streams_at_once(plane, node):
+    """So that no user of exec can take every descriptor."""
+    with contextlib.ExitStack() as streams:
+        for _ in range(256):
+            stream, head = upgrade(plane, f"{PODS}/web/exec?command=cat")
+            streams.enter_context(stream)
+            assert head.startswith(b"HTTP/1.1 101 ")
+        stream, head = upgrade(plane, f"{PODS}/web/exec?command=cat")
+        streams.enter_context(stream)
+        assert head.startswith(b"HTTP/1.1 429 ")
+        assert plane.kubectl("logs", "web").stdout == "hello\n"
+    beds.wait_for("the end of the streams", lambda: node.connection_count() == 0)
+    stream, head = upgrade(plane, f"{PODS}/web/exec?command=cat")
+    with stream:
+        assert head.startswith(b"HTTP/1.1 101 ")
