@@ -210,6 +210,11 @@ static void note_warnings(const struct load *load, struct config *config)
                                           "--version=%s is without effect: the reported version "
                                           "stays %s",
                                           version, CONFIG_VERSION));
+    const char *ignored = convert_ignored_node_ips(load->options->flags, load->arena);
+    if (ignored[0])
+        text_list_add(&list,
+                      arena_printf(load->arena,
+                                   "Could not parse some node IP(s), ignoring them: %s", ignored));
     const char *own = kubelet->kubelet_cgroups, *reserved = kubelet->kube_reserved_cgroup;
     if (own && own[0] && reserved && reserved[0] && !path_is_below(own, reserved))
         text_list_add(&list, "unsupported configuration:KubeletCgroups is not within "
@@ -235,13 +240,35 @@ static void note_flag_values(const struct load *load, ProtobufCMessage *flags_on
 static struct error *make_paths_absolute(const struct load *load, struct config *config)
 {
     const char **paths[] = {&config->static_pod_path, &config->resolv_conf, &config->cert_dir,
-                            &config->local_socket_path};
+                            &config->local_socket_path, &config->cluster.kubeconfig};
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
         struct error *err = make_absolute(*paths[i], load->arena, paths[i]);
         if (err)
             return err;
     }
     return NULL;
+}
+
+/* A node that has yet to ask for its first certificate cannot join: refused now, rather than tried
+ * over and over with credentials that are not there. Where the kubeconfig exists the flag is
+ * without effect, as a kubelet's own restart has it. */
+static struct error *check_bootstrap(const struct load *load, const struct config *config)
+{
+    const char *bootstrap = load->options->flags->bootstrap_kubeconfig;
+    const char *kubeconfig = config->cluster.kubeconfig;
+    if (!bootstrap || !bootstrap[0] || (kubeconfig[0] && access(kubeconfig, F_OK) == 0))
+        return NULL;
+    if (!kubeconfig[0])
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "--bootstrap-kubeconfig \"%s\" comes without --kubeconfig: cubelet cannot "
+                         "ask for its first certificate yet; name a kubeconfig with credentials "
+                         "of the node by --kubeconfig, or leave both flags out",
+                         bootstrap);
+    return error_new(ERROR_FAILED_PRECONDITION,
+                     "the file of --kubeconfig \"%s\" does not exist, and cubelet cannot yet ask "
+                     "for its first certificate with --bootstrap-kubeconfig \"%s\": put a "
+                     "kubeconfig with credentials of the node in its place",
+                     kubeconfig, bootstrap);
 }
 
 static struct error *finish(struct load *load, struct config **ret)
@@ -263,6 +290,8 @@ static struct error *finish(struct load *load, struct config **ret)
         return err;
     convert_options(load->options, load->arena, config);
     err = make_paths_absolute(load, config);
+    if (!err)
+        err = check_bootstrap(load, config);
     if (err)
         return err;
     config->config_path = load->config_path;

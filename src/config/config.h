@@ -11,28 +11,14 @@
 
 #include "base/arena.h"
 
+#include "config/config_cluster.h"
+#include "config/config_values.h"
 #include "config/gates.h"
 
 #include <stdio.h>
 
 #define CONFIG_KUBERNETES_VERSION "v1.36.2" /* the release whose behaviour is offered */
 #define CONFIG_VERSION CONFIG_KUBERNETES_VERSION "+cubelet." CUBELET_VERSION
-
-struct config_list {
-    size_t count;
-    const char *const *items;
-};
-
-struct config_pair {
-    const char *key;
-    const char *value;
-};
-
-/** Sorted by key, keys are unique. */
-struct config_map {
-    size_t count;
-    const struct config_pair *pairs;
-};
 
 enum config_cgroup_driver { CONFIG_CGROUP_DRIVER_CGROUPFS, CONFIG_CGROUP_DRIVER_SYSTEMD };
 enum config_swap_behavior { CONFIG_SWAP_NO_SWAP, CONFIG_SWAP_LIMITED_SWAP };
@@ -137,6 +123,8 @@ struct config {
     struct config_list cluster_dns; /* as given; invalid ones are skipped by the user of it */
     const char *resolv_conf;        /* "" = no resolver file at all */
 
+    struct config_cluster cluster; /* what makes the node a member of one */
+
     /* Servers. */
     const char *healthz_bind_address;
     int32_t healthz_port; /* 0 = off */
@@ -185,6 +173,7 @@ struct config_result {
  * untouched. Errors carry the whole text for the user, remedy included: INVALID_ARGUMENT  an
  * unknown flag, command or field, a malformed value, or a rule that does not hold; for files with
  * file, line and field path NOT_FOUND, PERMISSION_DENIED, …  a file that cannot be read
+ * FAILED_PRECONDITION  --bootstrap-kubeconfig without an existing file of --kubeconfig
  */
 MUST_CHECK struct error *config_load(int argc, const char *const *argv, struct config_result *ret);
 void config_free(struct config *config); /* NULL is fine */

@@ -2,6 +2,7 @@
 
 #include "base/path.h"
 #include "config/field.h"
+#include "config/option_value.h"
 #include "config/rules.h"
 #include "kube/quantity.h"
 
@@ -63,6 +64,28 @@ static struct config_list split_list(const char *text, struct arena *arena)
             text_list_add(&list, arena_strndup(arena, part.ptr, part.len));
     }
     return text_list_view(&list);
+}
+
+static struct config_list parsed_ips(const char *text, struct arena *arena)
+{
+    struct config_list all = split_list(text, arena);
+    struct text_list parsed = {.arena = arena};
+    for (size_t i = 0; i < all.count; i++) {
+        if (option_is_ip(all.items[i]))
+            text_list_add(&parsed, all.items[i]);
+    }
+    return text_list_view(&parsed);
+}
+
+const char *convert_ignored_node_ips(const Kubeletconfig__KubeletFlags *flags, struct arena *arena)
+{
+    struct config_list all = split_list(flags->node_ip, arena);
+    const char *ignored = "";
+    for (size_t i = 0; i < all.count; i++) {
+        if (!option_is_ip(all.items[i]))
+            ignored = arena_printf(arena, "%s%s%s", ignored, ignored[0] ? "," : "", all.items[i]);
+    }
+    return ignored;
 }
 
 static const char *lower_trimmed(const char *text, struct arena *arena)
@@ -149,7 +172,7 @@ static void convert_flags(const Kubeletconfig__KubeletFlags *flags, struct arena
 {
     ret->config_dir = text_or_empty(flags->config_dir);
     ret->hostname_override = lower_trimmed(flags->hostname_override, arena);
-    ret->node_ips = split_list(flags->node_ip, arena);
+    ret->node_ips = parsed_ips(flags->node_ip, arena);
     ret->root_dir = clean_path(flags->root_dir, arena);
     ret->cert_dir = clean_path(flags->cert_dir, arena);
     ret->local_socket_path = text_or_empty(flags->local_socket);
@@ -233,12 +256,48 @@ static void convert_resources(Kubeletconfig__KubeletConfiguration *config, struc
             : IDS_PER_POD_DEFAULT;
 }
 
+static enum config_object_strategy to_strategy(const char *text)
+{
+    if (text_eq(text, "Cache"))
+        return CONFIG_OBJECTS_CACHE;
+    return text_eq(text, "Get") ? CONFIG_OBJECTS_GET : CONFIG_OBJECTS_WATCH;
+}
+
+static void convert_cluster(const Kubeletconfig__Options *options, struct arena *arena,
+                            struct config_cluster *ret)
+{
+    const Kubeletconfig__KubeletConfiguration *config = options->config;
+    Kubeletconfig__KubeletFlags *flags = options->flags;
+    *ret = (struct config_cluster){
+        .kubeconfig = clean_path(flags->kubeconfig, arena),
+        .is_cloud_external = text_eq(flags->cloud_provider, "external"),
+        .register_node = config->register_node,
+        .register_with_taints = config->register_with_taints,
+        .n_register_with_taints = config->n_register_with_taints,
+        .node_labels = to_map(&flags->base, "node_labels", arena),
+        .provider_id = text_or_empty(config->provider_id),
+        .enable_controller_attach_detach = config->enable_controller_attach_detach,
+        .kubelet_port = config->port,
+        .node_status_update_frequency_ns = config->node_status_update_frequency->duration,
+        .node_status_report_frequency_ns = config->node_status_report_frequency->duration,
+        .node_lease_duration_s = config->node_lease_duration_seconds,
+        .node_status_max_images = config->node_status_max_images,
+        .kube_api_qps = config->kube_api_qps,
+        .kube_api_burst = config->kube_api_burst,
+        .event_record_qps = config->event_record_qps,
+        .event_burst = config->event_burst,
+        .is_json = text_eq(config->content_type, "application/json"),
+        .object_strategy = to_strategy(config->config_map_and_secret_change_detection_strategy),
+    };
+}
+
 void convert_options(const Kubeletconfig__Options *options, struct arena *arena, struct config *ret)
 {
     Kubeletconfig__KubeletConfiguration *config = options->config;
     convert_flags(options->flags, arena, ret);
     convert_runtime(config, ret);
     convert_resources(config, arena, ret);
+    convert_cluster(options, arena, &ret->cluster);
     ret->seccomp_default = options->flags->seccomp_default || config->seccomp_default;
     ret->pod_logs_dir = config->pod_logs_dir;
     ret->static_pod_path = text_or_empty(config->static_pod_path);

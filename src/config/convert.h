@@ -13,6 +13,10 @@
 void convert_options(const Kubeletconfig__Options *options, struct arena *arena,
                      struct config *ret);
 
+/** The parts of --node-ip that are no addresses, with commas between; "" when all are. In @arena.
+ */
+const char *convert_ignored_node_ips(const Kubeletconfig__KubeletFlags *flags, struct arena *arena);
+
 /** A growing list of texts in an arena. */
 struct text_list {
     struct arena *arena;

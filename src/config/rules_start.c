@@ -228,24 +228,33 @@ static struct error *check_root_dir(const Kubeletconfig__KubeletFlags *flags)
     return NULL;
 }
 
-/* One address, or one of each family. */
+static bool is_unspecified(const char *address)
+{
+    return strspn(address, "0.") == strlen(address) || strspn(address, "0:") == strlen(address);
+}
+
+/* One address, or one of each family; what is no address does not count. */
 static struct error *check_node_ip(const Kubeletconfig__KubeletFlags *flags)
 {
     struct str rest = str_from(flags->node_ip), part;
-    int v4 = 0, v6 = 0;
+    int v4 = 0, v6 = 0, unspecified = 0;
     while (rest.len > 0 && str_split_next(&rest, ',', &part)) {
         AUTO(free) char *address = str_dup(str_trim(part));
         if (!option_is_ip(address))
-            return error_new(ERROR_INVALID_ARGUMENT,
-                             "bad --node-ip \"%s\": \"%s\" is no IP address", flags->node_ip,
-                             address);
+            continue;
         v6 += strchr(address, ':') ? 1 : 0;
         v4 += strchr(address, ':') ? 0 : 1;
+        unspecified += is_unspecified(address) ? 1 : 0;
     }
     if (v4 > 1 || v6 > 1)
         return error_new(ERROR_INVALID_ARGUMENT,
-                         "bad --node-ip \"%s\"; must contain either a single IP or a dual-stack "
+                         "bad --node-ip \"%s\": must contain either a single IP or a dual-stack "
                          "pair of IPs",
+                         flags->node_ip);
+    if (v4 + v6 > 1 && unspecified > 0)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "bad --node-ip \"%s\": dual-stack node IP cannot include '0.0.0.0' or "
+                         "'::'",
                          flags->node_ip);
     return NULL;
 }

@@ -102,8 +102,13 @@ TEST_CASE(mistakes_are_named)
         {"--register-with-taints=a=b:Never", "invalid taint effect: Never"},
         {"--reserved-memory=x", "invalid reserved memory"},
         {"--vmodule=x", "\"x\" does not have the pattern=N format"},
-        {"--node-ip=1.2.3", "bad --node-ip"},
-        {"--node-ip=1.2.3.4,5.6.7.8", "bad --node-ip"},
+        {"--node-ip=1.2.3.4,5.6.7.8",
+         "bad --node-ip \"1.2.3.4,5.6.7.8\": must contain either a single IP or a dual-stack pair "
+         "of IPs"},
+        {"--node-ip=fd00::1,fd00::2", "must contain either a single IP"},
+        {"--node-ip=1.2.3.4,fd00::1,x,5.6.7.8", "must contain either a single IP"},
+        {"--node-ip=0.0.0.0,fd00::1", "dual-stack node IP cannot include '0.0.0.0' or '::'"},
+        {"--node-ip=1.2.3.4,::", "dual-stack node IP cannot include '0.0.0.0' or '::'"},
         {"--cloud-provider=aws", "unsupported value for --cloud-provider"},
         {"--root-dir=here", "--root-dir \"here\" must be an absolute path"},
         {"--node-labels=kubernetes.io/role=x",
@@ -195,6 +200,35 @@ TEST_CASE(values_are_brought_into_shape)
     assert_string_equal(config->cgroup_root, "");
 }
 
+TEST_CASE(node_ips_that_are_none_are_ignored_and_told)
+{
+    static const struct {
+        const char *line, *first, *second, *ignored;
+    } rows[] = {
+        {"", NULL, NULL, NULL},
+        {"--node-ip=", NULL, NULL, NULL},
+        {"--node-ip=1.2.3.4", "1.2.3.4", NULL, NULL},
+        {"--node-ip=fd00::1,1.2.3.4", "fd00::1", "1.2.3.4", NULL},
+        {"--node-ip=::", "::", NULL, NULL},
+        {"--node-ip=0.0.0.0", "0.0.0.0", NULL, NULL},
+        {"--node-ip=1.2.3", NULL, NULL, "1.2.3"},
+        {"--node-ip=1.2.3,1.2.3.4,eth0", "1.2.3.4", NULL, "1.2.3,eth0"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(config) struct config *config = load_config(rows[i].line, NULL);
+        const struct config_list *ips = &config->node_ips;
+        if (!text_eq(ips->count > 0 ? ips->items[0] : NULL, rows[i].first) ||
+            !text_eq(ips->count > 1 ? ips->items[1] : NULL, rows[i].second) || ips->count > 2)
+            fail_msg("%s: %zu addresses", rows[i].line, ips->count);
+        assert_int_equal(config->warnings.count, rows[i].ignored ? 1 : 0);
+        AUTO(free)
+        char *want = xasprintf("Could not parse some node IP(s), ignoring them: %s",
+                               rows[i].ignored ? rows[i].ignored : "");
+        if (rows[i].ignored)
+            assert_string_equal(config->warnings.items[0], want);
+    }
+}
+
 TEST_CASE(relative_paths_start_at_the_working_directory)
 {
     AUTO(config) struct config *config = load_config("--pod-manifest-path=a/../b", NULL);
@@ -207,13 +241,14 @@ TEST_CASE(flags_without_effect_and_deprecated_ones_are_told)
 {
     AUTO(config)
     struct config *config =
-        load_config("--port=10250 --kubeconfig=/x --pod-max-pids=5 --pod-max-pids=6", NULL);
+        load_config("--read-only-port=0 --lock-file=/x --pod-max-pids=5 --pod-max-pids=6", NULL);
     assert_int_equal(config->inert_count, 2);
-    assert_string_equal(config->inert[0].name, "--kubeconfig");
-    assert_string_equal(config->inert[1].name, "--port");
+    assert_string_equal(config->inert[0].name, "--lock-file");
+    assert_string_equal(config->inert[1].name, "--read-only-port");
     assert_string_equal(config->inert[1].source, "command line");
     assert_int_equal(config->deprecated.count, 3);
-    assert_true(text_has_prefix(config->deprecated.items[0], "Flag --port has been deprecated, "));
+    assert_true(text_has_prefix(config->deprecated.items[0],
+                                "Flag --read-only-port has been deprecated, "));
 }
 
 TEST_CASE(help_and_version_come_first)
@@ -262,6 +297,7 @@ TEST_CASE(every_flag_value_can_be_logged)
 TEST_MAIN(TEST(without_arguments_the_defaults_hold), TEST(every_way_to_write_a_flag_is_understood),
           TEST(mistakes_are_named), TEST(lists_and_maps_start_anew_and_then_grow),
           TEST(lists_follow_the_rules_of_csv), TEST(values_are_brought_into_shape),
+          TEST(node_ips_that_are_none_are_ignored_and_told),
           TEST(relative_paths_start_at_the_working_directory),
           TEST(flags_without_effect_and_deprecated_ones_are_told),
           TEST(help_and_version_come_first), TEST(every_flag_value_can_be_logged))
