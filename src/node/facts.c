@@ -2,21 +2,18 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "kube/quantity.h"
+#include "node/addresses.h"
 #include "node/facts_parse.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
-#include <ifaddrs.h>
 #include <linux/magic.h>
-#include <net/if.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define MAX_HUGEPAGE_SIZES 16
-#define MAX_NODE_IPS 2
 #define MAX_CPUS 4096
 
 /* --- names and numbers --- */
@@ -66,8 +63,7 @@ int64_t node_cpu_count(void)
     return max_i64(sysconf(_SC_NPROCESSORS_ONLN), 1);
 }
 
-/* 0 when it cannot be told. */
-static int64_t read_number(const char *path)
+int64_t node_read_number(const char *path)
 {
     AUTO(buf) struct buf text = {0};
     AUTO(error) struct error *err = read_proc(path, FACTS_FILE_MAX_BYTES, &text);
@@ -77,8 +73,8 @@ static int64_t read_number(const char *path)
 
 int64_t node_max_pids(void)
 {
-    return facts_max_pids(read_number("/proc/sys/kernel/pid_max"),
-                          read_number("/proc/sys/kernel/threads-max"));
+    return facts_max_pids(node_read_number("/proc/sys/kernel/pid_max"),
+                          node_read_number("/proc/sys/kernel/threads-max"));
 }
 
 bool node_has_swap(void)
@@ -96,89 +92,54 @@ bool node_has_cgroup_v1(void)
 
 /* --- addresses --- */
 
-/* The way a kubelet without a cloud finds its address. */
-static bool default_interface(char name[static IF_NAMESIZE])
+static const char *const *list_of(const struct config_list *list, struct arena *arena)
 {
-    AUTO(buf) struct buf text = {0};
-    AUTO(error) struct error *err = read_proc("/proc/net/route", FACTS_ROUTES_MAX_BYTES, &text);
-    return !err && facts_parse_default_interface(buf_str(&text), name);
+    const char **items = arena_calloc(arena, list->count + 1, sizeof(*items));
+    for (size_t i = 0; i < list->count; i++)
+        items[i] = list->items[i];
+    return items;
 }
 
-static bool is_usable(const struct ifaddrs *entry, const char *interface)
+/* The node's InternalIPs. A machine without any address still runs pods; its list is empty then. */
+static const char *const *find_ips(const struct config *config, const char *node_name,
+                                   struct arena *arena)
 {
-    if (!entry->ifa_addr || (entry->ifa_flags & IFF_LOOPBACK) || !(entry->ifa_flags & IFF_UP))
-        return false;
-    if (interface && strcmp(entry->ifa_name, interface) != 0)
-        return false;
-    if (entry->ifa_addr->sa_family == AF_INET)
-        return true;
-    if (entry->ifa_addr->sa_family != AF_INET6)
-        return false;
-    const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)(const void *)entry->ifa_addr;
-    return !IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr);
-}
-
-static const char *address_text(const struct sockaddr *address, struct arena *arena)
-{
-    char text[INET6_ADDRSTRLEN];
-    const void *bytes =
-        address->sa_family == AF_INET
-            ? (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr
-            : (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    return arena_strdup(arena, inet_ntop(address->sa_family, bytes, text, sizeof(text)));
-}
-
-/* The first IPv4 address, else the first IPv6 one, of @interface (NULL: any). */
-static const char *pick_address(const struct ifaddrs *all, const char *interface,
-                                struct arena *arena)
-{
-    static const int families[] = {AF_INET, AF_INET6};
-    for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
-        for (const struct ifaddrs *entry = all; entry; entry = entry->ifa_next) {
-            if (is_usable(entry, interface) && entry->ifa_addr->sa_family == families[f])
-                return address_text(entry->ifa_addr, arena);
-        }
-    }
-    return NULL;
-}
-
-/* A machine without any address still runs host-network-free pods; its list is empty then. */
-static const char *const *find_ips(const struct config *config, struct arena *arena)
-{
-    const char **ips = arena_calloc(arena, MAX_NODE_IPS + 1, sizeof(*ips));
-    if (config->node_ips.count > 0) {
-        for (size_t i = 0; i < config->node_ips.count && i < MAX_NODE_IPS; i++)
-            ips[i] = config->node_ips.items[i];
-        return ips;
-    }
-    struct ifaddrs *all = NULL;
-    if (getifaddrs(&all) < 0)
-        return ips;
-    char interface[IF_NAMESIZE];
-    if (default_interface(interface))
-        ips[0] = pick_address(all, interface, arena);
-    if (!ips[0])
-        ips[0] = pick_address(all, NULL, arena);
-    freeifaddrs(all);
+    const char **ips = arena_calloc(arena, NODE_MAX_ADDRESSES, sizeof(*ips));
+    struct node_addresses_input input = {.node_ips = list_of(&config->node_ips, arena),
+                                         .hostname = node_name,
+                                         .node_name = node_name,
+                                         .is_quick = true}; /* a start does not wait for DNS */
+    struct node_addresses found = {0};
+    AUTO(error) struct error *err = node_addresses_find_blocking(&input, arena, &found);
+    if (err)
+        log_warning("The node has no address", LOG_ERR(err));
+    for (size_t i = 0; i + 1 < found.count; i++) /* the last one is the host's name */
+        ips[i] = found.items[i].address;
     return ips;
 }
 
 /* --- what container configurations need --- */
 
-static const char *const *find_hugepages(struct arena *arena)
+size_t node_hugepage_sizes(int64_t ret_kib[static NODE_MAX_HUGEPAGES])
 {
-    int64_t found[MAX_HUGEPAGE_SIZES];
     size_t count = 0;
     DIR *entries = opendir("/sys/kernel/mm/hugepages");
     const struct dirent *entry;
-    while (entries && count < MAX_HUGEPAGE_SIZES &&
+    while (entries && count < NODE_MAX_HUGEPAGES &&
            (entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
         int64_t kib = facts_hugepage_kib(entry->d_name);
         if (kib > 0)
-            found[count++] = kib;
+            ret_kib[count++] = kib;
     }
     if (entries)
         closedir(entries);
+    return count;
+}
+
+static const char *const *find_hugepages(struct arena *arena)
+{
+    int64_t found[NODE_MAX_HUGEPAGES];
+    size_t count = node_hugepage_sizes(found);
     return facts_hugepage_texts(found, count, arena);
 }
 
@@ -194,14 +155,6 @@ static const char *const *find_thermal_paths(struct arena *arena)
             paths[count++] = path;
     }
     return paths;
-}
-
-static const char *const *list_of(const struct config_list *list, struct arena *arena)
-{
-    const char **items = arena_calloc(arena, list->count + 1, sizeof(*items));
-    for (size_t i = 0; i < list->count; i++)
-        items[i] = list->items[i];
-    return items;
 }
 
 static const char *map_get(const struct config_map *map, const char *key)
@@ -249,7 +202,7 @@ void node_subtract_reserved(const struct config *config, struct cgroup_node_limi
     limits->pids = facts_allocatable(limits->pids, reserved_bytes(config, "pid"), 0);
 }
 
-static int64_t filesystem_bytes(const char *path)
+int64_t node_filesystem_bytes(const char *path)
 {
     struct statfs info;
     if (statfs(path, &info) < 0)
@@ -266,7 +219,7 @@ static void fill_amounts(const struct config *config, struct node_facts *facts)
     int64_t memory = facts->memory_capacity_bytes;
     facts->allocatable_memory_bytes = facts_allocatable(
         memory, reserved_bytes(config, "memory"), threshold(config, "memory.available", memory));
-    int64_t disk = filesystem_bytes(config->root_dir);
+    int64_t disk = node_filesystem_bytes(config->root_dir);
     facts->allocatable_ephemeral_bytes =
         facts_allocatable(disk, reserved_bytes(config, "ephemeral-storage"),
                           threshold(config, "nodefs.available", disk));
@@ -283,7 +236,7 @@ struct error *node_facts_read(const struct config *config, const struct cgroup_t
         .pod_logs_dir = config->pod_logs_dir,
         .cluster_domain = config->cluster_domain,
         .cluster_dns = list_of(&config->cluster_dns, arena),
-        .node_ips = find_ips(config, arena),
+        .node_ips = find_ips(config, node_name, arena),
         .cgroup_v2 = v2,
         .cgroups_per_qos = config->cgroups_per_qos,
         .cgroup_systemd_driver = systemd_driver,

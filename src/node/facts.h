@@ -39,3 +39,11 @@ bool node_has_swap(void);
 /** True when /sys/fs/cgroup is no cgroup2 file system (hybrid counts as v1, spec resources.md
  * §2.1). */
 bool node_has_cgroup_v1(void);
+
+/** The sizes of huge pages this kernel offers, in KiB and no order. Returns how many. */
+#define NODE_MAX_HUGEPAGES 16
+size_t node_hugepage_sizes(int64_t ret_kib[static NODE_MAX_HUGEPAGES]);
+/** The number that a kernel file holds; 0 when it cannot be told. */
+int64_t node_read_number(const char *path);
+/** Size of the file system that holds @path; 0 when it cannot be told. */
+int64_t node_filesystem_bytes(const char *path);

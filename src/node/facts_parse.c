@@ -2,6 +2,7 @@
 
 #include "kube/quantity.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define BYTES_PER_KIB INT64_C(1024)
@@ -47,21 +48,64 @@ bool facts_has_swap(struct str text)
     return lines > 1; /* the first one is the heading */
 }
 
-bool facts_parse_default_interface(struct str text, char name[static IF_NAMESIZE])
+/* --- what a system says of itself --- */
+
+const char *facts_parse_os_name(struct str text, struct arena *arena)
 {
+    static const char key[] = "PRETTY_NAME=";
+    size_t key_len = strlen(key);
     struct str rest = text, line;
     while (str_split_next(&rest, '\n', &line)) {
-        struct str interface, destination;
-        if (!str_split_next(&line, '\t', &interface) || !str_split_next(&line, '\t', &destination))
+        const char *found = line.len > 0 ? memmem(line.ptr, line.len, key, key_len) : NULL;
+        if (!found)
             continue;
-        if (!str_eq_c(destination, "00000000") || interface.len == 0 ||
-            interface.len >= IF_NAMESIZE)
-            continue;
-        memcpy(name, interface.ptr, interface.len);
-        name[interface.len] = '\0';
-        return true;
+        struct str name = {.ptr = found + key_len,
+                           .len = line.len - (size_t)(found - line.ptr) - key_len};
+        while (name.len > 0 && name.ptr[0] == '"') {
+            name.ptr++;
+            name.len--;
+        }
+        while (name.len > 0 && name.ptr[name.len - 1] == '"')
+            name.len--;
+        return arena_strndup(arena, name.ptr, name.len);
     }
-    return false;
+    return "Linux";
+}
+
+static bool take_number(struct str *rest, unsigned *ret)
+{
+    size_t digits = 0;
+    while (digits < rest->len && rest->ptr[digits] >= '0' && rest->ptr[digits] <= '9')
+        digits++;
+    int64_t number;
+    if (!parse_str((struct str){.ptr = rest->ptr, .len = digits}, 0, INT_MAX, &number))
+        return false;
+    *ret = (unsigned)number;
+    rest->ptr += digits;
+    rest->len -= digits;
+    return true;
+}
+
+bool facts_parse_kernel(struct str release, unsigned *ret_major, unsigned *ret_minor)
+{
+    unsigned major, minor;
+    struct str rest = release;
+    if (!take_number(&rest, &major) || rest.len == 0 || rest.ptr[0] != '.')
+        return false;
+    rest = (struct str){.ptr = rest.ptr + 1, .len = rest.len - 1};
+    if (!take_number(&rest, &minor))
+        return false;
+    *ret_major = major;
+    *ret_minor = minor;
+    return true;
+}
+
+struct str facts_parse_id(struct str text)
+{
+    struct str id = text;
+    while (id.len > 0 && id.ptr[id.len - 1] == '\0')
+        id.len--;
+    return str_trim(id);
 }
 
 /* --- huge pages --- */
@@ -75,6 +119,18 @@ int64_t facts_hugepage_kib(const char *name)
     struct str number = {.ptr = digits, .len = strlen(digits) - strlen(suffix)};
     int64_t kib;
     return parse_str(number, 1, INT64_MAX / BYTES_PER_KIB, &kib) ? kib : 0;
+}
+
+const char *facts_hugepage_resource(int64_t kib, struct arena *arena)
+{
+    static const char units[] = "KMGTPE";
+    size_t unit = 0;
+    int64_t size = kib;
+    while (size > 0 && size % 1024 == 0 && units[unit + 1] != '\0') {
+        size /= 1024;
+        unit++;
+    }
+    return arena_printf(arena, "hugepages-%lld%ci", (long long)size, units[unit]);
 }
 
 static int by_number(const void *a, const void *b)

@@ -8,8 +8,6 @@
 #include "base/arena.h"
 #include "base/str.h"
 
-#include <net/if.h>
-
 /* What is read of a file at most; each of the functions below copies no more than one line. */
 #define FACTS_FILE_MAX_BYTES (64 * KiB)
 /* 128 bytes a route, and a node of a large cluster has one for every other node. */
@@ -30,15 +28,23 @@ MUST_CHECK bool facts_parse_number(struct str text, int64_t *ret);
 bool facts_has_swap(struct str text);
 
 /**
- * The interface of the first IPv4 default route in /proc/net/route, into @name. Lines without two
- * fields, with an empty name or one that is no interface's (too long) are passed over. False, and
- * @name untouched, when there is none.
+ * The name in os-release: behind the first "PRETTY_NAME=", wherever in its line, to the line's end,
+ * without double quotes around it. "Linux" when there is none. In @arena or static.
  */
-MUST_CHECK bool facts_parse_default_interface(struct str text, char name[static IF_NAMESIZE]);
+const char *facts_parse_os_name(struct str text, struct arena *arena);
+
+/** The first two numbers of "6.1.0-27-amd64". False, and nothing written, for anything else. */
+MUST_CHECK bool facts_parse_kernel(struct str release, unsigned *ret_major, unsigned *ret_minor);
+
+/** An id as a file holds it, without blanks around it and, as in a device tree, NULs behind it. */
+struct str facts_parse_id(struct str text);
 
 /** The number in "hugepages-2048kB", a folder's name; 0 for any other name, and for one whose
  * bytes would not fit. */
 int64_t facts_hugepage_kib(const char *name);
+
+/** "hugepages-2Mi": the resource that pages of @kib KiB are in a node's capacity. In @arena. */
+const char *facts_hugepage_resource(int64_t kib, struct arena *arena);
 
 /**
  * "2MB", "1GB", …, smallest page first and NULL at the end (spec runtime.md §3.14, recorded order).

@@ -92,42 +92,97 @@ TEST_CASE(swap_is_on_when_something_follows_the_heading)
     }
 }
 
-#define ROUTES                                                                                     \
-    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-#define REST "\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
-
-TEST_CASE(the_first_default_route_tells_the_interface)
+TEST_CASE(a_system_tells_its_name)
 {
     static const struct {
-        const char *name, *text, *want; /* NULL: none */
+        const char *name, *text, *want;
     } rows[] = {
-        {"as the kernel writes it", ROUTES "eth0\t00000000" REST "eth0\t0001A8C0" REST, "eth0"},
-        {"not the first line", ROUTES "cni0\t0000580A" REST "ens3\t00000000" REST, "ens3"},
-        {"the first of two", ROUTES "a\t00000000" REST "b\t00000000" REST, "a"},
-        {"no heading", "eth0\t00000000" REST, "eth0"},
-        {"two fields only", ROUTES "eth0\t00000000\n", "eth0"},
-        {"no newline at the end", ROUTES "eth0\t00000000", "eth0"},
-        {"the longest name", ROUTES "fifteen-letters\t00000000" REST, "fifteen-letters"},
-        {"a name too long, then a good one",
-         ROUTES "sixteen--letters\t00000000" REST "b\t00000000" REST, "b"},
-        {"a name too long", ROUTES "sixteen--letters\t00000000" REST, NULL},
-        {"an empty name", ROUTES "\t00000000" REST, NULL},
-        {"the heading alone", ROUTES, NULL},
-        {"empty", "", NULL},
-        {"newlines only", "\n\n", NULL},
-        {"one field", ROUTES "eth0\n", NULL},
-        {"blanks instead of tabs", ROUTES "eth0 00000000 0101A8C0\n", NULL},
-        {"too many zeros", ROUTES "eth0\t000000000" REST, NULL},
-        {"too few zeros", ROUTES "eth0\t0" REST, NULL},
-        {"zeros in the gateway's place", ROUTES "eth0\t0001A8C0\t00000000\n", NULL},
+        {"as Debian writes it",
+         "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\n",
+         "Debian GNU/Linux 12 (bookworm)"},
+        {"not the first line", "NAME=a\nPRETTY_NAME=\"b c\"\n", "b c"},
+        {"without quotes", "PRETTY_NAME=Flatcar\n", "Flatcar"},
+        {"single quotes stay", "PRETTY_NAME='A'\n", "'A'"},
+        {"quotes inside stay", "PRETTY_NAME=\"a \"b\" c\"\n", "a \"b\" c"},
+        {"no newline at the end", "PRETTY_NAME=\"x\"", "x"},
+        {"the first of two", "PRETTY_NAME=a\nPRETTY_NAME=b\n", "a"},
+        {"in a comment", "# PRETTY_NAME=a\nPRETTY_NAME=b\n", "a"},
+        {"nothing", "PRETTY_NAME=\n", ""},
+        {"an empty name", "PRETTY_NAME=\"\"\n", ""},
+        {"one quote", "PRETTY_NAME=\"\n", ""},
+        {"no name", "NAME=a\nID=b\n", "Linux"},
+        {"empty", "", "Linux"},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *name = facts_parse_os_name(str_from(rows[i].text), arena);
+        if (strcmp(name, rows[i].want) != 0)
+            fail_msg("%s: '%s'", rows[i].name, name);
+    }
+}
+
+TEST_CASE(a_kernel_release_begins_with_two_numbers)
+{
+    static const struct {
+        const char *release;
+        bool want;
+        unsigned major, minor;
+    } rows[] = {
+        {"6.1.0-27-amd64", true, 6, 1},
+        {"5.10", true, 5, 10},
+        {"6.12-rc1", true, 6, 12},
+        {"4.19.0+", true, 4, 19},
+        {"6", false, 99, 99},
+        {"6.", false, 99, 99},
+        {".1", false, 99, 99},
+        {"6,1", false, 99, 99},
+        {"v6.1", false, 99, 99},
+        {"-6.1", false, 99, 99},
+        {"99999999999.1", false, 99, 99},
+        {"6.99999999999", false, 99, 99},
+        {"", false, 99, 99},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        char name[IF_NAMESIZE] = "untouched";
-        bool found = facts_parse_default_interface(str_from(rows[i].text), name);
-        const char *want = rows[i].want ? rows[i].want : "untouched";
-        if (found != (rows[i].want != NULL) || strcmp(name, want) != 0)
-            fail_msg("%s: %d '%s'", rows[i].name, found, name);
+        unsigned major = 99, minor = 99;
+        bool is_known = facts_parse_kernel(str_from(rows[i].release), &major, &minor);
+        if (is_known != rows[i].want || major != rows[i].major || minor != rows[i].minor)
+            fail_msg("'%s': %d %u %u", rows[i].release, is_known, major, minor);
     }
+}
+
+TEST_CASE(an_id_stands_alone)
+{
+    static const struct {
+        const char *name;
+        struct str text;
+        const char *want;
+    } rows[] = {
+        {"as it is", STR_LITERAL("3d1219c7"), "3d1219c7"},
+        {"blanks around", STR_LITERAL(" 3d12 19c7\n"), "3d12 19c7"},
+        {"from a device tree", STR_LITERAL("IBM,1\0"), "IBM,1"},
+        {"a newline before the end", STR_LITERAL("IBM,1\n\0\0"), "IBM,1"},
+        {"blank", STR_LITERAL("\n"), ""},
+        {"nothing", {0}, ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (!str_eq_c(facts_parse_id(rows[i].text), rows[i].want))
+            fail_msg("%s", rows[i].name);
+    }
+}
+
+TEST_CASE(pages_of_a_size_are_a_resource)
+{
+    static const struct {
+        int64_t kib;
+        const char *want;
+    } rows[] = {
+        {2048, "hugepages-2Mi"},      {1048576, "hugepages-1Gi"}, {64, "hugepages-64Ki"},
+        {32768, "hugepages-32Mi"},    {1, "hugepages-1Ki"},       {1536, "hugepages-1536Ki"},
+        {16777216, "hugepages-16Gi"},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_string_equal(facts_hugepage_resource(rows[i].kib, arena), rows[i].want);
 }
 
 TEST_CASE(a_folder_tells_the_size_of_a_huge_page)
@@ -248,9 +303,9 @@ TEST_CASE(the_lower_limit_of_processes_counts)
 }
 
 TEST_MAIN(TEST(a_line_of_meminfo_gives_bytes), TEST(a_file_may_be_one_number),
-          TEST(swap_is_on_when_something_follows_the_heading),
-          TEST(the_first_default_route_tells_the_interface),
-          TEST(a_folder_tells_the_size_of_a_huge_page),
+          TEST(swap_is_on_when_something_follows_the_heading), TEST(a_system_tells_its_name),
+          TEST(a_kernel_release_begins_with_two_numbers), TEST(an_id_stands_alone),
+          TEST(pages_of_a_size_are_a_resource), TEST(a_folder_tells_the_size_of_a_huge_page),
           TEST(sizes_of_huge_pages_are_shown_in_order), TEST(a_threshold_is_an_amount_or_a_share),
           TEST(what_is_reserved_leaves_nothing_below_zero),
           TEST(the_lower_limit_of_processes_counts))

@@ -1,0 +1,25 @@
+/*
+ * The addresses of this node: at first those the machine knows by itself, then what a look-up on
+ * the pool says, which may ask the resolver and so take long; kept until the next says otherwise.
+ * Loop thread.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "loop/work.h"
+#include "node/addresses.h"
+
+struct address_lookup; /* opaque */
+
+/** @on_done runs after each look-up; @is_other: there are addresses, and not those of before. It
+ * may not free the object. All is borrowed. */
+struct address_lookup *address_lookup_new(struct work_pool *pool, const struct config *config,
+                                          const char *node_name, const char *hostname,
+                                          void (*on_done)(void *ctx, bool is_other), void *ctx);
+void address_lookup_free(struct address_lookup *lookup); /* silence; NULL is fine */
+DEFINE_AUTO(address_lookup, struct address_lookup *, address_lookup_free)
+
+/** Begins one; nothing while one is under way. */
+void address_lookup_start(struct address_lookup *lookup);
+/** What was found last, borrowed until the next on_done; NULL: the node has none. */
+const struct node_addresses *address_lookup_get(const struct address_lookup *lookup);
