@@ -11,10 +11,10 @@
  * teardown is not taken for a volume that is ready; then whatever is mounted on the directory; then
  * the directory. Something mounted deeper inside is not ours to unmount and stops the removal.
  *
- * Volumes that a kubelet filled with files (configMap and its kin) are emptyDirs with another name
- * around them.
+ * Volumes that are filled with files (configMap and its kin) are emptyDirs with another name around
+ * them.
  */
-#include "volume/volume_plugin.h"
+#include "volume/empty_dir.h"
 
 #include "base/fd.h"
 #include "kube/quantity.h"
@@ -56,7 +56,7 @@ static bool can_handle(const Core__VolumeSource *source)
 /* The smallest of what the node has, what the pod may use and what the volume asks for (spec §3.2).
  */
 static int64_t tmpfs_bytes(const struct volume_plan_env *env, const Core__Pod *pod,
-                           const Core__EmptyDirVolumeSource *source)
+                           const Meta__Quantity *size_limit)
 {
     int64_t bytes = env->allocatable_memory_bytes > 0 ? env->allocatable_memory_bytes : INT64_MAX;
     if (pod_limits_cover_all(pod, RESOURCE_MEMORY)) {
@@ -64,10 +64,15 @@ static int64_t tmpfs_bytes(const struct volume_plan_env *env, const Core__Pod *p
         if (pod_bytes > 0)
             bytes = min_i64(bytes, pod_bytes);
     }
-    int64_t asked = quantity_value(source->size_limit);
+    int64_t asked = quantity_value(size_limit);
     if (asked > 0)
         bytes = min_i64(bytes, asked);
     return bytes == INT64_MAX ? 0 : bytes;
+}
+
+int64_t empty_dir_tmpfs_bytes(const struct volume_plan_env *env, const Core__Pod *pod)
+{
+    return tmpfs_bytes(env, pod, NULL);
 }
 
 struct page_search {
@@ -144,7 +149,7 @@ static struct error *plan(const struct volume_plan_env *env, const Core__Pod *po
     struct error *err = NULL;
     if (text_eq(medium, "Memory")) {
         input->medium = MEDIUM_MEMORY;
-        input->tmpfs_bytes = tmpfs_bytes(env, pod, source);
+        input->tmpfs_bytes = tmpfs_bytes(env, pod, source->size_limit);
     } else if (text_eq(medium, HUGE_PAGES_PREFIX) ||
                text_has_prefix(medium, HUGE_PAGES_PREFIX "-")) {
         err = plan_huge_pages(pod, medium, arena, input);
@@ -317,26 +322,44 @@ static struct error *is_ready(enum medium medium, const char *dir, const char *m
     return NULL;
 }
 
-static struct error *set_up_blocking(const struct volume_set_up *set_up, const char **ret_host_path)
+static struct error *set_up_at(const struct volume_set_up *set_up, const struct input *input,
+                               const char *dir, const char *marker)
 {
-    const struct input *input = set_up->input;
-    const char *dir = volume_place_dir(&volume_plugin_empty_dir, &set_up->place);
-    const char *marker = marker_dir(&set_up->place, "");
     bool ready;
     struct error *err = is_ready(input->medium, dir, marker, &ready);
-    if (!err && !ready)
-        err = set_up_medium(set_up, input, dir);
+    if (err || ready)
+        return err;
+    err = set_up_medium(set_up, input, dir);
     if (err)
         return err;
-    if (!ready && set_up->has_fs_group) {
+    if (set_up->has_fs_group) {
         const struct volume_ownership ownership = {.fs_group = set_up->fs_group};
         error_ignore(volume_ownership_apply_blocking(dir, &ownership),
                      "upstream ignores it too: the volume works, if not for the group");
     }
-    if (!ready)
-        err = ready_marker_set_blocking(marker);
+    return ready_marker_set_blocking(marker);
+}
+
+static struct error *set_up_blocking(const struct volume_set_up *set_up, const char **ret_host_path)
+{
+    const char *dir = volume_place_dir(&volume_plugin_empty_dir, &set_up->place);
+    struct error *err = set_up_at(set_up, set_up->input, dir, marker_dir(&set_up->place, ""));
     if (!err)
         *ret_host_path = dir;
+    return err;
+}
+
+struct error *empty_dir_set_up_wrapped_blocking(const struct volume_plugin *plugin,
+                                                const struct volume_set_up *set_up,
+                                                const struct empty_dir_wrapped *wrapped,
+                                                const char **ret_dir)
+{
+    const struct input input = {.medium = wrapped->in_memory ? MEDIUM_MEMORY : MEDIUM_DEFAULT,
+                                .tmpfs_bytes = wrapped->tmpfs_bytes};
+    const char *dir = volume_place_dir(plugin, &set_up->place);
+    struct error *err = set_up_at(set_up, &input, dir, marker_dir(&set_up->place, WRAPPED_PREFIX));
+    if (!err)
+        *ret_dir = dir;
     return err;
 }
 
@@ -362,8 +385,8 @@ static struct error *tear_down_blocking(const struct volume_plugin *plugin,
     return take_down(plugin, place, marker_dir(place, ""));
 }
 
-static struct error *tear_down_wrapped_blocking(const struct volume_plugin *plugin,
-                                                const struct volume_place *place)
+struct error *empty_dir_tear_down_wrapped_blocking(const struct volume_plugin *plugin,
+                                                   const struct volume_place *place)
 {
     return take_down(plugin, place, marker_dir(place, WRAPPED_PREFIX));
 }
@@ -376,12 +399,3 @@ const struct volume_plugin volume_plugin_empty_dir = {
     .set_up_blocking = set_up_blocking,
     .tear_down_blocking = tear_down_blocking,
 };
-
-const struct volume_plugin volume_plugin_config_map = {
-    .name = "kubernetes.io/configmap", .tear_down_blocking = tear_down_wrapped_blocking};
-const struct volume_plugin volume_plugin_secret = {
-    .name = "kubernetes.io/secret", .tear_down_blocking = tear_down_wrapped_blocking};
-const struct volume_plugin volume_plugin_downward_api = {
-    .name = "kubernetes.io/downward-api", .tear_down_blocking = tear_down_wrapped_blocking};
-const struct volume_plugin volume_plugin_projected = {
-    .name = "kubernetes.io/projected", .tear_down_blocking = tear_down_wrapped_blocking};

@@ -4,8 +4,8 @@
  * is refused by name. Everything that touches the disk runs as a job on the worker pool. Loop
  * thread, but for the functions that end in _blocking, which belong on a worker or at start-up.
  *
- * Callers run one operation per pod at a time: a mount and a teardown of the same pod must not
- * overlap.
+ * The operations of one pod follow each other in the order of their starts and never overlap on the
+ * disk, also when one of them was cancelled while a worker was at it.
  */
 #pragma once
 
@@ -17,8 +17,25 @@
 struct volume_manager; /* opaque: one per node */
 struct volume_op;      /* opaque: a mount, teardown or listing under way */
 
+struct object_watch; /* kube/object_watch.h */
+struct token_cache;  /* kube/token_cache.h */
+
+/** What volumes with content are made of; all borrowed and outliving the manager. */
+struct volume_sources {
+    struct object_watch *config_maps, *secrets; /* NULL: standalone, no API client */
+    struct token_cache *tokens;                 /* NULL: the same */
+    /** The downward API, whose values another room knows (pod/downward.h). Errors are upstream's.
+     */
+    struct error *(*field)(void *ctx, const Core__ObjectFieldSelector *field, const Core__Pod *pod,
+                           struct arena *arena, const char **ret);
+    struct error *(*resource)(void *ctx, const Core__ResourceFieldSelector *resource,
+                              const Core__Pod *pod, struct arena *arena, const char **ret);
+    void *ctx;
+};
+
 struct volume_options {
-    const char *root_dir; /* copied; e.g. /var/lib/kubelet */
+    struct volume_sources sources; /* copied */
+    const char *root_dir;          /* copied; e.g. /var/lib/kubelet */
     bool tmpfs_noswap;    /* the kernel takes -o noswap: volume_detect_tmpfs_noswap_blocking() */
     bool selinux_enabled; /* the host enforces labels; else selinux_relabel is never set */
     int64_t allocatable_memory_bytes; /* the ceiling of a tmpfs; 0: unknown, no ceiling */
@@ -55,25 +72,43 @@ struct volume_mounted {
 struct volume_set {
     size_t count;
     struct volume_mounted *volumes; /* owned by the set */
+    int64_t refresh_at_ns; /* wall clock: a token in it wants to be renewed by then; 0: never */
 };
 void volume_set_free(struct volume_set *set); /* NULL is fine */
 DEFINE_AUTO(volume_set, struct volume_set *, volume_set_free)
 
+/** Something that keeps the volumes from being ready: an event for the pod's author. */
+struct volume_failure {
+    const char *reason; /* FailedMount, or Failed for the pod's own directories */
+    const char *message;
+};
+
+/** How a mount ends. */
+struct volume_mount_result {
+    struct volume_set *set_owned;          /* NULL: not all are ready, and there are failures */
+    const struct volume_failure *failures; /* borrowed until the callback returns */
+    size_t failure_count;
+    int64_t retry_delay_ns; /* with failures: 0.5 s, twice as long each time in a row, at most
+                               2 m 2 s; a mount that succeeds and a teardown start over */
+};
+typedef void volume_on_mounted(void *ctx, const struct volume_mount_result *result);
+
 /**
  * Makes <root>/pods/<uid>, volumes and plugins (0750), then every volume that some container of
  * @pod mounts (unreferenced ones are left out, spec volumes.md §1.4). Idempotent: mounting what is
- * mounted is cheap and changes nothing. fsGroup ownership is applied as spec volumes.md §5 says.
- * @pod is borrowed for the call.
- * @on_done gets the set (owned by the receiver) or an error:
- *   reason FailedMount, a message that is the cause part of the FailedMount event:
- *     unmounted volumes=[a b], unattached volumes=[], failed to process volumes=[]: <causes, joined
- * by "; "> reason Failed: `error making pod data directories: …` A volume whose type has no plugin
- * counts as failed to process.
+ * mounted is cheap and changes nothing, but for content (ConfigMaps, Secrets, the downward API,
+ * tokens) that is another by now: that is published atomically, which is how it follows its source
+ * (spec volumes.md §3.5). What cannot be got leaves the content that is there as it is. fsGroup
+ * ownership is applied as spec volumes.md §5 says. @pod is borrowed until the end.
+ *
+ * The failures are upstream's events:
+ *     MountVolume.SetUp failed for volume "v" : …          for each volume
+ *     Unable to attach or mount volumes: unmounted volumes=[a b], unattached volumes=[], failed to
+ *         process volumes=[b]: <causes, joined by "; ">     for all whose type has no plugin
+ *     error making pod data directories: …                  reason Failed
  */
 struct volume_op *volume_mount_start(struct volume_manager *manager, const Core__Pod *pod,
-                                     void (*on_done)(void *ctx, struct volume_set *set_owned,
-                                                     struct error *err_owned),
-                                     void *ctx);
+                                     volume_on_mounted *on_done, void *ctx);
 
 enum volume_teardown {
     VOLUME_TEARDOWN_KEEP_DIR, /* the pod ended but is still wanted: its hosts file and messages stay

@@ -9,21 +9,26 @@
 #include "volume/dir_names.h"
 #include "volume/volume.h"
 
+struct content;
 struct volume_plugin;
+struct volume_lane; /* volume.c: what keeps the operations of one pod apart */
 
 /** One volume to set up. Everything in the job's arena, but the error. */
 struct volume_mount_item {
     const char *name;
     const struct volume_plugin *plugin; /* NULL: no plugin serves it */
     const void *input;
-    struct error *failure; /* from planning, or from setting up; owned by the job */
-    const char *host_path; /* when there is no failure */
+    struct content *content; /* the input of a plugin with content, else NULL */
+    struct error *failure;   /* from planning, or from setting up; owned by the job */
+    const char *host_path;   /* when there is no failure */
 };
 
 struct volume_mount_job {
-    struct arena *arena; /* owned */
+    struct volume_lane *lane; /* the door's own */
+    struct arena *arena;      /* owned */
     const char *root_dir;
     const char *pod_uid;
+    int64_t now_ns; /* wall; when it was begun */
     bool tmpfs_noswap, selinux_enabled;
     bool has_fs_group;
     int64_t fs_group;
@@ -31,20 +36,27 @@ struct volume_mount_job {
     size_t count;
     struct volume_mount_item *items;
 
-    struct volume_set *set; /* the result, owned until taken; NULL with @err */
-    struct error *err;
+    struct volume_set *set;          /* the result, owned until taken; NULL with failures */
+    struct volume_failure *failures; /* in the arena */
+    size_t failure_count;
 };
 
 /** Plans what @pod's containers mount. Loop thread; never fails: what is wrong shows when the job
  * has run. */
 struct volume_mount_job *volume_mount_job_new(const struct volume_options *options,
                                               const Core__Pod *pod);
+/** The volumes of the job that have content to be gathered; the array is in its arena. */
+struct content **volume_mount_job_contents(struct volume_mount_job *job, size_t *ret_count);
+/** All is gathered: makes the payloads and lets go of what they are made of. Loop thread. */
+void volume_mount_job_build(struct volume_mount_job *job, const struct volume_sources *sources,
+                            const Core__Pod *pod, int64_t now_ns);
 void volume_mount_job_run_blocking(struct volume_mount_job *job);
 void volume_mount_job_free(struct volume_mount_job *job);
 
 struct volume_teardown_job {
-    char *root_dir; /* owned */
-    char *pod_uid;  /* owned */
+    struct volume_lane *lane; /* the door's own */
+    char *root_dir;           /* owned */
+    char *pod_uid;            /* owned */
     enum volume_teardown what;
     struct error *err; /* the result */
 };

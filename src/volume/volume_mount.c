@@ -1,14 +1,15 @@
 /*
- * The mount job. On the loop it copies out of the pod which volumes count and lets each one's
- * plugin plan; on a worker it makes the pod's directories and sets every volume up. One that fails
- * does not keep the others from being set up, so that the next attempt has less to do and the error
- * names all causes at once.
+ * The mount job. On the loop it notes which volumes of the pod count and lets each one's plugin
+ * plan, then makes the content of those that have some; on a worker it makes the pod's directories
+ * and sets every volume up. One that fails does not keep the others from being set up, so that the
+ * next attempt has less to do and the error names all causes at once.
  */
 #include "volume/volume_jobs.h"
 
 #include "base/fd.h"
 #include "base/path.h"
 #include "kube/codec.h"
+#include "volume/content.h"
 #include "volume/volume_plugin.h"
 
 #define POD_DIR_MODE 0750
@@ -96,7 +97,10 @@ static struct error *plan_item(struct volume_mount_job *job, const struct volume
     item->plugin = volume_plugin_for(volume->volume_source);
     if (item->plugin) {
         job->may_hang = job->may_hang || item->plugin->may_hang;
-        return item->plugin->plan(env, pod, volume, job->arena, &item->input);
+        struct error *err = item->plugin->plan(env, pod, volume, job->arena, &item->input);
+        if (!err && item->plugin->has_content)
+            item->content = (struct content *)(uintptr_t)item->input;
+        return err;
     }
     const char *type = source_type(volume->volume_source, job->arena);
     if (!type)
@@ -144,6 +148,31 @@ struct volume_mount_job *volume_mount_job_new(const struct volume_options *optio
     return job;
 }
 
+struct content **volume_mount_job_contents(struct volume_mount_job *job, size_t *ret_count)
+{
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+    struct content **contents = arena_calloc(job->arena, job->count + 1, sizeof(*contents));
+    *ret_count = 0;
+    for (size_t i = 0; i < job->count; i++) {
+        if (job->items[i].content)
+            contents[(*ret_count)++] = job->items[i].content;
+    }
+    return contents;
+}
+
+void volume_mount_job_build(struct volume_mount_job *job, const struct volume_sources *sources,
+                            const Core__Pod *pod, int64_t now_ns)
+{
+    job->now_ns = now_ns;
+    for (size_t i = 0; i < job->count; i++) {
+        struct volume_mount_item *item = &job->items[i];
+        if (!item->content)
+            continue;
+        item->failure = content_build(item->content, sources, pod, now_ns, job->arena);
+        content_release(item->content);
+    }
+}
+
 /* --- setting up, on a worker --- */
 
 static struct error *make_pod_dirs(const struct volume_mount_job *job)
@@ -157,7 +186,7 @@ static struct error *make_pod_dirs(const struct volume_mount_job *job)
         AUTO(free) char *path = path_join_all(job->root_dir, "pods", job->pod_uid, below[i], NULL);
         err = fd_mkdir_all(path, POD_DIR_MODE);
     }
-    return error_with_reason(error_wrap(err, "error making pod data directories"), "Failed");
+    return error_wrap(err, "error making pod data directories");
 }
 
 static void set_up_item(const struct volume_mount_job *job, struct volume_mount_item *item)
@@ -168,6 +197,7 @@ static void set_up_item(const struct volume_mount_job *job, struct volume_mount_
                   .name = item->name,
                   .arena = job->arena},
         .input = item->input,
+        .now_ns = job->now_ns,
         .tmpfs_noswap = job->tmpfs_noswap,
         .has_fs_group = job->has_fs_group,
         .fs_group = job->fs_group,
@@ -186,76 +216,90 @@ static void add_name(struct buf *list, const char *name)
     buf_printf(list, "%s%s", list->len > 0 ? " " : "", name);
 }
 
-static bool has_failed(const struct volume_mount_job *job)
+static void add_failure(struct volume_mount_job *job, const char *reason, const char *message)
 {
-    for (size_t i = 0; i < job->count; i++) {
-        if (job->items[i].failure)
-            return true;
-    }
-    return false;
+    job->failures[job->failure_count++] =
+        (struct volume_failure){.reason = reason, .message = message};
 }
 
-/* Upstream's text (spec §1.14). What no plugin serves was never "processed" in its sense. */
-static struct error *describe_failures(struct volume_mount_job *job)
+/* Upstream's text for what no plugin serves: it was never "processed" (spec §1.14). */
+static void add_unprocessed(struct volume_mount_job *job)
 {
     AUTO(buf) struct buf unmounted = {0}, unprocessed = {0}, causes = {0};
     buf_init(&unmounted, MESSAGE_MAX_BYTES);
     buf_init(&unprocessed, MESSAGE_MAX_BYTES);
     buf_init(&causes, MESSAGE_MAX_BYTES);
-    enum error_code code = ERROR_UNKNOWN;
-    qsort(job->items, job->count, sizeof(*job->items), compare_items);
     for (size_t i = 0; i < job->count; i++) {
         const struct volume_mount_item *item = &job->items[i];
-        if (!item->failure)
+        if (item->failure)
+            add_name(&unmounted, item->name);
+        if (!item->failure || item->plugin)
             continue;
-        if (causes.len == 0)
-            code = item->failure->code;
-        add_name(&unmounted, item->name);
-        buf_add_text(&causes, causes.len > 0 ? "; " : "");
-        if (item->plugin) {
-            buf_printf(&causes, "MountVolume.SetUp failed for volume \"%s\" : %s", item->name,
-                       item->failure->message);
-        } else {
-            add_name(&unprocessed, item->name);
-            buf_add_text(&causes, item->failure->message);
-        }
+        add_name(&unprocessed, item->name);
+        buf_printf(&causes, "%s%s", causes.len > 0 ? "; " : "", item->failure->message);
     }
-    return error_with_reason(
-        error_new(
-            code,
-            "unmounted volumes=[%s], unattached volumes=[], failed to process volumes=[%s]: %s",
-            buf_text(&unmounted), buf_text(&unprocessed), buf_text(&causes)),
-        "FailedMount");
+    if (unprocessed.len > 0)
+        add_failure(job, "FailedMount",
+                    arena_printf(job->arena,
+                                 "Unable to attach or mount volumes: unmounted volumes=[%s], "
+                                 "unattached volumes=[], failed to process volumes=[%s]: %s",
+                                 buf_text(&unmounted), buf_text(&unprocessed), buf_text(&causes)));
+}
+
+static void describe_failures(struct volume_mount_job *job)
+{
+    bool failed = false;
+    for (size_t i = 0; i < job->count; i++)
+        failed = failed || job->items[i].failure;
+    if (!failed)
+        return;
+    job->failures = arena_calloc(job->arena, job->count + 1, sizeof(*job->failures));
+    if (job->count > 1)
+        qsort(job->items, job->count, sizeof(*job->items), compare_items);
+    for (size_t i = 0; i < job->count; i++) {
+        const struct volume_mount_item *item = &job->items[i];
+        if (item->failure && item->plugin)
+            add_failure(job, "FailedMount",
+                        arena_printf(job->arena, "MountVolume.SetUp failed for volume \"%s\" : %s",
+                                     item->name, item->failure->message));
+    }
+    add_unprocessed(job);
 }
 
 static struct volume_set *collect(const struct volume_mount_job *job)
 {
     struct volume_set *set = xcalloc(1, sizeof(*set));
-    set->volumes = xcalloc(job->count, sizeof(*set->volumes));
+    set->volumes = xcalloc(job->count + 1, sizeof(*set->volumes));
     for (size_t i = 0; i < job->count; i++) {
         const struct volume_mount_item *item = &job->items[i];
         set->volumes[set->count++] = (struct volume_mounted){
             .name = xstrdup(item->name),
             .host_path = xstrdup(item->host_path),
             .inner_name = xstrdup(item->name),
+            .read_only = item->plugin->read_only,
             .selinux_relabel = job->selinux_enabled && item->plugin->selinux_relabel,
         };
+        int64_t at_ns = item->content ? item->content->refresh_at_ns : 0;
+        if (at_ns > 0 && (set->refresh_at_ns == 0 || at_ns < set->refresh_at_ns))
+            set->refresh_at_ns = at_ns;
     }
     return set;
 }
 
 void volume_mount_job_run_blocking(struct volume_mount_job *job)
 {
-    job->err = make_pod_dirs(job);
-    if (job->err)
+    AUTO(error) struct error *err = make_pod_dirs(job);
+    if (err) {
+        job->failures = arena_alloc(job->arena, sizeof(*job->failures));
+        add_failure(job, "Failed", arena_strdup(job->arena, err->message));
         return;
+    }
     for (size_t i = 0; i < job->count; i++) {
         if (!job->items[i].failure)
             set_up_item(job, &job->items[i]);
     }
-    if (has_failed(job))
-        job->err = describe_failures(job);
-    else
+    describe_failures(job);
+    if (job->failure_count == 0)
         job->set = collect(job);
 }
 
@@ -263,10 +307,12 @@ void volume_mount_job_free(struct volume_mount_job *job)
 {
     if (!job)
         return;
-    for (size_t i = 0; i < job->count; i++)
+    for (size_t i = 0; i < job->count; i++) {
         error_free(job->items[i].failure);
+        if (job->items[i].content)
+            content_release(job->items[i].content);
+    }
     volume_set_free(job->set);
-    error_free(job->err);
     arena_free(job->arena);
     free(job);
 }

@@ -28,6 +28,7 @@ struct volume_plan_env {
 struct volume_set_up {
     struct volume_place place;
     const void *input; /* from the plugin's plan() */
+    int64_t now_ns;    /* wall */
     bool tmpfs_noswap;
     bool has_fs_group;
     int64_t fs_group;
@@ -37,6 +38,8 @@ struct volume_plugin {
     const char *name;     /* "kubernetes.io/empty-dir" */
     bool selinux_relabel; /* the runtime should label its content on SELinux hosts */
     bool may_hang;        /* setting up can wait for a network: a slow job */
+    bool read_only;       /* containers may not write to it */
+    bool has_content;     /* its input is a struct content, which is gathered first: content.h */
 
     /** Whether it serves volumes of this source; NULL: it only takes down what another agent has
      * set up. */
@@ -59,7 +62,7 @@ struct volume_plugin {
 
 extern const struct volume_plugin volume_plugin_empty_dir;
 extern const struct volume_plugin volume_plugin_host_path;
-/* Set up by a kubelet that ran here before: an emptyDir filled with files. Taken down only. */
+/* An emptyDir filled with files: content.c. */
 extern const struct volume_plugin volume_plugin_config_map;
 extern const struct volume_plugin volume_plugin_secret;
 extern const struct volume_plugin volume_plugin_downward_api;
