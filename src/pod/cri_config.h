@@ -78,6 +78,14 @@ struct mounted_volume {
     bool selinux_relabel;
 };
 
+/** A ConfigMap or Secret as env and envFrom refer to it. */
+struct env_object {
+    bool is_secret;
+    const char *name;
+    const ProtobufCMessage *object; /* Core__ConfigMap or Core__Secret; NULL with err */
+    const struct error *err; /* NOT_FOUND lets optional references pass; others never do */
+};
+
 /**
  * Where env comes from beyond the pod itself. Without an API client there are no services to wait
  * for, and ConfigMap and Secret references are refused with upstream's "no kubeClient defined".
@@ -85,6 +93,10 @@ struct mounted_volume {
 struct env_sources {
     /** "services have not yet been read": false refuses API pods; static pods never need it. */
     bool services_ready;
+    const Core__Service *const *services; /* all those of the cluster that have a cluster IP */
+    size_t n_services;
+    const struct env_object *objects; /* one for each that the container refers to */
+    size_t n_objects;
 };
 
 /** A file that env[].valueFrom.fileKeyRef reads; what it holds was read below its volume,

@@ -357,12 +357,11 @@ struct error *downward_resource(const Core__ResourceFieldSelector *selector, con
     /* Only regular containers get default limits when one is looked up by name, as upstream's pod
      * copy has it. */
     bool defaulted = true;
-    if (selector->container_name && *selector->container_name) {
-        container = find_container(pod->spec, selector->container_name, &defaulted);
-        if (!container)
-            return error_new(ERROR_INVALID_ARGUMENT, "container %s not found",
-                             selector->container_name);
-    }
+    const char *named = or_empty(selector->container_name);
+    if (*named)
+        container = find_container(pod->spec, named, &defaulted);
+    if (!container)
+        return error_new(ERROR_INVALID_ARGUMENT, "container %s not found", named);
     bool limit;
     const char *name = resource_name(or_empty(selector->resource), &limit);
     if (!name)

@@ -17,9 +17,9 @@ MUST_CHECK struct error *downward_field(const Core__ObjectFieldSelector *field,
                                         const char **ret);
 
 /**
- * The value of resourceFieldRef @selector seen from @container. Limits of cpu, memory and ephemeral
- * storage that are not set are the pod's or what the node can allocate. INVALID_ARGUMENT for an
- * unknown resource or container.
+ * The value of resourceFieldRef @selector seen from @container (NULL: from a volume, and the
+ * selector must name one). Limits of cpu, memory and ephemeral storage that are not set are the
+ * pod's or what the node can allocate. INVALID_ARGUMENT for an unknown resource or container.
  */
 MUST_CHECK struct error *downward_resource(const Core__ResourceFieldSelector *selector,
                                            const Core__Pod *pod, const Core__Container *container,

@@ -4,34 +4,41 @@
 #include "pod/cri_message.h"
 #include "pod/downward.h"
 #include "pod/env_file.h"
+#include "pod/env_source.h"
 #include "pod/expand.h"
 #include "pod/go_text.h"
+#include "pod/service_env.h"
 
 #include "base/hash.h"
 #include "kube/resources.h"
 
 struct variable {
     const char *name;
-    const char *value;
+    const char *value; /* terminated; what comes from a Secret may hold zero bytes before */
+    size_t len;
     UT_hash_handle hh;
 };
 
+/* Entries live in the arena; uthash keeps the order of insertion. */
 struct environment {
-    struct variable
-        *variables; /* hash head; uthash keeps the order of insertion; entries live in the arena */
+    struct variable *variables; /* hash head */
+    struct variable *services;  /* hash head: what holds where no variable has that name */
     size_t bytes;
 };
 
-static struct variable *find(const struct environment *environment, struct str name)
+static struct variable *find(struct variable *variables, struct str name)
 {
     struct variable *variable;
-    HASH_FIND(hh, environment->variables, name.ptr, name.len, variable);
+    HASH_FIND(hh, variables, name.ptr, name.len, variable);
     return variable;
 }
 
 const char *environment_lookup(const void *environment, struct str name)
 {
-    const struct variable *variable = find(environment, name);
+    const struct environment *self = environment;
+    const struct variable *variable = find(self->variables, name);
+    if (!variable)
+        variable = find(self->services, name);
     return variable ? variable->value : NULL;
 }
 
@@ -40,25 +47,26 @@ void environment_free(struct environment *environment)
     if (!environment)
         return;
     HASH_CLEAR(hh, environment->variables);
+    HASH_CLEAR(hh, environment->services);
     free(environment);
 }
 
-/* A later value takes the place of an earlier one. */
-static struct error *set(struct environment *environment, struct arena *arena, const char *name,
-                         const char *value)
+/* A later value takes the place of an earlier one. Both texts are kept; @value is terminated. */
+static struct error *set(struct environment *environment, struct variable **variables,
+                         struct arena *arena, const char *name, struct str value)
 {
-    environment->bytes += strlen(name) + strlen(value);
+    environment->bytes += strlen(name) + value.len;
     if (environment->bytes > ENVIRONMENT_MAX_BYTES)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "the environment is larger than %zu bytes",
                          ENVIRONMENT_MAX_BYTES);
-    struct variable *variable = find(environment, str_from(name));
+    struct variable *variable = find(*variables, str_from(name));
     if (!variable) {
         variable = arena_alloc(arena, sizeof(*variable));
         variable->name = name;
-        HASH_ADD_KEYPTR(hh, environment->variables, variable->name, strlen(variable->name),
-                        variable);
+        HASH_ADD_KEYPTR(hh, *variables, variable->name, strlen(variable->name), variable);
     }
-    variable->value = value;
+    variable->value = value.ptr;
+    variable->len = value.len;
     return NULL;
 }
 
@@ -67,21 +75,13 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-static struct error *no_client(const char *kind, const Core__Pod *pod,
-                               const Core__LocalObjectReference *reference)
+/* Objects' values are as long as they say; ours end with a zero byte. */
+static const char *terminated(struct arena *arena, struct str value)
 {
-    return error_new(ERROR_FAILED_PRECONDITION, "couldn't get %s %s/%s, no kubeClient defined",
-                     kind, or_empty(pod->metadata->namespace_),
-                     reference ? or_empty(reference->name) : "");
-}
-
-static struct error *check_env_from(const Core__EnvFromSource *source, const Core__Pod *pod)
-{
-    if (source->config_map_ref)
-        return no_client("configMap", pod, source->config_map_ref->local_object_reference);
-    if (source->secret_ref)
-        return no_client("secret", pod, source->secret_ref->local_object_reference);
-    return NULL;
+    char *text = arena_alloc(arena, value.len + 1);
+    if (value.len > 0)
+        memcpy(text, value.ptr, value.len);
+    return text;
 }
 
 static const struct env_file *find_file(const struct container_config_input *input,
@@ -125,24 +125,59 @@ static struct error *from_file(const struct container_config_input *input,
     return NULL;
 }
 
+/* The value of one key of an object, terminated; *ret NULL as in from_file(). */
+static struct error *from_object(const struct container_config_input *input,
+                                 const struct env_reference *reference, const char *key,
+                                 struct arena *arena, struct str *ret)
+{
+    struct str value = {0};
+    bool found = false;
+    struct error *err = env_source_value(input, reference, key, &value, &found);
+    if (err)
+        return err;
+    ret->ptr = found ? terminated(arena, value) : NULL;
+    ret->len = value.len;
+    return NULL;
+}
+
+static struct env_reference reference_to(bool is_secret, const Core__LocalObjectReference *object,
+                                         bool is_optional)
+{
+    return (struct env_reference){
+        .is_secret = is_secret, .name = object ? object->name : NULL, .is_optional = is_optional};
+}
+
+static struct error *from_key(const struct container_config_input *input,
+                              const Core__EnvVarSource *source, struct arena *arena,
+                              struct str *ret)
+{
+    const Core__ConfigMapKeySelector *config_map = source->config_map_key_ref;
+    const Core__SecretKeySelector *secret = source->secret_key_ref;
+    struct env_reference reference =
+        config_map ? reference_to(false, config_map->local_object_reference, config_map->optional)
+                   : reference_to(true, secret->local_object_reference, secret->optional);
+    return from_object(input, &reference, config_map ? config_map->key : secret->key, arena, ret);
+}
+
 static struct error *from_source(const struct container_config_input *input,
                                  const Core__EnvVarSource *source, struct arena *arena,
-                                 const char **ret)
+                                 struct str *ret)
 {
+    const char *text = "";
+    struct error *err = NULL;
     if (source->field_ref)
-        return downward_field(source->field_ref, input->pod, input->node, input->pod_ips, arena,
-                              ret);
-    if (source->resource_field_ref)
-        return downward_resource(source->resource_field_ref, input->pod, input->container,
-                                 input->node, arena, ret);
-    if (source->config_map_key_ref)
-        return no_client("configMap", input->pod,
-                         source->config_map_key_ref->local_object_reference);
-    if (source->secret_key_ref)
-        return no_client("secret", input->pod, source->secret_key_ref->local_object_reference);
-    if (source->file_key_ref)
-        return from_file(input, source->file_key_ref, arena, ret);
-    *ret = "";
+        err = downward_field(source->field_ref, input->pod, input->node, input->pod_ips, arena,
+                             &text);
+    else if (source->resource_field_ref)
+        err = downward_resource(source->resource_field_ref, input->pod, input->container,
+                                input->node, arena, &text);
+    else if (source->config_map_key_ref || source->secret_key_ref)
+        return from_key(input, source, arena, ret);
+    else if (source->file_key_ref)
+        err = from_file(input, source->file_key_ref, arena, &text);
+    if (err)
+        return err;
+    *ret = str_from(text);
     return NULL;
 }
 
@@ -150,15 +185,61 @@ static struct error *set_variable(const struct container_config_input *input,
                                   const Core__EnvVar *variable, struct environment *environment,
                                   struct arena *arena)
 {
-    const char *value = "";
+    struct str value = STR_LITERAL("");
     struct error *err = NULL;
-    if (variable->value && *variable->value)
-        err = expand(variable->value, environment_lookup, environment, arena, &value);
-    else if (variable->value_from)
+    if (variable->value && *variable->value) {
+        const char *text = NULL;
+        err = expand(variable->value, environment_lookup, environment, arena, &text);
+        value = str_from(text);
+    } else if (variable->value_from) {
         err = from_source(input, variable->value_from, arena, &value);
-    if (err)
+    }
+    if (err || !value.ptr)
         return err;
-    return value ? set(environment, arena, or_empty(variable->name), value) : NULL;
+    return set(environment, &environment->variables, arena, or_empty(variable->name), value);
+}
+
+/* Every key of the object becomes a variable: names are not checked, any text goes. */
+static struct error *set_all(const struct container_config_input *input,
+                             const Core__EnvFromSource *source, struct environment *environment,
+                             struct arena *arena)
+{
+    const Core__ConfigMapEnvSource *config_map = source->config_map_ref;
+    const Core__SecretEnvSource *secret = source->secret_ref;
+    if (!config_map && !secret)
+        return NULL;
+    struct env_reference reference =
+        config_map ? reference_to(false, config_map->local_object_reference, config_map->optional)
+                   : reference_to(true, secret->local_object_reference, secret->optional);
+    const struct env_object *object = NULL;
+    struct error *err = env_source_find(input, &reference, &object);
+    for (size_t i = 0; !err && object && i < env_source_count(object); i++) {
+        struct env_entry entry = env_source_entry(object, i);
+        const char *name = source->prefix && *source->prefix
+                               ? arena_printf(arena, "%s%s", source->prefix, entry.key)
+                               : entry.key;
+        struct str value = {.ptr = terminated(arena, entry.value), .len = entry.value.len};
+        err = set(environment, &environment->variables, arena, name, value);
+    }
+    return err;
+}
+
+static struct error *set_services(const struct container_config_input *input,
+                                  struct environment *environment, struct arena *arena)
+{
+    const struct env_sources *sources = input->env_sources;
+    if (!sources || sources->n_services == 0)
+        return NULL;
+    const struct service_audience audience = {.namespace_ = input->pod->metadata->namespace_,
+                                              .has_links = input->pod->spec->enable_service_links};
+    const struct service_variable *variables;
+    size_t count;
+    service_env_build(&audience, sources->services, sources->n_services, arena, &variables, &count);
+    struct error *err = NULL;
+    for (size_t i = 0; !err && i < count; i++)
+        err = set(environment, &environment->services, arena, variables[i].name,
+                  str_from(variables[i].value));
+    return err;
 }
 
 struct error *environment_build(const struct container_config_input *input, struct arena *arena,
@@ -173,36 +254,43 @@ struct error *environment_build(const struct container_config_input *input, stru
                          "services have not yet been read at least once, cannot construct envvars");
 
     AUTO(environment) struct environment *environment = xcalloc(1, sizeof(*environment));
-    for (size_t i = 0; i < container->n_env_from; i++) {
-        struct error *err = check_env_from(container->env_from[i], input->pod);
-        if (err)
-            return err;
-    }
-    for (size_t i = 0; i < container->n_env; i++) {
-        struct error *err = set_variable(input, container->env[i], environment, arena);
-        if (err)
-            return err;
-    }
+    struct error *err = set_services(input, environment, arena);
+    for (size_t i = 0; !err && i < container->n_env_from; i++)
+        err = set_all(input, container->env_from[i], environment, arena);
+    for (size_t i = 0; !err && i < container->n_env; i++)
+        err = set_variable(input, container->env[i], environment, arena);
+    if (err)
+        return err;
     *ret = TAKE(environment);
     return NULL;
+}
+
+static Cri__KeyValue *pair_of(const struct variable *variable, struct arena *arena)
+{
+    Cri__KeyValue *pair = cri_new(arena, &cri__key_value__descriptor);
+    pair->key = cri_text(arena, variable->name);
+    pair->value.len = variable->len;
+    pair->value.data = arena_memdup(arena, variable->value, variable->len + 1);
+    return pair;
 }
 
 Cri__KeyValue **environment_to_cri(const struct environment *environment, struct arena *arena,
                                    size_t *ret_count)
 {
-    *ret_count = HASH_COUNT(environment->variables);
-    if (*ret_count == 0)
+    size_t most = HASH_COUNT(environment->variables) + HASH_COUNT(environment->services);
+    *ret_count = 0;
+    if (most == 0)
         return NULL;
-    Cri__KeyValue **list = cri_array(arena, *ret_count);
-    size_t i = 0;
-    for (const struct variable *variable = environment->variables; variable;
-         variable = variable->hh.next) {
-        Cri__KeyValue *pair = cri_new(arena, &cri__key_value__descriptor);
-        pair->key = cri_text(arena, variable->name);
-        pair->value.len = strlen(variable->value);
-        pair->value.data = arena_memdup(arena, variable->value, pair->value.len + 1);
-        list[i++] = pair;
+    Cri__KeyValue **list = cri_array(arena, most);
+    size_t count = 0;
+    const struct variable *variable;
+    for (variable = environment->variables; variable; variable = variable->hh.next)
+        list[count++] = pair_of(variable, arena);
+    for (variable = environment->services; variable; variable = variable->hh.next) {
+        if (!find(environment->variables, str_from(variable->name)))
+            list[count++] = pair_of(variable, arena);
     }
+    *ret_count = count;
     return list;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The environment of a container (spec runtime.md §3.5): literals with $(VAR) references, the
- * downward API, files in volumes. ConfigMaps, Secrets and services need an API client and are
- * refused or absent without one. Variables keep the order in which they were first set. Pure. Any
+ * downward API, files in volumes, ConfigMaps and Secrets, services. Objects and services need an
+ * API client (input->env_sources): references are refused and services absent without one.
+ * Variables keep the order in which they were first set, those of services come last. Pure. Any
  * thread.
  */
 #pragma once

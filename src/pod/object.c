@@ -1,5 +1,7 @@
 #include "pod/object.h"
 
+#include "kube/object.h"
+
 struct pod_object *pod_object_new(struct arena *arena_owned, const Core__Pod *pod,
                                   const char *origin)
 {
@@ -18,6 +20,7 @@ void pod_object_unref(struct pod_object *object)
 {
     if (!object || --object->refs > 0)
         return;
+    kube_object_unref(object->api);
     arena_free(object->arena);
     free(object);
 }

@@ -18,6 +18,7 @@ struct pod_op *pod_op_new(struct pod_worker *worker, unsigned kind, const char *
     op->worker = worker;
     op->kind = kind;
     op->target = arena_strdup(arena, target ? target : "");
+    op->spec_round = worker->spec_round;
     op->object = worker->object ? pod_object_ref(worker->object) : NULL;
     op->since_ns = loop_now_wall_ns(worker->pods->env.loop);
     DL_APPEND(worker->ops, op);

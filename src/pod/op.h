@@ -8,6 +8,7 @@
 
 /** Kinds beside those of the plan. */
 #define POD_OP_INSPECT POD_ACTION_KIND_COUNT
+#define POD_OP_REFRESH (POD_ACTION_KIND_COUNT + 1U) /* content of volumes, beside the chain */
 
 /**
  * Something under way for one pod. Its arena holds all it needs; ending it frees everything. A
@@ -15,11 +16,12 @@
  */
 struct pod_op {
     struct pod_worker *worker;
-    unsigned kind;             /* enum pod_action_kind or POD_OP_INSPECT */
+    unsigned kind;             /* enum pod_action_kind or POD_OP_… */
     const char *target;        /* instance or sandbox id, container name, or "" */
     struct pod_object *object; /* keeps `container` and the spec alive; NULL for an orphan */
     const Core__Container *container;
-    int64_t since_ns; /* wall */
+    uint64_t spec_round; /* of the worker when it began */
+    int64_t since_ns;    /* wall */
     int step;         /* of the state machine in op_*.c */
     void (*advance)(struct pod_op *op);
     void (*release)(struct pod_op *op); /* what cannot live in the arena; may be NULL */
@@ -75,6 +77,8 @@ void op_create_sandbox_start(struct pod_worker *worker, const struct pod_action 
 void op_start_container_start(struct pod_worker *worker, const struct pod_action *action);
 void op_ensure_cgroup_start(struct pod_worker *worker);
 void op_ensure_volumes_start(struct pod_worker *worker);
+/** Publishes content of volumes that is another by now; the pod goes on with what it has meanwhile. */
+void op_refresh_volumes_start(struct pod_worker *worker);
 void op_clean_disk_start(struct pod_worker *worker);
 void op_kill_container_start(struct pod_worker *worker, const struct pod_action *action);
 void op_stop_sandbox_start(struct pod_worker *worker, const struct pod_action *action);

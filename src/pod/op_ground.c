@@ -58,33 +58,66 @@ void op_ensure_cgroup_start(struct pod_worker *worker)
 
 /* --- volumes --- */
 
-static void on_volumes(void *ctx, struct volume_set *set_owned, struct error *err_owned)
+/* When what failed is tried again; changes of what the volumes refer to come sooner. */
+static int64_t tell_failures(struct pod_worker *worker, const struct volume_mount_result *result)
+{
+    for (size_t i = 0; i < result->failure_count; i++)
+        pod_worker_event(worker, TIMELINE_WARNING, result->failures[i].reason, NULL,
+                         result->failures[i].message);
+    return sat_add_i64(loop_now_wall_ns(worker->pods->env.loop), result->retry_delay_ns);
+}
+
+static void on_volumes(void *ctx, const struct volume_mount_result *result)
 {
     struct pod_op *op = ctx;
     struct pod_worker *worker = op->worker;
-    AUTO(error) struct error *err = err_owned;
     op->volume = NULL;
-    if (err) {
-        bool mount = text_eq(err->reason, "FailedMount");
-        const char *text =
-            mount ? arena_printf(op->arena, "Unable to attach or mount volumes: %s", err->message)
-                  : err->message;
-        pod_worker_event(worker, TIMELINE_WARNING, mount ? "FailedMount" : "Failed", NULL, text);
-        worker->setup_retry_at_ns = retry_at(worker);
-    } else {
+    if (result->set_owned) {
         volume_set_free(worker->volumes);
-        worker->volumes = set_owned;
-        worker->volumes_ready = op->object == worker->object; /* else the spec is another by now */
+        worker->volumes = result->set_owned;
+        worker->volumes_ready = op->spec_round == worker->spec_round; /* else it is another by now */
         worker->setup_retry_at_ns = 0;
+    } else {
+        worker->setup_retry_at_ns = tell_failures(worker, result);
     }
     pod_op_end(op);
 }
 
+static void on_refreshed(void *ctx, const struct volume_mount_result *result)
+{
+    struct pod_op *op = ctx;
+    struct pod_worker *worker = op->worker;
+    op->volume = NULL;
+    AUTO(volume_set) struct volume_set *fresh = result->set_owned;
+    if (fresh) {
+        /* The volumes are the same, and a container's start may be looking at those there are. */
+        worker->volumes->refresh_at_ns = fresh->refresh_at_ns;
+        worker->volumes_retry_at_ns = 0;
+    } else {
+        worker->volumes_stale = true;
+        worker->volumes_retry_at_ns = tell_failures(worker, result);
+    }
+    pod_op_end(op);
+}
+
+/* It may wait for a Secret that never comes; a pod that ends does not. */
+static void mount_volumes(struct pod_op *op, volume_on_mounted *on_done)
+{
+    struct pod_worker *worker = op->worker;
+    op->may_abandon = true;
+    worker->disk_clean = false;
+    op->volume = volume_mount_start(worker->pods->env.volumes, op->object->pod, on_done, op);
+}
+
 void op_ensure_volumes_start(struct pod_worker *worker)
 {
-    struct pod_op *op = pod_op_new(worker, POD_ACTION_ENSURE_VOLUMES, NULL);
-    worker->disk_clean = false;
-    op->volume = volume_mount_start(worker->pods->env.volumes, worker->object->pod, on_volumes, op);
+    worker->volumes_stale = false; /* it is read anew */
+    mount_volumes(pod_op_new(worker, POD_ACTION_ENSURE_VOLUMES, NULL), on_volumes);
+}
+
+void op_refresh_volumes_start(struct pod_worker *worker)
+{
+    mount_volumes(pod_op_new(worker, POD_OP_REFRESH, NULL), on_refreshed);
 }
 
 /* --- clean-up --- */
@@ -143,6 +176,7 @@ static void clean_advance(struct pod_op *op)
     op->worker->disk_clean = clean->removed == op->worker->want.removed;
     op->worker->volumes_ready = false;
     op->worker->cgroup_ready = false;
+    pod_worker_changed(op->worker);
     pods_update_qos(op->worker->pods);
     pod_op_end(op);
 }

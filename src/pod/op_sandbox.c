@@ -33,17 +33,18 @@ static void run_pod_sandbox(struct pod_op *op)
 {
     const struct prepare_job *job = prepare_result(op);
     const struct create *create = op->state;
-    Cri__PodSandboxConfig *config = NULL;
+    struct sandbox_setup setup = {0};
     if (job->err)
         op->err = error_dup(job->err);
     else
-        op->err = prepare_sandbox_config(op, job, create->attempt, &config);
+        op->err = prepare_sandbox(op, job, create->attempt, &setup);
     if (op->err) {
         creation_failed(op, "FailedCreatePodSandBox", "Failed to create pod sandbox");
         return;
     }
     Cri__RunPodSandboxRequest request = CRI__RUN_POD_SANDBOX_REQUEST__INIT;
-    request.config = config;
+    request.config = setup.config;
+    request.runtime_handler = cri_borrow(setup.runtime_handler);
     op->step = CREATE_RUN;
     pod_op_call(op, RUNTIME_RUN_POD_SANDBOX, &request.base, 0);
 }

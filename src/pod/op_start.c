@@ -1,8 +1,11 @@
 /*
  * Starting one container.
  *
- *   prepare → image (start_image.c) → subPaths → files
+ *   prepare → image (start_image.c) → objects → subPaths → files
  *           → create → start → postStart hook → status → link
+ *
+ * Objects are the ConfigMaps and Secrets that the environment refers to; they, like subPaths, are a
+ * step only for a container that has any.
  *
  * Each step may fail; the failure becomes the container's waiting reason and message (spec pods.md
  * §5.6, §6.3), an event, and a pause before the next try. What a failed step left behind (a created
@@ -11,9 +14,11 @@
  */
 #include "pod/op_start.h"
 
+#include "kube/reflector.h"
 #include "pod/cri_request.h"
 #include "pod/hook.h"
 #include "pod/prepare.h"
+#include "pod/service_env.h"
 #include "pod/start_files.h"
 #include "pod/termination.h"
 
@@ -48,6 +53,74 @@ void start_fail_with_error(struct pod_op *op, const char *reason)
     start_fail(op, reason, err->message, err->message);
 }
 
+/* --- what comes from the API --- */
+
+/* Standalone a pod cannot take anything from the API. */
+static bool has_api(const struct pod_op *op)
+{
+    const struct pods_api *api = op->worker->pods->env.api;
+    return api && api->config_maps && api->secrets;
+}
+
+static void on_fetched(void *ctx)
+{
+    struct pod_op *op = ctx;
+    op->may_abandon = false;
+    op->advance(op);
+}
+
+struct object_fetch *start_fetch(struct pod_op *op, const struct pod_references *references)
+{
+    if (!has_api(op))
+        return NULL;
+    struct object_fetch *fetch = object_fetch_start(
+        op->worker->pods->env.api, op->worker->namespace, references, on_fetched, op);
+    op->may_abandon = fetch;
+    return fetch;
+}
+
+/* The services that this container is told of; borrowed, for this turn only. */
+static const Core__Service **find_services(struct pod_op *op, size_t *ret_count)
+{
+    const struct service_audience audience = {.namespace_ = op->worker->namespace,
+                                              .has_links =
+                                                  op->object->pod->spec->enable_service_links};
+    const Core__Service **told = NULL;
+    size_t count = 0, capacity = 0;
+    const struct kube_object *object = NULL;
+    while ((object = reflector_next(op->worker->pods->env.api->services, object))) {
+        const Core__Service *service = (const Core__Service *)object->message;
+        if (!service_env_tells(&audience, service))
+            continue;
+        if (count == capacity) {
+            capacity = capacity ? 2 * capacity : 8;
+            const Core__Service **more =
+                arena_calloc(op->arena, capacity, sizeof(const Core__Service *));
+            if (count > 0)
+                memcpy(more, told, count * sizeof(const Core__Service *));
+            told = more;
+        }
+        told[count++] = service;
+    }
+    *ret_count = count;
+    return told;
+}
+
+/* NULL: standalone. For this turn only. */
+static const struct env_sources *env_sources_of(struct pod_op *op)
+{
+    if (!has_api(op))
+        return NULL;
+    const struct start *start = op->state;
+    const struct reflector *services = op->worker->pods->env.api->services;
+    struct env_sources *sources = arena_alloc(op->arena, sizeof(*sources));
+    sources->services_ready = !services || reflector_has_synced(services);
+    if (services)
+        sources->services = find_services(op, &sources->n_services);
+    sources->objects = object_fetch_results(start->objects, &sources->n_objects);
+    return sources;
+}
+
 /* --- the configuration --- */
 
 static struct container_config_input config_input(struct pod_op *op)
@@ -73,13 +146,14 @@ static struct container_config_input config_input(struct pod_op *op)
                                            .n_volumes = set ? set->count : 0,
                                            .pod_ips = start->pod_ips,
                                            .image_ref = start->image_ref,
-                                           .runtime_handler = "",
+                                           .runtime_handler = start->runtime_handler,
                                            .image_has_uid = start->image_has_uid,
                                            .image_uid = start->image_uid,
                                            .image_username = start->image_username,
                                            .restart_count = start->restart_count,
                                            .random = random,
-                                           .subpath_targets = start->subpath_targets};
+                                           .subpath_targets = start->subpath_targets,
+                                           .env_sources = env_sources_of(op)};
 }
 
 static void build_config(struct pod_op *op)
@@ -95,9 +169,24 @@ static void build_config(struct pod_op *op)
     start_files(op, &start->files);
 }
 
-void start_with_image(struct pod_op *op)
+/* The config's own errors come in the same order, with subPaths or without. */
+static bool has_subpaths(const Core__Container *container)
 {
-    struct start *start = op->state;
+    for (size_t i = 0; i < container->n_volume_mounts; i++) {
+        const Core__VolumeMount *mount = container->volume_mounts[i];
+        if ((mount->sub_path && *mount->sub_path) ||
+            (mount->sub_path_expr && *mount->sub_path_expr))
+            return true;
+    }
+    return false;
+}
+
+static void find_subpaths(struct pod_op *op)
+{
+    if (!has_subpaths(op->container)) {
+        build_config(op);
+        return;
+    }
     struct container_config_input input = config_input(op);
     struct subpath_request *requests = NULL;
     size_t count = 0;
@@ -106,14 +195,23 @@ void start_with_image(struct pod_op *op)
         start_fail_with_error(op, "CreateContainerConfigError");
         return;
     }
-    const char **none = arena_calloc(op->arena, op->container->n_volume_mounts + 1, sizeof(*none));
-    start->subpath_targets = none;
     if (count == 0) {
         build_config(op);
         return;
     }
     op->step = START_SUBPATHS;
     start_subpaths(op, requests, count, op->container->name);
+}
+
+void start_with_image(struct pod_op *op)
+{
+    struct start *start = op->state;
+    struct pod_references references;
+    container_references_of(op->container, op->arena, &references);
+    op->step = START_OBJECTS;
+    start->objects = start_fetch(op, &references);
+    if (!start->objects)
+        find_subpaths(op);
 }
 
 /* The sandbox config is made anew for every container, as the host's resolv.conf may have changed.
@@ -124,15 +222,17 @@ static void prepared(struct pod_op *op)
     const struct prepare_job *job = prepare_result(op);
     const struct sandbox_observed *sandbox =
         pod_observed_sandbox(&op->worker->have, start->sandbox_id);
+    struct sandbox_setup setup = {0};
     if (job->err)
         op->err = error_dup(job->err);
     else
-        op->err =
-            prepare_sandbox_config(op, job, sandbox ? sandbox->attempt : 0, &start->sandbox_config);
+        op->err = prepare_sandbox(op, job, sandbox ? sandbox->attempt : 0, &setup);
     if (op->err) {
         start_fail_with_error(op, "CreateContainerConfigError");
         return;
     }
+    start->runtime_handler = setup.runtime_handler;
+    start->sandbox_config = setup.config;
     if (job->container_name)
         start->restart_count = job->restart_count;
 
@@ -332,16 +432,28 @@ static void subpaths_ready(struct pod_op *op)
         build_config(op);
 }
 
+static void start_release(struct pod_op *op)
+{
+    struct start *start = op->state;
+    object_fetch_free(TAKE(start->objects));
+    start_image_release(op);
+}
+
 static void start_advance(struct pod_op *op)
 {
     switch (op->step) {
     case START_PREPARE:
         prepared(op);
         return;
+    case START_PULL_SECRETS:
     case START_IMAGE_STATUS:
+    case START_NODE_LOGINS:
     case START_PULL:
     case START_IMAGE_USER:
         start_image_advance(op);
+        return;
+    case START_OBJECTS:
+        find_subpaths(op);
         return;
     case START_SUBPATHS:
         subpaths_ready(op);
@@ -403,7 +515,7 @@ void op_start_container_start(struct pod_worker *worker, const struct pod_action
     op->state = start;
     op->container = action->container; /* lives as long as op->object */
     op->advance = start_advance;
-    op->release = start_image_release;
+    op->release = start_release;
     op->step = START_PREPARE;
 
     const struct sandbox_observed *sandbox = pod_observed_active_sandbox(&worker->have);

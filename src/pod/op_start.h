@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "image/credentials.h"
+#include "pod/object_fetch.h"
 #include "pod/op.h"
 
 struct pull_ticket; /* image/pull_queue.h */
@@ -11,10 +13,13 @@ struct pull_ticket; /* image/pull_queue.h */
 /* Steps of the operation. Those of the image are start_image.c's. */
 enum start_step {
     START_PREPARE,
+    START_PULL_SECRETS,
     START_IMAGE_STATUS,
+    START_NODE_LOGINS,
     START_PULL_TURN,
     START_PULL,
     START_IMAGE_USER,
+    START_OBJECTS,
     START_SUBPATHS,
     START_FILES,
     START_CREATE,
@@ -31,7 +36,9 @@ enum start_step {
 struct start {
     const char *sandbox_id;
     const char *const *pod_ips;
+    const char *runtime_handler;
     Cri__PodSandboxConfig *sandbox_config;
+    struct object_fetch *objects; /* that the container's environment refers to; or NULL */
     Cri__ContainerConfig *config;
     uint32_t restart_count;
     const char *const *subpath_targets;
@@ -46,6 +53,11 @@ struct start {
     int64_t image_uid;
     const char *image_username;
     uint64_t image_bytes;
+    struct object_fetch *pull_secrets;     /* or NULL */
+    struct keyring keyring;                /* what they hold */
+    const struct image_credential *logins; /* in the order they are tried; none: without */
+    size_t n_logins, n_tried;
+    const char **refusals;      /* why each of those that were tried did not do */
     struct pull_ticket *ticket; /* while it waits for its turn and pulls */
     int64_t wait_began_ns, pull_began_ns;
 };
@@ -58,14 +70,19 @@ struct start {
  * reason of what went wrong (spec runtime.md §3.2).
  */
 void start_image(struct pod_op *op);
-/** Goes on from START_IMAGE_STATUS, START_PULL or START_IMAGE_USER; START_PULL_TURN ends otherwise.
- */
+/** Goes on from START_PULL_SECRETS to START_IMAGE_USER; START_PULL_TURN ends otherwise. */
 void start_image_advance(struct pod_op *op);
-/** Gives the place in the pull queue back, if there is one. */
+/** Gives the place in the pull queue and the secrets back, if there are any. */
 void start_image_release(struct pod_op *op);
 
 /* --- op_start.c --- */
 
+/**
+ * Begins to get the objects that @references names (borrowed, they outlive the operation), as the
+ * pending step of @op: its end calls advance(). NULL: nothing to get, or no API server; nothing has
+ * begun. Meanwhile the operation is cancelled when the pod ends.
+ */
+struct object_fetch *start_fetch(struct pod_op *op, const struct pod_references *references);
 /** Goes on with the image that was found: members image_ref to image_username are set. */
 void start_with_image(struct pod_op *op);
 /** Ends the operation: the container waits with @reason and @message, next try at @retry_at_ns

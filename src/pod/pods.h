@@ -1,7 +1,7 @@
 /*
- * All pods of the node: merges what the sources want with what the runtime holds, gives each pod a
- * worker, and keeps going until both agree. The one place where pods are woken, planned and acted
- * upon. Loop thread.
+ * All pods of the node: merges what the sources want with what the runtime holds, admits pods,
+ * gives each a worker, and keeps going until both agree. The one place where pods are woken,
+ * planned and acted upon. Loop thread.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 #include "cgroup/cgroup.h"
 #include "image/pull_queue.h"
 #include "loop/work.h"
+#include "pod/admission.h"
 #include "pod/cri_config.h"
 #include "pod/object.h"
 #include "pod/runtime.h"
@@ -21,8 +22,37 @@ struct pods; /* opaque: one per node */
 
 #define PODS_RETRY_NS (10 * NS_PER_SEC) /* pkg/kubelet/pod_workers.go: backOffPeriod */
 
+struct event_recorder; /* kube/event_recorder.h */
+struct object_watch;   /* kube/object_watch.h */
+struct reflector;      /* kube/reflector.h */
+struct token_cache;    /* kube/token_cache.h */
+
+/** What the pods use of an API server; all borrowed and outliving the pods. */
+struct pods_api {
+    struct object_watch *config_maps, *secrets;
+    struct token_cache *tokens;
+    const struct reflector *services;        /* those with a cluster IP */
+    const struct reflector *runtime_classes; /* all */
+    struct event_recorder *events;
+};
+
+/** Who knows the node that pods are admitted to; implemented by agent.c. */
+struct pods_gate;
+struct pods_gate_vtable {
+    /** Fills @ret; what it refers to is borrowed until the next turn of the loop. */
+    void (*node)(struct pods_gate *self, struct admission_node *ret);
+    /** Reads the node's labels past what is known; @on_done runs once, later. NULL: cannot. */
+    void (*reread)(struct pods_gate *self, void (*on_done)(void *ctx), void *ctx);
+};
+struct pods_gate {
+    const struct pods_gate_vtable *vtable;
+};
+
 /** The rooms around it, all borrowed and outliving the pods. */
 struct pods_environment {
+    const struct pods_api *api; /* NULL: standalone */
+    struct pods_gate *gate;     /* NULL: every pod is admitted */
+    unsigned sources;           /* bits 1 << enum pod_source: those that will speak */
     struct loop *loop;
     struct work_pool *pool;
     struct pod_runtime *runtime;
@@ -69,31 +99,78 @@ DEFINE_AUTO(pods, struct pods *, pods_free)
  * or killed. */
 void pods_start(struct pods *pods);
 
-/**
- * Replaces the desired set of source "file": @objects (@count, references are taken as needed).
- * Pods that left the set are terminated with their full grace period; the first set also makes pods
- * nobody wants orphans, which are killed.
+/*
+ * What the sources want. Objects are borrowed, references are taken as needed. A pod that leaves is
+ * terminated with its full grace period; one with a deletionTimestamp with the one it names. Once
+ * all sources of the environment are ready, pods nobody wants are orphans, which are killed.
  */
-void pods_set_desired(struct pods *pods, struct pod_object *const *objects, size_t count);
+
+/** Replaces the desired set of @source, which is ready from then on. */
+void pods_set_desired(struct pods *pods, enum pod_source source, struct pod_object *const *objects,
+                      size_t count);
+/** One pod was added or has changed; its source is @object's. */
+void pods_put(struct pods *pods, struct pod_object *object);
+/** @source no longer has pod @uid. */
+void pods_drop(struct pods *pods, enum pod_source source, const char *uid);
+/** @source has told all it has. */
+void pods_source_ready(struct pods *pods, enum pod_source source);
+bool pods_sources_are_ready(const struct pods *pods);
+
+/**
+ * What the API server shows of static pod @uid, whose status of before the agent's start is taken
+ * up when it has none of its own yet. Without effect on other pods.
+ */
+void pods_recover_status(struct pods *pods, const char *uid, const Core__PodStatus *status);
+
+/** ConfigMap or Secret @name has come, changed or gone: pods that refer to it look again. */
+void pods_object_changed(struct pods *pods, bool is_secret, const char *namespace_,
+                         const char *name);
+/** Something has come that any pod may have waited for: all of them look again at once. */
+void pods_retry(struct pods *pods);
+
+/** Ends a pod before its time: preemption, eviction, shutdown. Texts are copied. */
+struct pod_kill {
+    bool has_grace; /* else the pod's own */
+    int64_t grace_s;
+    const char *reason, *message; /* of the status, phase Failed */
+    const char *disruption; /* message of condition DisruptionTarget; NULL: no such condition */
+};
+void pods_kill(struct pods *pods, const char *uid, const struct pod_kill *kill);
 
 /** One pod as others may see it; borrowed until the next turn of the loop. */
 struct pod_view {
-    const Core__Pod *pod; /* NULL for an orphan */
+    const Core__Pod *pod;      /* NULL for an orphan */
+    struct pod_object *object; /* the same with its source; NULL for an orphan */
     const char *uid, *name, *namespace;
     const Core__PodStatus *status; /* NULL before the first one */
     const char *doing;             /* "StartContainer web", … or "" */
     int64_t doing_since_ns;
     const struct timeline *timeline;
     bool terminating;
+    bool removed;   /* no source wants it any more */
+    bool could_run; /* containers may be running, or may yet be started */
+    bool finished;  /* stopped for good, volumes unmounted, cgroup gone */
 };
+/** The pod with @uid; false: there is none. */
+bool pods_view(const struct pods *pods, const char *uid, struct pod_view *ret);
 /** Calls @visit for each pod, by namespace and name. */
 void pods_visit(const struct pods *pods, void (*visit)(void *ctx, const struct pod_view *view),
                 void *ctx);
 
-/** Calls @on_change (one listener) after a pod's status changed or the pod is gone (status NULL).
- */
-void pods_listen(struct pods *pods, void (*on_change)(void *ctx, const struct pod_view *view),
-                 void *ctx);
+/** Who is told. Not called from inside a function of this header. Each may be NULL. */
+struct pods_listener {
+    /** Its status, its object or its life is another. */
+    void (*on_change)(void *ctx, const struct pod_view *view);
+    /** Nothing is left of it and nobody wants it; @view is what it was. */
+    void (*on_gone)(void *ctx, const struct pod_view *view);
+    /** The runtime or its network became ready, or no longer is. */
+    void (*on_runtime)(void *ctx);
+    /** An image was pulled. */
+    void (*on_image)(void *ctx);
+    void *ctx;
+};
+/** Sets the one listener (copied). */
+void pods_listen(struct pods *pods, const struct pods_listener *listener);
 
 /** Host path of the log of container @name's newest (or @previous) instance; NULL when there is
  * none. Owned. */
@@ -107,3 +184,10 @@ struct pods_summary {
     uint64_t missed_changes;     /* found by the audit alone */
 };
 void pods_summarize(const struct pods *pods, struct pods_summary *ret);
+
+/** What the runtime last said of itself, borrowed until the next turn; NULL: nothing yet. */
+const Cri__StatusResponse *pods_runtime_status(const struct pods *pods);
+/** Why the runtime keeps the node from being ready, in upstream's words and order (spec node.md
+ * §7): up to PODS_MAX_NOT_READY texts, borrowed until the next turn. Returns their number. */
+#define PODS_MAX_NOT_READY 3
+size_t pods_not_ready(const struct pods *pods, const char *ret[static PODS_MAX_NOT_READY]);

@@ -1,8 +1,13 @@
 /*
  * Shared inside the pod room only: the worker of one pod and the set of all workers. Loop thread.
  *
- *   pods.c      the set: sources, first observation, audit, orphans, the wake queue
- *   worker.c    one pod: plan, dispatch of actions, life cycle, status
+ *   pods.c      the set: first observation, audit, the wake queue
+ *   desired.c   what the sources want, merged; orphans
+ *   admit.c     admission of new pods, and the pods that make room for others
+ *   runtime_state.c  whether the runtime and its network are ready
+ *   worker.c    one pod: plan, dispatch of actions, life cycle
+ *   worker_status.c  its status, and who is told
+ *   worker_refs.c    the ConfigMaps and Secrets it refers to
  *   worker_memory.c  what it remembers of what went wrong
  *
  * What a worker has under way is in op.h.
@@ -25,17 +30,40 @@ struct pod_cooldown {
 };
 struct pod_pull_failure; /* opaque: the last failed pull of an image */
 
+/** Whether it may run here; admit.c. */
+enum pod_admission {
+    POD_NEW, /* not asked yet: an orphan, or about to be */
+    POD_WAITS_NODE,
+    POD_WAITS_VICTIMS,
+    POD_ADMITTED,
+    POD_REJECTED, /* keeps the status it got then */
+};
+
+/** Why it was ended before its time; texts owned, reason NULL: it was not. */
+struct pod_forced_end {
+    char *reason, *message;
+    char *disruption; /* NULL: no condition DisruptionTarget */
+    bool has_grace;
+    int64_t grace_s;
+};
+
 struct pod_worker {
     struct pods *pods;
     char *uid, *name, *namespace;
     struct pod_object *object; /* NULL for an orphan */
     struct pod_object
         *again; /* wanted anew under the same uid once this removed one is gone, or NULL */
+    uint64_t spec_round; /* counts the specs it was given */
     struct pod_desired want;
     struct pod_observed have;
     bool observed;       /* the runtime was read at least once; before that nothing is planned */
     bool inspect_again;  /* something changed while an inspection was under way */
     bool inspect_failed; /* the last one did, which was told */
+    enum pod_admission admission;
+    char **victims; /* uids of those that make room for it; owned */
+    size_t n_victims;
+    int64_t victims_until_ns; /* wall clock: it is admitted then at the latest */
+    struct pod_forced_end forced;
     bool network_event_sent; /* NetworkNotReady was noted for the present wait */
     bool sandbox_event_sent; /* SandboxChanged was noted for the replacement under way */
 
@@ -46,6 +74,9 @@ struct pod_worker {
     char **probed;            /* per note: the instance its results are about, or NULL */
 
     bool cgroup_ready, volumes_ready, disk_clean, kill_failed;
+    bool volumes_stale;          /* what their content is made of has changed since */
+    int64_t volumes_retry_at_ns; /* a refresh failed: not before this; 0: none */
+    bool is_registered;          /* with the caches of ConfigMaps and Secrets; worker_refs.c */
     int64_t setup_retry_at_ns, cleanup_retry_at_ns;
     struct pod_cooldown *cooldowns;
     size_t n_cooldowns;
@@ -61,6 +92,7 @@ struct pod_worker {
     bool waits_for_slot;
     bool was_offered_slot;    /* woken by pods_slot_released() */
     struct loop_timer *timer; /* next look */
+    bool is_changed;          /* the listener has yet to be told */
     bool queued;              /* linked into the wake queue */
     struct pod_worker *wake_prev, *wake_next;
     UT_hash_handle hh; /* pods->workers by uid */
@@ -72,27 +104,32 @@ struct pods {
     struct pod_worker *woken;   /* queue */
     struct loop_timer *turn;    /* drains the queue */
     struct loop_timer *audit;
-    struct loop_timer *status_poll; /* only while the runtime or its network is not ready */
-    int64_t failing_since_ns;       /* mono: when the runtime began not to answer; 0: it answers */
-    struct backoff *backoff;        /* containers */
-    struct backoff *image_backoff;  /* "<uid>_<image>" */
+    struct backoff *backoff;       /* containers */
+    struct backoff *image_backoff; /* "<uid>_<image>" */
     size_t slots_used;
     int64_t started_ns;
-    bool listed; /* the first relist is done */
-    bool sources_ready;
-    bool swept; /* leftovers on disk were looked for */
+    bool listed;            /* the first relist is done */
+    unsigned ready_sources; /* bits 1 << enum pod_source */
+    bool rereads_node;      /* for those that wait for it */
+    bool swept;             /* leftovers on disk were looked for */
     bool relist_again, relist_again_audit;
     struct probe_exec *probe_exec; /* probing.c */
     struct pods_relist *relist;    /* under way; relist.c */
+    struct pods_sweep *sweep;      /* under way; sweep.c */
+    /* runtime_state.c */
+    struct loop_timer *status_poll; /* only while the runtime or its network is not ready */
     struct runtime_call *status_call;
-    struct pods_sweep *sweep; /* under way; sweep.c */
+    int64_t failing_since_ns; /* mono: when the runtime began not to answer; 0: it answers */
     bool runtime_ready, network_ready;
-    char *runtime_message;
+    char *runtime_message;             /* the more important reason, or "" */
+    char *runtime_text, *network_text; /* for the node's condition; NULL: ready */
+    struct arena *runtime_arena;
+    const Cri__StatusResponse *runtime_status; /* in runtime_arena */
+
     bool qos_known; /* the tiers' shares were written for burstable_millis */
     int64_t burstable_millis;
     uint64_t missed_changes;
-    void (*on_change)(void *ctx, const struct pod_view *view);
-    void *on_change_ctx;
+    struct pods_listener listener;
 };
 
 /** Makes a worker for @uid and links it into the set. @name and @namespace may be "" for an orphan
@@ -100,10 +137,16 @@ struct pods {
 struct pod_worker *pod_worker_new(struct pods *pods, const char *uid, const char *namespace,
                                   const char *name);
 void pod_worker_free(struct pod_worker *worker); /* cancels its operations, unlinks it */
-/** Gives the worker its (new) desired pod. */
+/** Gives the worker its (new) desired pod, which may be one that is to end. */
 void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object);
+/** The same when nothing has changed that the pod's containers are made of. */
+void pod_worker_keep_object(struct pod_worker *worker, struct pod_object *object);
 /** Starts termination; a second call may only shorten the grace period. */
 void pod_worker_terminate(struct pod_worker *worker, bool removed);
+/** As pods_kill(). */
+void pod_worker_kill(struct pod_worker *worker, const struct pod_kill *kill);
+/** Whatever waits for a retry is tried in the next pass. */
+void pod_worker_retry_now(struct pod_worker *worker);
 /** Promises at least one later pass. Idempotent. */
 void pod_worker_wake(struct pod_worker *worker);
 /** One pass: status, plan, dispatch. May free the worker (when it is finished). */
@@ -111,6 +154,17 @@ void pod_worker_run(struct pod_worker *worker);
 /** Adds to the timeline and logs. */
 void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const char *reason,
                       const char *container, const char *message);
+/** Something others see of it has changed: the listener is told in the next pass. */
+void pod_worker_changed(struct pod_worker *worker);
+/** Tells it now. */
+void pod_worker_tell(struct pod_worker *worker);
+/** Computes its status anew, and tells when it is another; worker_status.c. */
+void pod_worker_renew_status(struct pod_worker *worker, int64_t now_ns);
+/** Its status is @status, which lives in @arena_owned. */
+void pod_worker_take_status(struct pod_worker *worker, Core__PodStatus *status,
+                            struct arena *arena_owned);
+/** Begins with what the API server knew of it before the agent's start (copied). */
+void pod_worker_recover_status(struct pod_worker *worker, const Core__PodStatus *status);
 /** What others may see of it now; borrows from the worker. */
 void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret);
 bool pod_worker_has_name(const struct pod_worker *worker, const char *namespace, const char *name);
@@ -140,6 +194,14 @@ const char *pod_worker_pull_failure(const struct pod_worker *worker, const char 
 /** Forgets everything, before the worker is freed. */
 void pod_worker_forget(struct pod_worker *worker);
 
+/* --- what it refers to: worker_refs.c --- */
+
+/** Tells the caches of ConfigMaps and Secrets what the present object refers to, so that it is
+ * watched and can be got. Without effect on static pods and without an API server. */
+void pod_refs_register(struct pod_worker *worker);
+/** It refers to nothing any more. */
+void pod_refs_unregister(struct pod_worker *worker);
+
 /* --- the set of all workers --- */
 
 /** The pause after a failed step, with upstream's jitter of up to half; @soon: a tenth of it (spec
@@ -168,5 +230,24 @@ void pods_wake_name(struct pods *pods, const char *namespace, const char *name);
 void pods_update_qos(struct pods *pods);
 /** A worker gave its start slot back. */
 void pods_slot_released(struct pods *pods);
-/** One of the objects of pods_set_desired(). */
-void pods_want_object(struct pods *pods, struct pod_object *object);
+void pods_wake_all(struct pods *pods);
+/** Ends the pods nobody wants, if that can be known already; desired.c. */
+void pods_end_orphans(struct pods *pods);
+
+/* --- admission: admit.c --- */
+
+/** Decides about a worker that has just got its first object. */
+void pods_admit(struct pod_worker *worker);
+/** False: it must go on waiting, until *next_ns at the latest. */
+bool pod_worker_is_admitted(struct pod_worker *worker, int64_t *next_ns);
+/** A pod has stopped: who waits for its room looks again. */
+void pods_look_for_room(struct pods *pods);
+
+/* --- the runtime's state: runtime_state.c --- */
+
+void pods_runtime_init(struct pods *pods);
+void pods_runtime_done(struct pods *pods);
+/** Asks for the runtime's status. */
+void pods_read_status(struct pods *pods);
+/** The runtime has stopped answering: it is looked at often. */
+void pods_runtime_failing(struct pods *pods);

@@ -3,6 +3,9 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "kube/reflector.h"
+
+#include "node.pb-c.h"
 
 #include <dirent.h>
 
@@ -91,8 +94,26 @@ struct prepare_job *prepare_result(struct pod_op *op)
     return op->job;
 }
 
-struct error *prepare_sandbox_config(struct pod_op *op, const struct prepare_job *job,
-                                     uint32_t attempt, Cri__PodSandboxConfig **ret)
+/* Without an API server nobody can say what a RuntimeClass means (spec runtime.md §2.6). One that
+ * is not known yet is as unknown as one that does not exist. */
+static struct error *find_runtime_handler(struct pod_op *op, const char **ret)
+{
+    const struct pods_api *api = op->worker->pods->env.api;
+    const char *name = op->object->pod->spec->runtime_class_name;
+    *ret = "";
+    if (!api || !api->runtime_classes || !name || !*name)
+        return NULL;
+    const struct kube_object *found = reflector_find(api->runtime_classes, NULL, name);
+    if (!found)
+        return error_new(ERROR_NOT_FOUND, "runtimeclass.node.k8s.io \"%s\" not found", name);
+    const char *handler = ((const Node__RuntimeClass *)found->message)->handler;
+    if (handler)
+        *ret = arena_strdup(op->arena, handler);
+    return NULL;
+}
+
+struct error *prepare_sandbox(struct pod_op *op, const struct prepare_job *job, uint32_t attempt,
+                              struct sandbox_setup *ret)
 {
     struct resolv_conf resolv;
     if (job->resolv_text) {
@@ -100,14 +121,21 @@ struct error *prepare_sandbox_config(struct pod_op *op, const struct prepare_job
         if (err)
             return error_wrap(err, "%s", job->resolv_path);
     }
+    struct sandbox_setup setup = {0};
+    struct error *err = find_runtime_handler(op, &setup.runtime_handler);
+    if (err)
+        return err;
     struct sandbox_config_input input = {.pod = op->object->pod,
                                          .node = op->worker->pods->env.node,
                                          .resolv = job->resolv_text ? &resolv : NULL,
+                                         .runtime_handler = setup.runtime_handler,
                                          .attempt = attempt};
     struct config_notices notices = {0};
-    struct error *err = sandbox_config_build(&input, op->arena, &notices, ret);
+    err = sandbox_config_build(&input, op->arena, &notices, &setup.config);
     for (size_t i = 0; i < notices.count; i++)
         pod_worker_event(op->worker, TIMELINE_WARNING, notices.items[i].reason, NULL,
                          notices.items[i].message);
+    if (!err)
+        *ret = setup;
     return err;
 }

@@ -23,12 +23,18 @@ void prepare_start(struct pod_op *op, const char *container_name);
 /** The finished job, inside advance(). */
 struct prepare_job *prepare_result(struct pod_op *op);
 
+/** What the runtime is told with a sandbox; lives in the arena of the operation. */
+struct sandbox_setup {
+    const char *runtime_handler; /* of the pod's RuntimeClass; "" the default one */
+    Cri__PodSandboxConfig *config;
+};
+
 /**
- * Builds the sandbox config of the pod of @op in its arena from what the job read; notices become
- * events.
+ * Builds the sandbox config of the pod of @op from what the job read; notices become events.
+ * NOT_FOUND `runtimeclass.node.k8s.io "x" not found`, or as sandbox_config_build().
  */
-MUST_CHECK struct error *prepare_sandbox_config(struct pod_op *op, const struct prepare_job *job,
-                                                uint32_t attempt, Cri__PodSandboxConfig **ret);
+MUST_CHECK struct error *prepare_sandbox(struct pod_op *op, const struct prepare_job *job,
+                                         uint32_t attempt, struct sandbox_setup *ret);
 
 /** 1 + highest N over file names "N.log*" in @dir; 0 when there is none. Blocking. */
 uint32_t prepare_count_logs_blocking(const char *dir);

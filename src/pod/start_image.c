@@ -1,8 +1,13 @@
 /*
  * The image of a container that starts:
  *
- *   status ──present──────────────────────────────────────────► ready
- *     └─absent, or policy Always─► turn to pull ─► pull ─► user ─► ready
+ *   pull secrets ─► status ──present─────────────────────────────────────────► ready
+ *                     └─absent, or policy Always─► node logins ─► turn ─► pull ─► user ─► ready
+ *                                                                         └◄─┘ next login
+ *
+ * Pull secrets are a step only for a pod that names some; the node's own logins are read from its
+ * disk. All that match the image are tried, those of the secrets first; when there are none the
+ * pull is anonymous.
  *
  * A failed pull puts the image into a back-off of its own, by pod and image; until that is over
  * each try ends with ImagePullBackOff and the text of the failure. Waiting for the turn and pulling
@@ -123,13 +128,21 @@ static bool pull_must_wait(struct pod_op *op)
     return true;
 }
 
+/* With the next login that was not tried yet, if there is any. */
 static void pull(struct pod_op *op)
 {
     struct start *start = op->state;
-    start->pull_began_ns = loop_now_mono_ns(op->worker->pods->env.loop);
+    if (start->n_tried == 0)
+        start->pull_began_ns = loop_now_mono_ns(op->worker->pods->env.loop);
+    Cri__AuthConfig auth = CRI__AUTH_CONFIG__INIT;
     Cri__PullImageRequest request = CRI__PULL_IMAGE_REQUEST__INIT;
     request.image = image_spec(op, start->image);
     request.sandbox_config = start->sandbox_config;
+    if (start->n_tried < start->n_logins) {
+        auth.username = cri_borrow(start->logins[start->n_tried].username);
+        auth.password = cri_borrow(start->logins[start->n_tried].password);
+        request.auth = &auth;
+    }
     op->step = START_PULL;
     pod_op_call(op, IMAGE_PULL_IMAGE, &request.base, 0);
     pod_op_idles(op);
@@ -144,8 +157,6 @@ static void queue_pull(struct pod_op *op)
 {
     struct start *start = op->state;
     const struct pods_environment *env = &op->worker->pods->env;
-    if (pull_must_wait(op))
-        return;
     pod_worker_event(op->worker, TIMELINE_NORMAL, "Pulling", op->container->name,
                      arena_printf(op->arena, "Pulling image \"%s\"", op->container->image));
     start->wait_began_ns = loop_now_mono_ns(env->loop);
@@ -161,9 +172,46 @@ static void queue_pull(struct pod_op *op)
         pod_op_idles(op);
 }
 
+/* As Go's aggregate of errors: each text once, in brackets when there are several. */
+static const char *refusals_text(struct pod_op *op)
+{
+    const struct start *start = op->state;
+    const char *all = "";
+    bool is_list = false;
+    for (size_t i = 0; i < start->n_tried; i++) {
+        bool is_known = false;
+        for (size_t k = 0; k < i; k++)
+            is_known = is_known || text_eq(start->refusals[k], start->refusals[i]);
+        if (is_known)
+            continue;
+        is_list = i > 0;
+        all = arena_printf(op->arena, "%s%s%s", all, is_list ? ", " : "", start->refusals[i]);
+    }
+    return is_list ? arena_printf(op->arena, "[%s]", all) : all;
+}
+
+/* A login was refused, or the pull went wrong with it. True: the next one is being tried. */
+static bool try_next_login(struct pod_op *op)
+{
+    struct start *start = op->state;
+    if (start->n_tried == start->n_logins)
+        return false; /* it was anonymous */
+    start->refusals[start->n_tried++] = arena_strdup(op->arena, op->err->message);
+    if (start->n_tried < start->n_logins) {
+        pull(op);
+        return true;
+    }
+    struct error *last = op->err;
+    op->err = error_new(last->code, "%s", refusals_text(op));
+    error_free(last);
+    return false;
+}
+
 static void pulled(struct pod_op *op)
 {
     struct start *start = op->state;
+    if (op->err && try_next_login(op))
+        return;
     pull_queue_leave(TAKE(start->ticket));
     if (op->err) {
         pull_failed(op);
@@ -204,6 +252,95 @@ static void take_user(struct pod_op *op)
         start_with_image(op);
 }
 
+/* --- logins --- */
+
+/* What is on the node's own disk for an image. */
+struct node_logins {
+    char *root_dir;
+    struct arena *arena;
+    struct keyring keyring;
+    const char *warning; /* NULL: none */
+};
+
+static void node_logins_run(void *job)
+{
+    struct node_logins *logins = job;
+    keyring_add_node_blocking(&logins->keyring, logins->root_dir, logins->arena, &logins->warning);
+}
+
+static void node_logins_release(void *job)
+{
+    struct node_logins *logins = job;
+    free(logins->root_dir);
+    arena_free(logins->arena);
+    free(logins);
+}
+
+static const struct pod_job node_logins_kind = {
+    .name = "read node logins",
+    .run_blocking = node_logins_run,
+    .release = node_logins_release,
+};
+
+/* Bad content of one secret fails the pull before it has begun, with the raw text for a reason, as
+ * upstream does. */
+static struct error *read_pull_secrets(struct pod_op *op)
+{
+    struct start *start = op->state;
+    size_t count;
+    const struct env_object *secrets = object_fetch_results(start->pull_secrets, &count);
+    struct error *err = NULL;
+    for (size_t i = 0; !err && i < count; i++) {
+        if (secrets[i].object)
+            err = keyring_add_secret(&start->keyring, (const Core__Secret *)secrets[i].object,
+                                     op->arena);
+    }
+    return err;
+}
+
+/* The image is to be pulled, if that may be tried now. */
+static void begin_pull(struct pod_op *op)
+{
+    op->err = read_pull_secrets(op);
+    if (op->err) {
+        AUTO(error) struct error *err = TAKE(op->err);
+        start_fail(op, err->message, err->message, err->message);
+        return;
+    }
+    if (pull_must_wait(op))
+        return;
+    struct node_logins *logins = xcalloc(1, sizeof(*logins));
+    logins->root_dir = xstrdup(op->worker->pods->env.node->root_dir);
+    logins->arena = arena_new(0);
+    op->step = START_NODE_LOGINS;
+    pod_op_job(op, &node_logins_kind, logins);
+}
+
+/* Those of the secrets that match, then those of the node. */
+static void collect_logins(struct pod_op *op)
+{
+    struct start *start = op->state;
+    const struct node_logins *node = op->job;
+    if (node->warning)
+        log_v(2, "Docker config file error", LOG_STR("err", node->warning));
+    const struct image_credential *found[2];
+    size_t counts[2];
+    keyring_find(&start->keyring, start->image, op->arena, &found[0], &counts[0]);
+    keyring_find(&node->keyring, start->image, op->arena, &found[1], &counts[1]);
+    size_t room = counts[0] + counts[1], count = 0;
+    struct image_credential *logins = arena_calloc(op->arena, room + 1, sizeof(*logins));
+    for (size_t k = 0; k < ARRAY_SIZE(found); k++) {
+        for (size_t i = 0; i < counts[k]; i++)
+            logins[count++] = (struct image_credential){
+                .username = arena_strdup(op->arena, found[k][i].username),
+                .password = arena_strdup(op->arena, found[k][i].password)};
+    }
+    start->logins = logins;
+    start->n_logins = count;
+    start->refusals = arena_calloc(op->arena, room + 1, sizeof(*start->refusals));
+    queue_pull(op);
+}
+
 /* --- the way through --- */
 
 static void take_image_status(struct pod_op *op)
@@ -228,7 +365,7 @@ static void take_image_status(struct pod_op *op)
         return;
     }
     if (!found) {
-        queue_pull(op);
+        begin_pull(op);
         return;
     }
     take_image(op);
@@ -240,6 +377,57 @@ static void take_image_status(struct pod_op *op)
             "Container image \"%s\" already present on machine and can be accessed by the pod",
             image));
     start_with_image(op);
+}
+
+/* Starts the pod's pull secrets on their way; false: it names none. */
+static bool fetch_pull_secrets(struct pod_op *op)
+{
+    struct start *start = op->state;
+    const Core__PodSpec *spec = op->object->pod->spec;
+    const char **names = arena_calloc(op->arena, spec->n_image_pull_secrets + 1, sizeof(*names));
+    size_t count = 0;
+    for (size_t i = 0; i < spec->n_image_pull_secrets; i++) {
+        const char *name = spec->image_pull_secrets[i]->name;
+        if (name && *name)
+            names[count++] = name;
+    }
+    const struct pod_references references = {.secrets = names, .secret_count = count};
+    op->step = START_PULL_SECRETS;
+    start->pull_secrets = start_fetch(op, &references);
+    return start->pull_secrets;
+}
+
+/* A pull secret that is not there may not be needed. */
+static void tell_missing_secrets(struct pod_op *op)
+{
+    const struct start *start = op->state;
+    size_t count;
+    const struct env_object *secrets = object_fetch_results(start->pull_secrets, &count);
+    const char *missing = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!secrets[i].err)
+            continue;
+        log_info("Unable to retrieve pull secret, the image pull may not succeed.",
+                 LOG_POD(op->worker->namespace, op->worker->name),
+                 LOG_STR("secret", secrets[i].name), LOG_ERR(secrets[i].err));
+        missing =
+            missing ? arena_printf(op->arena, "%s, %s", missing, secrets[i].name) : secrets[i].name;
+    }
+    if (missing)
+        pod_worker_event(op->worker, TIMELINE_WARNING, "FailedToRetrieveImagePullSecret", NULL,
+                         arena_printf(op->arena,
+                                      "Unable to retrieve some image pull secrets (%s); attempting "
+                                      "to pull the image may not succeed.",
+                                      missing));
+}
+
+static void look_for_image(struct pod_op *op)
+{
+    const struct start *start = op->state;
+    if (policy_is(op, "Always"))
+        begin_pull(op);
+    else
+        ask_image(op, start->image, true, START_IMAGE_STATUS);
 }
 
 void start_image(struct pod_op *op)
@@ -254,17 +442,22 @@ void start_image(struct pod_op *op)
         start_fail(op, "InvalidImageName", "InvalidImageName", text);
         return;
     }
-    if (policy_is(op, "Always"))
-        queue_pull(op);
-    else
-        ask_image(op, start->image, true, START_IMAGE_STATUS);
+    if (!fetch_pull_secrets(op))
+        look_for_image(op);
 }
 
 void start_image_advance(struct pod_op *op)
 {
     switch (op->step) {
+    case START_PULL_SECRETS:
+        tell_missing_secrets(op);
+        look_for_image(op);
+        return;
     case START_IMAGE_STATUS:
         take_image_status(op);
+        return;
+    case START_NODE_LOGINS:
+        collect_logins(op);
         return;
     case START_PULL:
         pulled(op);
@@ -279,4 +472,5 @@ void start_image_release(struct pod_op *op)
 {
     struct start *start = op->state;
     pull_queue_leave(TAKE(start->ticket));
+    object_fetch_free(TAKE(start->pull_secrets));
 }

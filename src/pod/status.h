@@ -38,10 +38,14 @@ struct status_input {
     const char *forced_reason; /* eviction, deadline, …: phase Failed with this reason and message;
                                   NULL: none */
     const char *forced_message;
+    const char *disruption; /* message of condition DisruptionTarget; NULL: as it was */
 };
 
 /** Computes the whole status. The result lives in @arena and borrows nothing from the input. */
 Core__PodStatus *status_generate(const struct status_input *input, struct arena *arena);
+
+/** Whether condition @type is the node's to set; others are left as the API server has them. */
+bool status_owns_condition(const char *type);
 
 /** Phase Succeeded or Failed. */
 bool status_is_terminal(const Core__PodStatus *status);

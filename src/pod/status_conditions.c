@@ -1,12 +1,29 @@
-/* Conditions from phase and container entries (spec pods.md §8.4). A transition time moves only
- * with the status. */
+/* Conditions from phase and container entries (spec pods.md §8.4), after those that others have set
+ * on the API's object. A transition time moves only with the status. */
 #include "pod/status_internal.h"
 
 #include "base/buf.h"
+#include "kube/codec.h"
 #include "kube/resources.h"
 
 #define CONDITION_TEXT_MAX_BYTES (16 * KiB)
 #define MAX_OWN_CONDITIONS 8
+#define DISRUPTION_TARGET "DisruptionTarget"
+
+/* Those a node sets, whatever the API server may still have of them. */
+static const char *const owned[] = {
+    "PodScheduled",   "PodReadyToStartContainers", "Initialized",         "ContainersReady",
+    "Ready",          "PodResizePending",          "PodResizeInProgress", "AllContainersRestarting",
+    DISRUPTION_TARGET};
+
+bool status_owns_condition(const char *type)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+        if (text_eq(owned[i], type))
+            return true;
+    }
+    return false;
+}
 
 struct verdict {
     bool is_true;
@@ -157,6 +174,16 @@ static struct verdict containers_ready(const struct status_input *input,
     return verdict;
 }
 
+static const Core__PodCondition *api_condition(const struct status_input *input, const char *type)
+{
+    const Core__PodStatus *api = input->pod->status;
+    for (size_t i = 0; api && i < api->n_conditions; i++) {
+        if (text_eq(api->conditions[i]->type, type))
+            return api->conditions[i];
+    }
+    return NULL;
+}
+
 /* Readiness gates name conditions that others set; a static pod has nobody who could. */
 static struct verdict ready(const struct status_input *input, struct verdict containers,
                             struct arena *arena)
@@ -168,7 +195,7 @@ static struct verdict ready(const struct status_input *input, struct verdict con
     buf_init(&text, CONDITION_TEXT_MAX_BYTES);
     for (size_t i = 0; i < spec->n_readiness_gates; i++) {
         const char *type = spec->readiness_gates[i]->condition_type;
-        const Core__PodCondition *gate = old_condition(input, type);
+        const Core__PodCondition *gate = api_condition(input, type);
         if (gate && text_eq(gate->status, "True"))
             continue;
         if (text.len > 0)
@@ -189,10 +216,37 @@ static struct verdict ready(const struct status_input *input, struct verdict con
     return verdict;
 }
 
+static void keep(Core__PodStatus *status, const Core__PodCondition *condition, struct arena *arena)
+{
+    status->conditions[status->n_conditions++] =
+        (Core__PodCondition *)kube_message_dup(&condition->base, arena);
+}
+
+/* Set by whoever ends the pod before its time; what is there already stays. */
+static void add_disruption(const struct status_input *input, Core__PodStatus *status,
+                           struct arena *arena)
+{
+    const Core__PodCondition *old = old_condition(input, DISRUPTION_TARGET);
+    if (input->disruption)
+        add(input, status, DISRUPTION_TARGET,
+            (struct verdict){
+                .is_true = true, .reason = "TerminationByKubelet", .message = input->disruption},
+            arena);
+    else if (old)
+        keep(status, old, arena);
+}
+
 void status_fill_conditions(const struct status_input *input, Core__PodStatus *status,
                             struct arena *arena)
 {
-    status->conditions = arena_calloc(arena, MAX_OWN_CONDITIONS, sizeof(void *));
+    const Core__PodStatus *api = input->pod->status;
+    size_t n_api = api ? api->n_conditions : 0;
+    status->conditions = arena_calloc(arena, MAX_OWN_CONDITIONS + n_api, sizeof(void *));
+    for (size_t i = 0; i < n_api; i++) {
+        if (!status_owns_condition(api->conditions[i]->type))
+            keep(status, api->conditions[i], arena);
+    }
+    add_disruption(input, status, arena);
     struct verdict sandbox = {.is_true = !pod_sandbox_decide(input->pod, input->have).create};
     struct verdict containers = containers_ready(input, status, arena);
     add(input, status, "PodReadyToStartContainers", sandbox, arena);

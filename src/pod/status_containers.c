@@ -28,6 +28,7 @@ Meta__Time *status_time(int64_t wall_ns, struct arena *arena)
     Meta__Time *time = STATUS_NEW(arena, Meta__Time, meta__time__descriptor);
     time->has_seconds = true;
     time->seconds = wall_ns / NS_PER_SEC; /* whole seconds: finer parts are not shown anywhere */
+    time->has_nanos = true; /* as it is when it comes back from the API server */
     return time;
 }
 

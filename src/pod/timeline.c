@@ -2,6 +2,7 @@
 
 static void entry_done(struct timeline_entry *entry)
 {
+    free((char *)(uintptr_t)entry->reason);
     free((char *)(uintptr_t)entry->container);
     free((char *)(uintptr_t)entry->message);
     *entry = (struct timeline_entry){0};
@@ -68,7 +69,7 @@ void timeline_add(struct timeline *timeline, int64_t now_ns, enum timeline_type 
                                      .last_ns = now_ns,
                                      .count = 1,
                                      .type = type,
-                                     .reason = reason,
+                                     .reason = xstrdup(reason),
                                      .container = xstrdup(container),
                                      .message = xstrdup(message)};
 }

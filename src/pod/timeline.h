@@ -14,7 +14,7 @@ struct timeline_entry {
     int64_t first_ns, last_ns; /* wall clock; repeats of the same entry are counted */
     uint32_t count;
     enum timeline_type type;
-    const char *reason;    /* "Started", "BackOff", …: static */
+    const char *reason;    /* "Started", "OutOfcpu", …; owned by the timeline */
     const char *container; /* NULL: the pod as a whole; owned by the timeline */
     const char *message;   /* owned by the timeline */
 };

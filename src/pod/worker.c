@@ -13,8 +13,6 @@
 
 #include "base/time.h"
 
-#define STATUS_ARENA_BYTES 2048
-
 /* --- life and death of a worker --- */
 
 static void on_timer(void *ctx)
@@ -61,10 +59,17 @@ void pod_worker_free(struct pod_worker *worker)
     pods_wake_name(pods, worker->namespace, worker->name);
     loop_timer_free(worker->timer);
     probing_stop(worker);
+    pod_refs_unregister(worker);
     pod_observed_clear(&worker->have);
     pod_worker_forget(worker);
     volume_set_free(worker->volumes);
     arena_free(worker->status_arena);
+    free(worker->forced.reason);
+    free(worker->forced.message);
+    free(worker->forced.disruption);
+    for (size_t i = 0; i < worker->n_victims; i++)
+        free(worker->victims[i]);
+    free(worker->victims);
     timeline_done(&worker->timeline);
     pod_object_unref(worker->object);
     pod_object_unref(worker->again);
@@ -74,17 +79,62 @@ void pod_worker_free(struct pod_worker *worker)
     free(worker);
 }
 
-void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
+void pod_worker_keep_object(struct pod_worker *worker, struct pod_object *object)
 {
     struct pod_object *old = worker->object;
     worker->object = pod_object_ref(object);
     worker->want.pod = object->pod;
-    probing_stop(worker);
     pod_worker_renew_notes(worker); /* while the old names are still there */
-    if (old)
-        worker->volumes_ready = false; /* the spec may name others now */
     pod_object_unref(old);
-    pod_worker_wake(worker);
+}
+
+/* Spec pods.md §3.3: what the deletion and a killer ask for, whichever is less. Without either the
+ * plan takes the pod's own. True when there is less time now than before. */
+static bool renew_grace(struct pod_worker *worker)
+{
+    struct pod_desired *want = &worker->want;
+    const Meta__ObjectMeta *meta = worker->object ? worker->object->pod->metadata : NULL;
+    bool is_deleted = meta && meta->has_deletion_grace_period_seconds;
+    int64_t grace_s = INT64_MAX;
+    if (is_deleted)
+        grace_s = meta->deletion_grace_period_seconds;
+    if (worker->forced.has_grace)
+        grace_s = min_i64(grace_s, worker->forced.grace_s);
+    bool has_grace = is_deleted || worker->forced.has_grace;
+    if (!has_grace || (want->has_grace && grace_s >= want->grace_s))
+        return false;
+    want->has_grace = true;
+    want->grace_s = max_i64(grace_s, 1);
+    return true;
+}
+
+/* Kills that are under way with more time than there is now are begun anew. */
+static void hurry_kills(struct pod_worker *worker)
+{
+    struct pod_op *op, *next;
+    DL_FOREACH_SAFE(worker->ops, op, next) {
+        if (op->kind == POD_ACTION_KILL_CONTAINER) {
+            pod_op_cancel(op);
+            worker->inspect_again = true;
+        }
+    }
+}
+
+void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
+{
+    bool had_one = worker->object;
+    worker->spec_round++;
+    probing_stop(worker);
+    pod_worker_keep_object(worker, object);
+    if (had_one)
+        worker->volumes_ready = false; /* the spec may name others now */
+    else if (!pod_object_is_static(object) && object->pod->status)
+        pod_worker_recover_status(worker, object->pod->status);
+    if (object->pod->metadata->deletion_timestamp)
+        pod_worker_terminate(worker, false);
+    if (worker->admission == POD_ADMITTED && worker->want.life == POD_LIFE_SYNC)
+        pod_refs_register(worker);
+    pod_worker_changed(worker);
 }
 
 void pod_worker_terminate(struct pod_worker *worker, bool removed)
@@ -93,9 +143,13 @@ void pod_worker_terminate(struct pod_worker *worker, bool removed)
     if (removed && !want->removed)
         worker->disk_clean = false; /* what was kept for a pod that is wanted goes, too */
     want->removed = want->removed || removed;
+    bool hurries = renew_grace(worker);
     pod_worker_wake(worker);
-    if (want->life != POD_LIFE_SYNC)
+    if (want->life != POD_LIFE_SYNC) {
+        if (hurries)
+            hurry_kills(worker);
         return;
+    }
     struct pod_op *op, *next;
     DL_FOREACH_SAFE(worker->ops, op, next) {
         if (!op->may_abandon)
@@ -109,6 +163,29 @@ void pod_worker_terminate(struct pod_worker *worker, bool removed)
              LOG_STR("podUID", worker->uid), LOG_BOOL("removed", want->removed));
 }
 
+void pod_worker_kill(struct pod_worker *worker, const struct pod_kill *kill)
+{
+    struct pod_forced_end *forced = &worker->forced;
+    if (!forced->reason) { /* the first killer is the one who is told of */
+        forced->reason = xstrdup(kill->reason);
+        forced->message = xstrdup(kill->message);
+        forced->disruption = kill->disruption ? xstrdup(kill->disruption) : NULL;
+    }
+    if (kill->has_grace && (!forced->has_grace || kill->grace_s < forced->grace_s)) {
+        forced->has_grace = true;
+        forced->grace_s = kill->grace_s;
+    }
+    pod_worker_terminate(worker, false);
+}
+
+void pod_worker_retry_now(struct pod_worker *worker)
+{
+    worker->setup_retry_at_ns = worker->volumes_retry_at_ns = 0;
+    for (size_t i = 0; i < worker->n_notes; i++)
+        worker->notes[i].retry_at_ns = 0;
+    pod_worker_wake(worker);
+}
+
 void pod_worker_wake(struct pod_worker *worker)
 {
     struct pods *pods = worker->pods;
@@ -117,80 +194,6 @@ void pod_worker_wake(struct pod_worker *worker)
     worker->queued = true;
     DL_APPEND2(pods->woken, worker, wake_prev, wake_next);
     loop_timer_start(pods->turn, 0);
-}
-
-/* --- what is told --- */
-
-void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const char *reason,
-                      const char *container, const char *message)
-{
-    const char *name = container && container[0] != '\0' ? container : NULL;
-    timeline_add(&worker->timeline, loop_now_wall_ns(worker->pods->env.loop), type, reason, name,
-                 message);
-    log_info("Event occurred", LOG_POD(worker->namespace, worker->name),
-             LOG_STR("containerName", name),
-             LOG_STR("type", type == TIMELINE_WARNING ? "Warning" : "Normal"),
-             LOG_STR("reason", reason), LOG_STR("message", message));
-}
-
-void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret)
-{
-    *ret = (struct pod_view){.pod = worker->object ? worker->object->pod : NULL,
-                             .uid = worker->uid,
-                             .name = worker->name,
-                             .namespace = worker->namespace,
-                             .status = worker->status,
-                             .doing = "",
-                             .timeline = &worker->timeline,
-                             .terminating = worker->want.life != POD_LIFE_SYNC};
-    if (worker->ops) {
-        ret->doing = worker->ops->kind < POD_ACTION_KIND_COUNT
-                         ? pod_action_name((enum pod_action_kind)worker->ops->kind)
-                         : "Inspect";
-        ret->doing_since_ns = worker->ops->since_ns;
-    }
-}
-
-/* --- status --- */
-
-static void renew_status(struct pod_worker *worker, int64_t now_ns)
-{
-    if (!worker->object || !worker->observed)
-        return;
-    const struct pods_environment *env = &worker->pods->env;
-    struct status_input input = {.pod = worker->object->pod,
-                                 .have = &worker->have,
-                                 .old = worker->status,
-                                 .results = worker->results,
-                                 .n_results = worker->n_notes,
-                                 .notes = worker->notes,
-                                 .n_notes = worker->n_notes,
-                                 .runtime_name = env->runtime_name,
-                                 .host_ips = env->host_ips,
-                                 .primary_ipv6 = env->host_ips[0] && strchr(env->host_ips[0], ':'),
-                                 .now_ns = now_ns,
-                                 .agent_started_ns = worker->pods->started_ns,
-                                 .is_static = true,
-                                 .final = worker->want.life == POD_LIFE_TERMINATED,
-                                 .terminated = worker->want.life == POD_LIFE_TERMINATED};
-    int64_t due_ns = 0;
-    if (status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns)) {
-        input.forced_reason = "DeadlineExceeded";
-        input.forced_message = "Pod was active on the node longer than the specified deadline";
-    }
-    struct arena *arena = arena_new(STATUS_ARENA_BYTES);
-    Core__PodStatus *status = status_generate(&input, arena);
-    if (worker->status && status_eq(worker->status, status)) {
-        arena_free(arena);
-        return;
-    }
-    arena_free(worker->status_arena);
-    worker->status_arena = arena;
-    worker->status = status;
-    struct pod_view view;
-    pod_worker_view(worker, &view);
-    if (worker->pods->on_change)
-        worker->pods->on_change(worker->pods->on_change_ctx, &view);
 }
 
 /* --- the pass --- */
@@ -246,6 +249,8 @@ static bool take_slot(struct pod_worker *worker)
  * §3.4). */
 static bool name_is_free(const struct pod_worker *worker)
 {
+    if (!pod_object_is_static(worker->object))
+        return true;
     const struct pod_worker *other, *next;
     HASH_ITER(hh, worker->pods->workers, other, next) {
         if (other != worker && pod_worker_has_name(other, worker->namespace, worker->name) &&
@@ -376,9 +381,14 @@ static void finish(struct pod_worker *worker)
 {
     struct pods *pods = worker->pods;
     AUTO(pod_object) struct pod_object *again = TAKE(worker->again);
+    if (!again && pods->listener.on_gone) {
+        struct pod_view view;
+        pod_worker_view(worker, &view);
+        pods->listener.on_gone(pods->listener.ctx, &view);
+    }
     pod_worker_free(worker);
     if (again)
-        pods_want_object(pods, again);
+        pods_put(pods, again);
 }
 
 /* Starts what may start. True when the worker is gone. */
@@ -417,6 +427,37 @@ static void move_life(struct pod_worker *worker, const struct pod_plan *plan)
         log_info("Pod has stopped", LOG_POD(worker->namespace, worker->name),
                  LOG_STR("podUID", worker->uid));
         pods_wake_name(worker->pods, worker->namespace, worker->name);
+        pods_look_for_room(worker->pods);
+        pod_refs_unregister(worker);
+        pod_worker_changed(worker);
+    }
+}
+
+static bool is_refreshing(const struct pod_worker *worker)
+{
+    const struct pod_op *op;
+    DL_FOREACH(worker->ops, op) {
+        if (op->kind == POD_OP_REFRESH)
+            return true;
+    }
+    return false;
+}
+
+/* Content of volumes follows what it is made of, beside whatever else the pod does. */
+static void refresh_volumes(struct pod_worker *worker, int64_t now_ns, int64_t *next_ns)
+{
+    if (worker->want.life != POD_LIFE_SYNC || !worker->volumes_ready || is_refreshing(worker))
+        return;
+    int64_t due_ns =
+        worker->volumes->refresh_at_ns > 0 ? worker->volumes->refresh_at_ns : INT64_MAX;
+    if (worker->volumes_stale)
+        due_ns = now_ns;
+    due_ns = max_i64(due_ns, worker->volumes_retry_at_ns);
+    if (due_ns <= now_ns) {
+        worker->volumes_stale = false;
+        op_refresh_volumes_start(worker);
+    } else {
+        *next_ns = min_i64(*next_ns, due_ns);
     }
 }
 
@@ -452,15 +493,16 @@ static void pass(struct pod_worker *worker)
     probing_sync(worker);
     AUTO(arena) struct arena *arena = arena_new(0);
     struct pod_plan plan = {0};
-    bool may_plan = pods->listed && (worker->object || pods->sources_ready);
-    bool blocked = worker->want.life == POD_LIFE_SYNC && worker->object && !name_is_free(worker);
+    bool may_plan = pods->listed && (worker->object || pods_sources_are_ready(pods));
+    bool blocked = worker->want.life == POD_LIFE_SYNC && worker->object &&
+                   (!name_is_free(worker) || !pod_worker_is_admitted(worker, &next_ns));
     if (may_plan && !blocked) {
         make_plan(worker, now_ns, arena, &plan);
         if (worker->object)
             show_waiting(worker, &plan);
         note_changes(worker, &plan);
     }
-    renew_status(worker, now_ns);
+    pod_worker_renew_status(worker, now_ns);
     enum pod_life life = worker->want.life;
     move_life(worker, &plan);
     if (worker->want.life != life)
@@ -472,6 +514,7 @@ static void pass(struct pod_worker *worker)
         !status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns) &&
         due_ns > 0)
         next_ns = min_i64(next_ns, due_ns);
+    refresh_volumes(worker, now_ns, &next_ns);
     if (dispatch(worker, &plan, &next_ns))
         return;
     if (next_ns == INT64_MAX)
@@ -485,6 +528,8 @@ void pod_worker_run(struct pod_worker *worker)
     struct pods *pods = worker->pods;
     bool was_offered_slot = worker->was_offered_slot;
     worker->was_offered_slot = false;
+    if (worker->is_changed)
+        pod_worker_tell(worker);
     pass(worker); /* may free it */
     if (was_offered_slot && pods->slots_used < pods->env.max_parallel_starts)
         pods_slot_released(pods);

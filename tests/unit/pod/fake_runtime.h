@@ -27,8 +27,9 @@ size_t fake_runtime_pending(const struct fake_runtime *fake);
 size_t fake_runtime_count(const struct fake_runtime *fake, enum runtime_method method);
 /**
  * What changed the runtime, one line each: "RunPodSandbox web/0", "StartContainer web.c/0",
- * "StopContainer web.c/0 30", "ExecSync web.c/0 echo hi", "PullImage busybox:1". Failed calls are
- * marked with "!" at the end.
+ * "StopContainer web.c/0 30", "ExecSync web.c/0 echo hi", "PullImage busybox:1". A sandbox's
+ * handler follows as " with kata", a pull's user as " as bob". Failed calls are marked with "!" at
+ * the end.
  */
 const char *fake_runtime_transcript(const struct fake_runtime *fake);
 void fake_runtime_clear_transcript(struct fake_runtime *fake);
@@ -49,7 +50,8 @@ const Cri__ContainerConfig *fake_runtime_config(const struct fake_runtime *fake,
                                                 const char *name);
 
 void fake_runtime_add_image(struct fake_runtime *fake, const char *name);
-/** Pulling is possible for images that contain no "absent". */
+/** Pulling is possible for images that contain no "absent", and with no password that contains
+ * "wrong". */
 void fake_runtime_set_network_ready(struct fake_runtime *fake, bool ready);
 
 /* --- what happens to it --- */

@@ -195,9 +195,11 @@ static void check_sandbox_config(struct fake_runtime *fake, const Cri__PodSandbo
 static struct error *do_run_sandbox(struct fake_exchange *it)
 {
     struct fake_runtime *fake = it->fake;
-    const Cri__PodSandboxConfig *config = ((const Cri__RunPodSandboxRequest *)it->request)->config;
+    const Cri__RunPodSandboxRequest *request = (const Cri__RunPodSandboxRequest *)it->request;
+    const Cri__PodSandboxConfig *config = request->config;
     const Cri__PodSandboxMetadata *meta = config->metadata;
-    note(it, "RunPodSandbox %s/%u", meta->name, meta->attempt);
+    note(it, "RunPodSandbox %s/%u%s%s", meta->name, meta->attempt,
+         *request->runtime_handler ? " with " : "", request->runtime_handler);
     check_sandbox_config(fake, config);
     struct fake_sandbox *other;
     DL_FOREACH(fake->sandboxes, other) {
@@ -531,8 +533,12 @@ static struct error *do_image_status(struct fake_exchange *it)
 
 static struct error *do_pull_image(struct fake_exchange *it)
 {
-    const char *name = ((const Cri__PullImageRequest *)it->request)->image->image;
-    note(it, "PullImage %s", name);
+    const Cri__PullImageRequest *request = (const Cri__PullImageRequest *)it->request;
+    const char *name = request->image->image;
+    const Cri__AuthConfig *auth = request->auth;
+    note(it, "PullImage %s%s%s", name, auth ? " as " : "", auth ? auth->username : "");
+    if (auth && strstr(auth->password, "wrong"))
+        return error_new(ERROR_UNKNOWN, "%s is refused", auth->username);
     if (strstr(name, "absent"))
         return error_new(ERROR_NOT_FOUND, "failed to resolve reference \"%s\": not found", name);
     fake_runtime_add_image(it->fake, name);

@@ -177,7 +177,7 @@ static inline UNUSED void bench_drop(struct bench *bench, const char *uid)
 /** Tells the engine what is wanted now. */
 static inline void bench_tell(struct bench *bench)
 {
-    pods_set_desired(bench->pods, bench->wanted, bench->n_wanted);
+    pods_set_desired(bench->pods, POD_SOURCE_FILE, bench->wanted, bench->n_wanted);
 }
 
 static inline bool bench_is_settled(const struct bench *bench)

@@ -186,6 +186,164 @@ TEST_CASE(an_environment_that_doubles_itself_is_refused)
                          "the environment is larger than 8388608 bytes");
 }
 
+/* --- from the API --- */
+
+/* ConfigMap "cm", Secret "s" with a zero byte and bytes that are no text; "gone" is neither, "away"
+ * cannot be got. One service. */
+static const char *env_with_api(const char *container, struct arena *arena)
+{
+    struct node_facts node = node_for_tests();
+    struct container_config_input input =
+        container_input(pod_with("", "", container, arena), &node);
+    static const struct kube_decode_options options = {.unknown = KUBE_UNKNOWN_STRICT};
+    ProtobufCMessage *config_map, *secret, *service;
+    assert_no_error(kube_decode_yaml(STR_LITERAL("{data: {b: '2', a: '1', a.b-c: $(X), empty: ''}, "
+                                                 "binaryData: {bin: eA==}}"),
+                                     &core__config_map__descriptor, &options, arena, &config_map));
+    assert_no_error(kube_decode_yaml(STR_LITERAL("{data: {k: c2VjcmV0, z: YQBi, e: ''}}"),
+                                     &core__secret__descriptor, &options, arena, &secret));
+    assert_no_error(
+        kube_decode_yaml(STR_LITERAL("{metadata: {namespace: default, name: db}, spec: {clusterIP: "
+                                     "10.0.0.3, ports: [{port: 1}]}}"),
+                         &core__service__descriptor, &options, arena, &service));
+    AUTO(error) struct error *no_map = error_new(ERROR_NOT_FOUND, "configmap \"gone\" not found");
+    AUTO(error) struct error *no_secret = error_new(ERROR_NOT_FOUND, "secret \"gone\" not found");
+    AUTO(error)
+    struct error *away = error_new(ERROR_DEADLINE_EXCEEDED, "failed to sync configmap cache: timed "
+                                                            "out waiting for the condition");
+    const struct env_object objects[] = {
+        {.name = "cm", .object = config_map}, {.is_secret = true, .name = "s", .object = secret},
+        {.name = "gone", .err = no_map},      {.is_secret = true, .name = "gone", .err = no_secret},
+        {.name = "away", .err = away},
+    };
+    const Core__Service *services[] = {(const Core__Service *)service};
+    const struct env_sources sources = {.services_ready = true,
+                                        .services = services,
+                                        .n_services = ARRAY_SIZE(services),
+                                        .objects = objects,
+                                        .n_objects = ARRAY_SIZE(objects)};
+    input.env_sources = &sources;
+    return env_of(&input, arena);
+}
+
+#define MAP_KEY(name, key, more)                                                                   \
+    "{name: " name ", valueFrom: {configMapKeyRef: {name: cm, key: " key more "}}}"
+#define DB_ENV                                                                                     \
+    "DB_SERVICE_HOST=10.0.0.3;DB_SERVICE_PORT=1;DB_PORT=tcp://10.0.0.3:1;"                         \
+    "DB_PORT_1_TCP=tcp://10.0.0.3:1;DB_PORT_1_TCP_PROTO=tcp;DB_PORT_1_TCP_PORT=1;"                 \
+    "DB_PORT_1_TCP_ADDR=10.0.0.3"
+
+TEST_CASE(variables_come_from_the_api)
+{
+    static const struct {
+        const char *name, *container, *want; /* services follow unless it is a refusal */
+    } rows[] = {
+        {"nothing but services", "", ""},
+        {"keys of both",
+         "env: [" MAP_KEY("A", "a", "") ", {name: B, valueFrom: {secretKeyRef: "
+                                        "{name: s, key: k}}}]",
+         "A=1;B=secret;"},
+        {"values are not expanded", "env: [{name: X, value: x}, " MAP_KEY("A", "a.b-c", "") "]",
+         "X=x;A=$(X);"},
+        {"empty values count",
+         "env: [" MAP_KEY("A", "empty",
+                          "") ", {name: B, valueFrom: {secretKeyRef: {name: s, key: e}}}]",
+         "A=;B=;"},
+        {"a missing key", "env: [" MAP_KEY("A", "nope", "") "]",
+         "!couldn't find key nope in ConfigMap default/cm"},
+        {"binaryData does not count", "env: [" MAP_KEY("A", "bin", ", optional: false") "]",
+         "!couldn't find key bin in ConfigMap default/cm"},
+        {"a missing key of a Secret",
+         "env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: nope}}}]",
+         "!couldn't find key nope in Secret default/s"},
+        {"a missing key that may miss leaves the value before",
+         "envFrom: [{configMapRef: {name: cm}, prefix: P_}], env: [" MAP_KEY(
+             "P_a", "nope", ", optional: true") "]",
+         "P_b=2;P_a=1;P_a.b-c=$(X);P_empty=;"},
+        {"a missing object", "env: [{name: A, valueFrom: {configMapKeyRef: {name: gone, key: k}}}]",
+         "!configmap \"gone\" not found"},
+        {"a missing object that may miss",
+         "env: [{name: A, valueFrom: {configMapKeyRef: {name: gone, key: k, optional: true}}}, "
+         "{name: B, valueFrom: {secretKeyRef: {name: gone, key: k, optional: true}}}]",
+         ""},
+        {"what cannot be got is not what is missing",
+         "env: [{name: A, valueFrom: {configMapKeyRef: {name: away, key: k, optional: true}}}]",
+         "!failed to sync configmap cache: timed out waiting for the condition"},
+        {"a name nobody can ask for",
+         "env: [{name: A, valueFrom: {configMapKeyRef: {key: k, optional: true}}}]",
+         "!object \"default\"/\"\" not registered"},
+        {"whole objects that are missing", "envFrom: [{secretRef: {name: gone}}]",
+         "!secret \"gone\" not found"},
+        {"whole objects that cannot be got",
+         "envFrom: [{configMapRef: {name: away, optional: true}}]",
+         "!failed to sync configmap cache: timed out waiting for the condition"},
+        {"the first refusal in the order of the spec",
+         "envFrom: [{secretRef: {name: gone}}], env: [" MAP_KEY("A", "nope", "") "]",
+         "!secret \"gone\" not found"},
+        {"services can be referred to", "env: [{name: A, value: '$(DB_SERVICE_HOST):$(NOPE)'}]",
+         "A=10.0.0.3:$(NOPE);"},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        bool refused = rows[i].want[0] == '!';
+        const char *got = env_with_api(rows[i].container, arena);
+        const char *want =
+            refused ? rows[i].want + 1 : arena_printf(arena, "%s" DB_ENV, rows[i].want);
+        if (!text_eq(got, want))
+            fail_msg("%s: got %s, want %s", rows[i].name, got, want);
+    }
+}
+
+/* What env_of() prints of a value ends at its zero byte. */
+TEST_CASE(whole_objects_become_variables)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    assert_string_equal(
+        env_with_api("envFrom: [{configMapRef: {name: cm}}, {secretRef: {name: s}}], env: [{name: "
+                     "b, value: '3$(k)'}]",
+                     arena),
+        "b=3secret;a=1;a.b-c=$(X);empty=;k=secret;z=a;e=;" DB_ENV);
+}
+
+TEST_CASE(a_variable_takes_the_place_of_a_service)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const char *got =
+        env_with_api("env: [{name: DB_PORT, value: mine}, {name: A, value: $(DB_PORT)}]", arena);
+    assert_true(text_has_prefix(got, "DB_PORT=mine;A=mine;DB_SERVICE_HOST="));
+    assert_null(strstr(got, "DB_PORT=tcp"));
+}
+
+TEST_CASE(any_bytes_of_a_secret_are_handed_on)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct node_facts node = node_for_tests();
+    struct container_config_input input = container_input(
+        pod_with("", "", "env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: z}}}]", arena),
+        &node);
+    uint8_t bytes[] = {'a', 0, 0xff};
+    Core__Secret__DataEntry entry = CORE__SECRET__DATA_ENTRY__INIT;
+    Core__Secret__DataEntry *entries[] = {&entry};
+    entry.key = arena_strdup(arena, "z");
+    entry.has_value = true;
+    entry.value = (ProtobufCBinaryData){.data = bytes, .len = sizeof(bytes)};
+    Core__Secret secret = CORE__SECRET__INIT;
+    secret.data = entries;
+    secret.n_data = 1;
+    const struct env_object object = {.is_secret = true, .name = "s", .object = &secret.base};
+    const struct env_sources sources = {.services_ready = true, .objects = &object, .n_objects = 1};
+    input.env_sources = &sources;
+    AUTO(environment) struct environment *environment = NULL;
+    assert_no_error(environment_build(&input, arena, &environment));
+    size_t count;
+    Cri__KeyValue **pairs = environment_to_cri(environment, arena, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(pairs[0]->value.len, sizeof(bytes));
+    assert_memory_equal(pairs[0]->value.data, bytes, sizeof(bytes));
+}
+
 TEST_MAIN(TEST(variables_are_resolved_in_order), TEST(whole_objects_need_an_api_client),
           TEST(services_must_have_been_read_for_pods_of_the_api), TEST(files_give_values),
-          TEST(files_to_read_are_listed_once), TEST(an_environment_that_doubles_itself_is_refused))
+          TEST(files_to_read_are_listed_once), TEST(an_environment_that_doubles_itself_is_refused),
+          TEST(variables_come_from_the_api), TEST(whole_objects_become_variables),
+          TEST(a_variable_takes_the_place_of_a_service), TEST(any_bytes_of_a_secret_are_handed_on))

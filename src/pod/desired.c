@@ -1,0 +1,212 @@
+/*
+ * What the sources want, merged (spec pods.md §1.8): which pods have a worker, and with which
+ * object. A pod that is new is admitted first (admit.c); one that has changed in its status alone
+ * is only remembered.
+ */
+#include "pod/op.h"
+
+#include "kube/codec.h"
+#include "kube/pod_references.h"
+#include "pod/probing.h"
+
+#include "meta.pb-c.h"
+
+/* --- orphans --- */
+
+bool pods_sources_are_ready(const struct pods *pods)
+{
+    return (pods->env.sources & ~pods->ready_sources) == 0;
+}
+
+void pods_end_orphans(struct pods *pods)
+{
+    if (!pods->listed || !pods_sources_are_ready(pods))
+        return;
+    struct pod_worker *worker, *next;
+    HASH_ITER(hh, pods->workers, worker, next) {
+        if (!worker->object && worker->want.life == POD_LIFE_SYNC)
+            pod_worker_terminate(worker, true);
+    }
+    pods_sweep_start(pods);
+}
+
+void pods_source_ready(struct pods *pods, enum pod_source source)
+{
+    pods->ready_sources |= 1U << source;
+    pods_end_orphans(pods);
+}
+
+/* --- what has changed --- */
+
+enum change {
+    CHANGE_NONE,
+    CHANGE_STATUS,   /* status, resourceVersion and the like: nothing to do for it */
+    CHANGE_METADATA, /* labels or annotations: content made of them */
+    CHANGE_SPEC,     /* the spec, or that the pod is to end */
+};
+
+/* The members of metadata that matter to a node. Shallow. */
+static Meta__ObjectMeta labels_of(const Core__Pod *pod)
+{
+    const Meta__ObjectMeta *meta = pod->metadata;
+    Meta__ObjectMeta bare = META__OBJECT_META__INIT;
+    bare.labels = meta->labels;
+    bare.n_labels = meta->n_labels;
+    bare.annotations = meta->annotations;
+    bare.n_annotations = meta->n_annotations;
+    return bare;
+}
+
+static Meta__ObjectMeta deletion_of(const Core__Pod *pod)
+{
+    const Meta__ObjectMeta *meta = pod->metadata;
+    Meta__ObjectMeta bare = META__OBJECT_META__INIT;
+    bare.deletion_timestamp = meta->deletion_timestamp;
+    bare.has_deletion_grace_period_seconds = meta->has_deletion_grace_period_seconds;
+    bare.deletion_grace_period_seconds = meta->deletion_grace_period_seconds;
+    return bare;
+}
+
+static enum change change_between(const Core__Pod *old, const Core__Pod *pod)
+{
+    Meta__ObjectMeta old_deletion = deletion_of(old), deletion = deletion_of(pod);
+    if (!kube_message_eq(&old->spec->base, &pod->spec->base) ||
+        !kube_message_eq(&old_deletion.base, &deletion.base))
+        return CHANGE_SPEC;
+    Meta__ObjectMeta old_labels = labels_of(old), labels = labels_of(pod);
+    if (!kube_message_eq(&old_labels.base, &labels.base))
+        return CHANGE_METADATA;
+    return kube_message_eq(&old->base, &pod->base) ? CHANGE_NONE : CHANGE_STATUS;
+}
+
+/* --- one pod --- */
+
+static struct pod_worker *add_worker(struct pods *pods, struct pod_object *object)
+{
+    const Meta__ObjectMeta *meta = object->pod->metadata;
+    struct pod_worker *worker = pod_worker_new(pods, meta->uid, meta->namespace_, meta->name);
+    worker->observed = pods->listed && !pods->relist;
+    worker->inspect_again = pods->listed && pods->relist;
+    return worker;
+}
+
+static void update(struct pod_worker *worker, struct pod_object *object, enum change change)
+{
+    if (change == CHANGE_NONE && worker->object->api == object->api)
+        return;
+    if (change == CHANGE_NONE || change == CHANGE_STATUS) {
+        pod_worker_keep_object(worker, object);
+        if (object->pod->spec->n_readiness_gates > 0)
+            pod_worker_wake(worker); /* others' conditions count for its own */
+        return;
+    }
+    log_info("Pod updated", LOG_POD(worker->namespace, worker->name),
+             LOG_STR("podUID", worker->uid), LOG_STR("origin", object->origin));
+    if (change == CHANGE_METADATA) {
+        pod_worker_keep_object(worker, object);
+        worker->volumes_stale = true;
+        pod_worker_wake(worker);
+        return;
+    }
+    pod_worker_set_object(worker, object);
+}
+
+void pods_put(struct pods *pods, struct pod_object *object)
+{
+    struct pod_worker *worker = pods_find(pods, object->pod->metadata->uid);
+    if (worker && worker->want.removed) {
+        /* The same uid came back while it is being ended: it starts anew once that is done. */
+        pod_object_unref(worker->again);
+        worker->again = pod_object_ref(object);
+        return;
+    }
+    if (worker && worker->object) {
+        update(worker, object, change_between(worker->object->pod, object->pod));
+        return;
+    }
+    if (!worker)
+        worker = add_worker(pods, object); /* else it was found in the runtime before */
+    log_info("Pod added", LOG_POD(worker->namespace, worker->name), LOG_STR("podUID", worker->uid),
+             LOG_STR("origin", object->origin));
+    pod_worker_set_object(worker, object);
+    pods_admit(worker);
+}
+
+static void drop(struct pod_worker *worker)
+{
+    pod_object_unref(worker->again);
+    worker->again = NULL;
+    if (worker->want.removed)
+        return;
+    log_info("Pod removed", LOG_POD(worker->namespace, worker->name),
+             LOG_STR("podUID", worker->uid));
+    pod_worker_terminate(worker, true);
+}
+
+static bool is_from(const struct pod_worker *worker, enum pod_source source)
+{
+    return worker->object && worker->object->source == source;
+}
+
+void pods_drop(struct pods *pods, enum pod_source source, const char *uid)
+{
+    struct pod_worker *worker = pods_find(pods, uid);
+    if (worker && is_from(worker, source))
+        drop(worker);
+}
+
+void pods_set_desired(struct pods *pods, enum pod_source source, struct pod_object *const *objects,
+                      size_t count)
+{
+    struct pod_worker *worker, *next;
+    HASH_ITER(hh, pods->workers, worker, next) {
+        bool wanted = false;
+        for (size_t i = 0; i < count && !wanted; i++)
+            wanted = strcmp(objects[i]->pod->metadata->uid, worker->uid) == 0;
+        if (!wanted && is_from(worker, source))
+            drop(worker);
+    }
+    for (size_t i = 0; i < count; i++)
+        pods_put(pods, objects[i]);
+    pods_source_ready(pods, source);
+}
+
+/* --- news about what pods are made of --- */
+
+static bool names_it(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool refers_to(const struct pod_worker *worker, bool is_secret, const char *name)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct pod_references references;
+    pod_references_of(worker->object->pod, arena, &references);
+    return is_secret ? names_it(references.secrets, references.secret_count, name)
+                     : names_it(references.config_maps, references.config_map_count, name);
+}
+
+void pods_object_changed(struct pods *pods, bool is_secret, const char *namespace_,
+                         const char *name)
+{
+    struct pod_worker *worker, *next;
+    HASH_ITER(hh, pods->workers, worker, next) {
+        if (!worker->object || worker->want.life != POD_LIFE_SYNC ||
+            strcmp(worker->namespace, namespace_) != 0 || !refers_to(worker, is_secret, name))
+            continue;
+        worker->volumes_stale = true;
+        pod_worker_retry_now(worker);
+    }
+}
+
+void pods_recover_status(struct pods *pods, const char *uid, const Core__PodStatus *status)
+{
+    struct pod_worker *worker = pods_find(pods, uid);
+    if (worker && worker->object && pod_object_is_static(worker->object) && !worker->status)
+        pod_worker_recover_status(worker, status);
+}
