@@ -1,14 +1,16 @@
 #include "agent.h"
 
+#include "agent_cluster.h"
+#include "agent_journal.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "cri/cri_handshake.h"
 #include "cri/cri_runtime.h"
-#include "journal/journal.h"
 #include "loop/signal.h"
 #include "loop/watchdog.h"
 #include "node/facts.h"
+#include "pod/downward.h"
 #include "pod/file_source.h"
 #include "pod/pods.h"
 #include "server/local_server.h"
@@ -29,6 +31,7 @@
 #define CONTAINER_LINKS_DIR "/var/log/containers"
 #define CONTAINER_LINKS_MODE 0755
 #define ETC_HOSTS "/etc/hosts"
+#define ALL_SOURCES ((1U << POD_SOURCE_COUNT) - 1)
 
 struct agent {
     const struct config *config;
@@ -41,11 +44,11 @@ struct agent {
     struct cgroup_tree *cgroups;
     struct volume_manager *volumes;
     struct pull_queue *pulls;
-    struct journal *backoffs;
-    struct pods_journal pods_journal; /* how the pods reach it */
-    struct journal *manifests;
-    struct manifest_store manifest_store; /* how the file source reaches it */
+    struct agent_journal journal;
     struct node_facts facts;
+    struct node_machine machine;
+    struct agent_node node;
+    struct agent_cluster *cluster; /* NULL: standalone */
     struct pods *pods;
     struct file_source *source;
     struct local_server *server;
@@ -245,96 +248,75 @@ static struct error *set_up_node(struct agent *agent)
     return err ? err : limit_node(agent);
 }
 
-/* --- the journal, as the pods see it --- */
-
-/* A value is "<wait ns> <restarted at ns>" in decimal. */
-static void note_backoff(struct pods_journal *self, const char *key, int64_t wait_ns,
-                         int64_t restarted_ns)
+/* What is told of the node, and the cluster it is told to. */
+static struct error *set_up_cluster(struct agent *agent)
 {
-    struct agent *agent = CONTAINER_OF(self, struct agent, pods_journal);
-    if (wait_ns == 0) {
-        journal_remove(agent->backoffs, key);
-        return;
+    const struct config *config = agent->config;
+    node_machine_read(config, &agent->facts, agent->arena, &agent->machine);
+    agent->node = (struct agent_node){.config = config,
+                                      .facts = &agent->facts,
+                                      .machine = &agent->machine,
+                                      .runtime_name = agent->runtime_name,
+                                      .runtime_version = agent->runtime_version};
+    struct error *err = NULL;
+    if (config->cluster.kubeconfig[0] != '\0') {
+        struct agent_cluster_options options = {.loop = agent->loop,
+                                                .pool = agent->pool,
+                                                .runtime =
+                                                    cri_runtime_as_pod_runtime(agent->runtime),
+                                                .node = &agent->node};
+        err = agent_cluster_new(&options, &agent->cluster);
+    } else {
+        log_info("Standalone mode, no API client");
     }
-    AUTO(free) char *value = xasprintf("%lld %lld", (long long)wait_ns, (long long)restarted_ns);
-    journal_put(agent->backoffs, key, str_from(value));
+    agent_node_init(&agent->node);
+    return err;
 }
-
-struct load {
-    void (*each)(void *ctx, const char *key, int64_t wait_ns, int64_t restarted_ns);
-    void *ctx;
-};
-
-static void load_one(void *ctx, const char *key, struct str value)
-{
-    const struct load *load = ctx;
-    struct str wait, restarted;
-    int64_t wait_ns, restarted_ns;
-    if (!str_split_next(&value, ' ', &wait) || !str_split_next(&value, ' ', &restarted))
-        return;
-    AUTO(free) char *wait_text = str_dup(wait);
-    AUTO(free) char *restarted_text = str_dup(restarted);
-    if (parse_i64(wait_text, 0, INT64_MAX, &wait_ns) &&
-        parse_i64(restarted_text, 0, INT64_MAX, &restarted_ns))
-        load->each(load->ctx, key, wait_ns, restarted_ns);
-}
-
-static void load_backoffs(struct pods_journal *self,
-                          void (*each)(void *ctx, const char *key, int64_t wait_ns,
-                                       int64_t restarted_ns),
-                          void *ctx)
-{
-    const struct agent *agent = CONTAINER_OF(self, struct agent, pods_journal);
-    struct load load = {.each = each, .ctx = ctx};
-    journal_visit(agent->backoffs, load_one, &load);
-}
-
-static void load_manifests(struct manifest_store *self,
-                           void (*each)(void *ctx, const char *file, struct str pod), void *ctx)
-{
-    const struct agent *agent = CONTAINER_OF(self, struct agent, manifest_store);
-    journal_visit(agent->manifests, each, ctx);
-}
-
-static void put_manifest(struct manifest_store *self, const char *file, struct str pod)
-{
-    journal_put(CONTAINER_OF(self, struct agent, manifest_store)->manifests, file, pod);
-}
-
-static void remove_manifest(struct manifest_store *self, const char *file)
-{
-    journal_remove(CONTAINER_OF(self, struct agent, manifest_store)->manifests, file);
-}
-
-static const struct manifest_store_vtable manifest_store_vtable = {
-    .load = load_manifests, .put = put_manifest, .remove = remove_manifest};
-
-static const struct pods_journal_vtable pods_journal_vtable = {.note_backoff = note_backoff,
-                                                               .load_backoffs = load_backoffs};
 
 /* --- start-up: pods --- */
 
 static void on_static_pods(void *ctx, struct pod_object *const *objects, size_t count)
 {
     struct agent *agent = ctx;
-    pods_set_desired(agent->pods, objects, count);
+    pods_set_desired(agent->pods, POD_SOURCE_FILE, objects, count);
+    if (agent->cluster)
+        agent_cluster_on_static_pods(agent->cluster);
+}
+
+static struct error *downward(void *ctx, const Core__ObjectFieldSelector *field,
+                              const Core__Pod *pod, struct arena *arena, const char **ret)
+{
+    static const char *const no_ips[] = {NULL}; /* volumes are not offered addresses */
+    const struct agent *agent = ctx;
+    return downward_field(field, pod, &agent->facts, no_ips, arena, ret);
+}
+
+static struct error *downward_amount(void *ctx, const Core__ResourceFieldSelector *resource,
+                                     const Core__Pod *pod, struct arena *arena, const char **ret)
+{
+    const struct agent *agent = ctx;
+    return downward_resource(resource, pod, NULL, &agent->facts, arena, ret);
+}
+
+static struct volume_sources volume_sources(struct agent *agent)
+{
+    struct volume_sources sources = {.field = downward, .resource = downward_amount, .ctx = agent};
+    if (agent->cluster)
+        agent_cluster_give_sources(agent->cluster, &sources);
+    return sources;
 }
 
 static struct error *set_up_pods(struct agent *agent)
 {
     const struct config *config = agent->config;
-    AUTO(free) char *journal_dir = xasprintf("%s/journal", config->root_dir);
-    struct error *err =
-        journal_open_blocking(agent->pool, journal_dir, "backoff", &agent->backoffs);
-    if (!err)
-        err = journal_open_blocking(agent->pool, journal_dir, "manifests", &agent->manifests);
+    struct error *err = agent_journal_open_blocking(agent->pool, config->root_dir, &agent->journal);
     if (err)
         return err;
-    agent->pods_journal.vtable = &pods_journal_vtable;
-    agent->manifest_store.vtable = &manifest_store_vtable;
 
     struct volume_options volumes = {
+        .sources = volume_sources(agent),
         .root_dir = config->root_dir,
+        .selinux_enabled = agent->facts.selinux_enabled,
         .tmpfs_noswap = volume_detect_tmpfs_noswap_blocking(config->root_dir),
         .allocatable_memory_bytes = agent->facts.allocatable_memory_bytes};
     agent->volumes = volume_manager_new(agent->loop, agent->pool, &volumes);
@@ -346,42 +328,49 @@ static struct error *set_up_pods(struct agent *agent)
                                        .burst = config->registry_burst};
     agent->pulls = pull_queue_new(&pulls);
 
-    struct pods_environment environment = {.loop = agent->loop,
-                                           .pool = agent->pool,
-                                           .runtime = cri_runtime_as_pod_runtime(agent->runtime),
-                                           .volumes = agent->volumes,
-                                           .cgroups = agent->cgroups,
-                                           .pulls = agent->pulls,
-                                           .node = &agent->facts,
-                                           .runtime_name = agent->runtime_name,
-                                           .resolv_conf = config->resolv_conf,
-                                           .etc_hosts = ETC_HOSTS,
-                                           .container_links = CONTAINER_LINKS_DIR,
-                                           .backoff_max_ns = config->crash_loop_max_ns,
-                                           .retry_ns = PODS_RETRY_NS,
-                                           .max_dead_per_container =
-                                               config->maximum_dead_containers_per_container,
-                                           .audit_period_ns = AUDIT_PERIOD_NS,
-                                           .max_parallel_starts = PARALLEL_STARTS,
-                                           .host_ips = agent->facts.node_ips,
-                                           .journal = &agent->pods_journal};
+    struct pods_environment environment = {
+        .api = agent->cluster ? agent_cluster_api(agent->cluster) : NULL,
+        .gate = &agent->node.gate,
+        .sources = agent->cluster ? ALL_SOURCES : 1U << POD_SOURCE_FILE,
+        .loop = agent->loop,
+        .pool = agent->pool,
+        .runtime = cri_runtime_as_pod_runtime(agent->runtime),
+        .volumes = agent->volumes,
+        .cgroups = agent->cgroups,
+        .pulls = agent->pulls,
+        .node = &agent->facts,
+        .runtime_name = agent->runtime_name,
+        .resolv_conf = config->resolv_conf,
+        .etc_hosts = ETC_HOSTS,
+        .container_links = CONTAINER_LINKS_DIR,
+        .backoff_max_ns = config->crash_loop_max_ns,
+        .retry_ns = PODS_RETRY_NS,
+        .max_dead_per_container = config->maximum_dead_containers_per_container,
+        .audit_period_ns = AUDIT_PERIOD_NS,
+        .max_parallel_starts = PARALLEL_STARTS,
+        .host_ips = agent->facts.node_ips,
+        .journal = &agent->journal.pods};
     agent->pods = pods_new(&environment);
+    agent->node.pods = agent->pods;
     return NULL;
 }
 
 static void start_pods(struct agent *agent)
 {
     const struct config *config = agent->config;
+    if (agent->cluster)
+        agent_cluster_start(agent->cluster, agent->pods);
     pods_start(agent->pods);
     if (config->static_pod_path[0] == '\0') {
-        log_info("No staticPodPath is configured, so there are no pods to run");
-        pods_set_desired(agent->pods, NULL, 0);
+        if (!agent->cluster)
+            log_info("No staticPodPath is configured, so there are no pods to run");
+        on_static_pods(agent, NULL, 0);
         return;
     }
     struct file_source_options source = {.path = config->static_pod_path,
                                          .node_name = agent->facts.node_name,
                                          .resync_ns = config->file_check_frequency_ns,
-                                         .store = &agent->manifest_store};
+                                         .store = &agent->journal.manifests};
     agent->source = file_source_new(agent->loop, agent->pool, &source, on_static_pods, agent);
 }
 
@@ -424,6 +413,8 @@ static struct error *start(struct agent *agent)
     if (!err)
         err = set_up_node(agent);
     if (!err)
+        err = set_up_cluster(agent);
+    if (!err)
         err = set_up_pods(agent);
     if (!err)
         err = start_server(agent);
@@ -440,11 +431,13 @@ static void stop(struct agent *agent)
     watchdog_free(agent->watchdog);
     local_server_free(agent->server);
     file_source_free(agent->source);
+    agent_cluster_halt(agent->cluster);
     pods_free(agent->pods);
     volume_manager_free(agent->volumes);
+    agent_cluster_free(agent->cluster);
+    agent_node_done(&agent->node);
     pull_queue_free(agent->pulls);
-    journal_close(agent->backoffs);
-    journal_close(agent->manifests);
+    agent_journal_close(&agent->journal);
     cri_runtime_free(agent->runtime);
     cgroup_tree_free(agent->cgroups);
     if (agent->pool)
