@@ -21,7 +21,7 @@ test: ## prove everything: unit, fuzz corpora, end to end, checks (root; install
 check: all ## format, layers, banned functions, clang-tidy; fails on a finding
 	@tools/check $(BUILD)
 
-quickstart: ## run three example pods on a private containerd, and nodeplane beside them (root)
+quickstart: ## run a node with its own API and example pods on a private containerd (root)
 	@tools/quickstart up
 
 quickstart-down: ## end the quickstart and remove all its traces
@@ -31,6 +31,7 @@ bench: ## measure the release builds: tables, and build/bench*.json (root)
 	@tools/setup
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/bench
+	@$(PYTHON) tools/bench-cluster
 	@$(PYTHON) tools/bench-plane
 
 fuzz: ## fuzz each parser FUZZ_SECONDS long (600), all or FUZZ_TARGETS

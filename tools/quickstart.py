@@ -1,4 +1,4 @@
-"""The quickstart behind tools/quickstart: one lasting bed, cubelet in it, and what there is to see."""
+"""The quickstart behind tools/quickstart: one lasting bed with nodeplane and cubelet in it, and what there is to see."""
 
 import contextlib
 import pathlib
@@ -12,12 +12,14 @@ sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
 import agent as agents  # noqa: E402
 import bed as beds  # noqa: E402
+import forward  # noqa: E402
 import plane as planes  # noqa: E402
 
 DIRECTORY = pathlib.Path("/var/lib/cubelet-quickstart")
 CGROUP = "cubelet-quickstart"
 API_PORT = 6443  # kube-apiserver's; another when it is taken
 EXAMPLES = ROOT / "examples" / "quickstart"
+FORWARD_PID = DIRECTORY / "forward.pid"
 
 
 def say(text):
@@ -30,9 +32,15 @@ def show(node, *arguments):
     print(node.client(*arguments).stdout.rstrip(), flush=True)
 
 
+def kubectl(plane, *arguments):
+    """Shows a kubectl command as it would be typed, and its answer."""
+    print("$ " + " ".join(["kubectl", *arguments]))
+    print(plane.kubectl(*arguments).stdout.rstrip(), flush=True)
+
+
 def down():
     """Ends the quickstart, whatever state it is in."""
-    planes.end_of_another(DIRECTORY)
+    forward.end_lasting(FORWARD_PID)
     beds.end_of_another(DIRECTORY)
     beds.remove_traces(DIRECTORY, CGROUP)
 
@@ -46,39 +54,65 @@ def up():
     try:
         say("Starting a private containerd with a bridge network, and making two images on the spot.")
         bed.start()
-        node = agents.Agent(bed, name="node")
-        for example in sorted(EXAMPLES.glob("*.yaml")):
-            shutil.copy(example, node.manifests)
-        say(f"Starting cubelet on the manifests in {node.manifests}:")
-        print("  " + "  ".join(sorted(path.name for path in node.manifests.iterdir())))
-        node.start()
+        plane = start_api(bed)
+        node = start_node(bed, plane)
         watch(node)
-        plane = start_api()
+        use_api(plane)
     except BaseException:
-        planes.end_of_another(DIRECTORY)
+        forward.end_lasting(FORWARD_PID)
         bed.close()
         raise
     say(f"Ready after {time.monotonic() - started:.0f} s. To go on:")
-    print(f"""  build/cubelet pods --local-socket={node.socket}
+    print(f"""  export KUBECONFIG={plane.kubeconfig}
+  kubectl get pods -A -w
+  kubectl describe node {beds.NODE_NAME}
+  build/cubelet pods --local-socket={node.socket}
   build/cubelet logs web-{beds.NODE_NAME} -f --local-socket={node.socket}
-  build/cubelet status --local-socket={node.socket}
   add, change or remove a manifest in {node.manifests}
-  kubectl --kubeconfig={plane.kubeconfig} api-resources
   cubelet's own log: {node.log_path}
 To stop and remove everything: make quickstart-down""", flush=True)
 
 
-def start_api():
-    """Starts nodeplane on loopback, beside the node; the node does not know of it yet."""
+def start_api(bed):
+    """Starts nodeplane inside, under an address that is true outside, too."""
     program = DIRECTORY / "nodeplane"  # a copy: a build may go on meanwhile
     shutil.copy(planes.PROGRAM, program)
-    plane = planes.Plane(DIRECTORY / "plane", program=program, port=free_port(), lives_on=True)
-    say(f"Starting nodeplane, the Kubernetes API for one node, at {plane.server}:")
-    plane.start()
-    beds.wait_for("the namespaces", lambda: len(plane.get("ns")["items"]) == 4)
-    print(f"$ kubectl --kubeconfig={plane.kubeconfig} get ns")
-    print(plane.kubectl("get", "ns").stdout.rstrip(), flush=True)
+    plane = planes.Plane(DIRECTORY / "plane", program=program, port=free_port())
+    say(f"Starting nodeplane, the Kubernetes API for one node, at {plane.server}")
+    forward.start_lasting(bed.init_pid, plane.port, FORWARD_PID)
+    server = bed.spawn(*plane.command(), output=plane.log_path)
+
+    def answers():
+        if not server.is_running():
+            raise RuntimeError(f"nodeplane ended:\n{plane.log()}")
+        return plane.kubeconfig.exists() and plane.curl("/readyz", check=False).stdout == "ok"
+    beds.wait_for("nodeplane's answer", answers)
     return plane
+
+
+def start_node(bed, plane):
+    """Starts cubelet as a member of that cluster, with the example manifests as static pods."""
+    node = agents.Agent(bed, name="node", flags=[f"--kubeconfig={plane.node_kubeconfig}"])
+    for example in sorted((EXAMPLES / "manifests").glob("*.yaml")):
+        shutil.copy(example, node.manifests)
+    say(f"Starting cubelet on the manifests in {node.manifests}:")
+    print("  " + "  ".join(sorted(path.name for path in node.manifests.iterdir())))
+    node.start()
+    beds.wait_for("the node to be Ready", lambda: any(
+        agents.condition(item, "Ready") == "True" for item in plane.get("nodes")["items"]))
+    say("The node has registered and is ready:")
+    kubectl(plane, "get", "nodes", "-o", "wide")
+    return node
+
+
+def use_api(plane):
+    """A pod by way of the API: applied, followed, deleted."""
+    say("The static pods are there for kubectl, too; more come by way of the API:")
+    greeter = str((EXAMPLES / "api" / "greeter.yaml").relative_to(ROOT))
+    kubectl(plane, "apply", "-f", greeter)
+    kubectl(plane, "wait", "--for=condition=Ready", "pod/greeter", "--timeout=30s")
+    kubectl(plane, "get", "pods", "-o", "wide")
+    kubectl(plane, "delete", "pod", "greeter")
 
 
 def free_port():

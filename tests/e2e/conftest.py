@@ -1,5 +1,5 @@
 """Fixtures: one bed (host) for the whole session and an agent with a clean node for each test; one nodeplane, and where
-there is one a kube-apiserver, for the tests of the API."""
+there is one a kube-apiserver, for the tests of the API; and a cluster of one node for each module of test_cluster_*.py."""
 
 import pathlib
 import signal
@@ -13,13 +13,23 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import agent as agents  # noqa: E402
 import apiserver as apiservers  # noqa: E402
 import bed as beds  # noqa: E402
+import cluster as clusters  # noqa: E402
 import plane as planes  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def bed():
     with beds.Bed() as host:
-        yield host.start()
+        host.start()
+        know_itself(host)
+        yield host
+
+
+def know_itself(host):
+    """Lets the host find its own name, as any machine does; no name server answers there, and asking takes seconds."""
+    hosts = host.dir / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n{beds.NODE_IP} {beds.NODE_NAME}\n")
+    host.run("mount", "--bind", hosts, "/etc/hosts")
 
 
 @pytest.fixture
@@ -95,6 +105,32 @@ def namespace(api):
     assert code == 201, answer
     yield name
     api.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module", params=list(clusters.SERVERS))
+def cluster(bed, request):
+    """One node with its API for the tests of a module; the real kube-apiserver only where there is one."""
+    if request.param == "kube-apiserver" and not apiservers.ASSETS:
+        pytest.skip("KUBEBUILDER_ASSETS names no kube-apiserver")
+    made = clusters.Cluster(bed, server=request.param)
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def space(cluster, request):
+    """The module's cluster, whose namespace is one of the test's own. Its pods end with the test."""
+    cluster.namespace = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.create({"kind": "Namespace", "metadata": {"name": cluster.namespace}})
+    yield cluster
+    if getattr(request.node, "failed", False):
+        print(f"\n--- the log of {cluster.node.name}'s cubelet ---\n{cluster.node.log_tail(200)}")
+    code, answer = cluster.request("DELETE", cluster.path("pods"), {"gracePeriodSeconds": 0})
+    assert code == 200, answer
+    cluster.delete("namespaces", cluster.namespace)
+    cluster.namespace = "default"
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,0 +1,92 @@
+"""What the benchmarks share: accounts of a process, the runtime's view, and the floor under every latency."""
+
+import pathlib
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+
+import agent as agents  # noqa: E402
+import bed as beds  # noqa: E402
+import cri_client  # noqa: E402
+import images  # noqa: E402
+
+NS = 1e9
+
+
+def stage(text):
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+# Accounts of one process
+
+def status_field(pid, name):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name + ":")))
+
+
+def private_kib(pid):
+    lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
+
+
+def cpu_seconds(pid):
+    tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / NS
+
+
+def cpu_percent(pid, seconds):
+    before, started = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - started)
+
+
+# The runtime's view
+
+def sleeper(name):
+    return agents.pod(name, agents.shell("c", agents.SLEEP))
+
+
+def started_at(bed, container_id):
+    """When the container started, in seconds; 0 while it has not."""
+    return bed.cri.call("ContainerStatus", container_id=container_id).status.started_at / NS
+
+
+def kill_container(bed, container_id):
+    bed.run("kill", "-KILL", bed.cri.container_info(container_id)["pid"])
+
+
+def measure_floor(bed, number):
+    """The same calls as measure_agent causes, made directly; returns both latencies in ms."""
+    name = f"floor-{number}"
+    sandbox_config = {
+        "metadata": {"name": name, "namespace": "default", "uid": name}, "hostname": name,
+        "log_directory": str(bed.dir / "log" / "pods" / name), "labels": {"io.kubernetes.pod.uid": name},
+        "linux": {"cgroup_parent": f"/{bed.cgroup}/{name}",
+                  "security_context": {"namespace_options": {"pid": bed.cri.messages.CONTAINER}}}}
+
+    def start(attempt):
+        config = cri_client.container_command("c", images.BUSYBOX_IMAGE, "sh", "-c",
+                                              "trap 'exit 0' TERM; " + agents.SLEEP)
+        config["metadata"]["attempt"] = attempt
+        container = bed.cri.call("CreateContainer", pod_sandbox_id=sandbox, config=config,
+                                 sandbox_config=sandbox_config).container_id
+        bed.cri.call("StartContainer", container_id=container)
+        return container
+
+    asked = time.time()
+    sandbox = bed.cri.call("RunPodSandbox", config=sandbox_config).pod_sandbox_id
+    bed.cri.call("ImageStatus", image={"image": images.BUSYBOX_IMAGE})
+    first = start(0)
+    start_ms = 1000 * (started_at(bed, first) - asked)
+
+    kill_container(bed, first)
+    beds.wait_for("the exit", lambda: bed.cri.call("ContainerStatus", container_id=first).status.finished_at)
+    asked = time.time()
+    restart_ms = 1000 * (started_at(bed, start(1)) - asked)
+
+    bed.cri.call("StopPodSandbox", pod_sandbox_id=sandbox)
+    bed.cri.call("RemovePodSandbox", pod_sandbox_id=sandbox)
+    beds.remove_cgroup(f"{bed.cgroup}/{name}")
+    return start_ms, restart_ms
