@@ -99,8 +99,8 @@ static struct error *is_same_file(int fd, const struct volume_file *file, bool *
 }
 
 /* Calls @visit for each name in the directory until it fails or ends the listing. */
-static struct error *list(int dir_fd, struct error *(*visit)(void *ctx, const char *name, bool *end),
-                          void *ctx)
+static struct error *list(int dir_fd,
+                          struct error *(*visit)(void *ctx, const char *name, bool *end), void *ctx)
 {
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -129,7 +129,7 @@ static struct error *list(int dir_fd, struct error *(*visit)(void *ctx, const ch
 /* Looking for what is not wanted. */
 struct search {
     const struct writer *writer;
-    const char *dir; /* being listed; "": the published one */
+    const char *dir;   /* being listed; "": the published one */
     const char **dirs; /* wanted ones, in the order they were met */
     size_t count, room;
     bool found_other;
@@ -139,8 +139,7 @@ static struct error *search_visit(void *ctx, const char *name, bool *end)
 {
     struct search *search = ctx;
     struct arena *arena = search->writer->arena;
-    const char *inner =
-        arena_printf(arena, "%s%s%s", search->dir, *search->dir ? "/" : "", name);
+    const char *inner = arena_printf(arena, "%s%s%s", search->dir, *search->dir ? "/" : "", name);
     switch (volume_payload_place(search->writer->write->payload, inner)) {
     case PAYLOAD_NONE:
         search->found_other = *end = true;

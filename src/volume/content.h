@@ -49,7 +49,7 @@ struct content {
     const char *const *nested; /* where containers mount other volumes into it; ended by NULL */
 
     struct volume_payload payload; /* made by content_build() */
-    int64_t refresh_at_ns;         /* wall: a token wants to be renewed; 0: never */
+    int64_t refresh_at_ns;         /* wall: its sources want to be asked again; 0: never */
 };
 
 /**

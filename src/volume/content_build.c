@@ -3,6 +3,7 @@
 #include "volume/content.h"
 
 #include "base/buf.h"
+#include "kube/jitter.h"
 
 #define MESSAGE_MAX_BYTES (16 * KiB)
 /* A token's mode when its file is given to somebody; the group's rights come with fsGroup. */
@@ -14,6 +15,8 @@
 #define TOKEN_LAST_PART 5
 #define TOKEN_MAX_AGE_NS (INT64_C(24) * 3600 * NS_PER_SEC)
 #define TOKEN_MIN_WAIT_NS (60 * NS_PER_SEC)
+/* pkg/kubelet/pod_workers.go: workerResyncIntervalJitterFactor. */
+#define REREAD_PERMILLE 500
 
 /* --- several errors as one: Go's aggregate --- */
 
@@ -92,12 +95,22 @@ static struct error *object_of(const struct build *build, struct content_source 
     return TAKE(source->failure);
 }
 
-static struct error *add_object(struct build *build, struct content_source *source)
+static void refresh_by(struct content *content, int64_t at_ns)
+{
+    if (content->refresh_at_ns == 0 || at_ns < content->refresh_at_ns)
+        content->refresh_at_ns = at_ns;
+}
+
+static struct error *add_object(struct build *build, struct content_source *source, int64_t now_ns)
 {
     const ProtobufCMessage *object;
     struct error *err = object_of(build, source, &object);
     if (err)
         return err;
+    if (build->sources->reread_ns > 0)
+        refresh_by(build->content,
+                   sat_add_i64(now_ns, jitter_above(build->sources->reread_ns, REREAD_PERMILLE,
+                                                    jitter_draw())));
     struct payload_keys keys = source->keys;
     keys.default_mode = build->content->default_mode;
     struct volume_payload *payload = &build->content->payload;
@@ -158,9 +171,12 @@ static void add_downward(struct build *build, const struct content_source *sourc
 
 int64_t content_token_refresh_ns(int64_t now_ns, int64_t expires_ns, int64_t requested_s)
 {
-    int64_t last_ns = sat_mul_i64(requested_s, NS_PER_SEC) / TOKEN_LAST_PART;
+    int64_t life_ns = sat_mul_i64(requested_s, NS_PER_SEC);
+    /* It may have come out of the cache, so its age counts and not when it was published. */
+    int64_t old_ns = sat_add_i64(sat_sub_i64(expires_ns, life_ns), TOKEN_MAX_AGE_NS);
+    int64_t late_ns = sat_sub_i64(expires_ns, life_ns / TOKEN_LAST_PART);
     /* A second later than the cache's own rule, so that it agrees. */
-    int64_t at_ns = sat_add_i64(sat_sub_i64(expires_ns, last_ns), NS_PER_SEC);
+    int64_t at_ns = sat_add_i64(min_i64(old_ns, late_ns), NS_PER_SEC);
     if (at_ns <= now_ns) {
         /* The server gives shorter ones, or gives none at present. */
         int64_t left_ns = sat_sub_i64(expires_ns, now_ns);
@@ -187,9 +203,7 @@ static struct error *add_token(struct build *build, struct content_source *sourc
                               .owner = content->fs_user});
     int64_t requested_s =
         source->token->has_expiration_seconds ? source->token->expiration_seconds : TOKEN_DEFAULT_S;
-    int64_t at_ns = content_token_refresh_ns(now_ns, source->token_expires_ns, requested_s);
-    if (content->refresh_at_ns == 0 || at_ns < content->refresh_at_ns)
-        content->refresh_at_ns = at_ns;
+    refresh_by(content, content_token_refresh_ns(now_ns, source->token_expires_ns, requested_s));
     return NULL;
 }
 
@@ -198,7 +212,7 @@ static void add_source(struct build *build, struct content_source *source, int64
     switch (source->kind) {
     case CONTENT_CONFIG_MAP:
     case CONTENT_SECRET:
-        add_cause(&build->causes, add_object(build, source));
+        add_cause(&build->causes, add_object(build, source, now_ns));
         return;
     case CONTENT_DOWNWARD_API:
         add_downward(build, source);

@@ -24,6 +24,10 @@ struct token_cache;  /* kube/token_cache.h */
 struct volume_sources {
     struct object_watch *config_maps, *secrets; /* NULL: standalone, no API client */
     struct token_cache *tokens;                 /* NULL: the same */
+    /* ConfigMaps and Secrets are read again after once to one and a half times as long, as by the
+     * kubelet's sync of each pod; 0: never, every change is told. Nobody tells with the strategies
+     * Cache and Get; with Watch an object that is not read is not watched any more in the end. */
+    int64_t reread_ns;
     /** The downward API, whose values another room knows (pod/downward.h). Errors are upstream's.
      */
     struct error *(*field)(void *ctx, const Core__ObjectFieldSelector *field, const Core__Pod *pod,
@@ -72,7 +76,7 @@ struct volume_mounted {
 struct volume_set {
     size_t count;
     struct volume_mounted *volumes; /* owned by the set */
-    int64_t refresh_at_ns; /* wall clock: a token in it wants to be renewed by then; 0: never */
+    int64_t refresh_at_ns; /* wall clock: its content wants to be mounted anew then; 0: never */
 };
 void volume_set_free(struct volume_set *set); /* NULL is fine */
 DEFINE_AUTO(volume_set, struct volume_set *, volume_set_free)

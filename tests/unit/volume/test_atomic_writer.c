@@ -1,7 +1,11 @@
 #include "volume/atomic_writer.h"
 
+#include "volume/dir_beneath.h"
 #include "volume/dir_names.h"
 #include "volume_test.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 #define NOW_NS (INT64_C(1795230426) * NS_PER_SEC) /* 2026-11-21T03:07:06Z */
 
@@ -211,9 +215,127 @@ TEST_CASE(a_file_and_its_link_are_given_to_their_owner)
     assert_int_equal(st.st_uid, owner);
 }
 
+/* --- a pod that keeps swapping directories for links to something outside --- */
+
+struct swapper {
+    const char *volume; /* NULL: only @dir */
+    const char *dir, *spare, *link;
+    atomic_bool stop;
+};
+
+/* The directory that is being filled, or NULL. */
+static char *find_new_dir(const char *volume)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct dir_names names;
+    if (!volume)
+        return NULL;
+    struct error *err = dir_names_read_blocking(volume, DIR_NAMES_DIRECTORIES, arena, &names);
+    error_ignore(err, "it changes all the time");
+    return err || names.count == 0 ? NULL : xstrdup(names.names[names.count - 1]);
+}
+
+static void *swap_until_stopped(void *ctx)
+{
+    struct swapper *swapper = ctx;
+    while (!atomic_load(&swapper->stop)) {
+        AUTO(free) char *new_dir = find_new_dir(swapper->volume);
+        AUTO(free)
+        char *dir =
+            new_dir ? xasprintf("%s/%s/sub", swapper->volume, new_dir) : xstrdup(swapper->dir);
+        (void)!rename(dir, swapper->spare);
+        (void)!symlink(swapper->link, dir);
+        (void)!unlink(dir);
+        (void)!rename(swapper->spare, dir);
+    }
+    return NULL;
+}
+
+TEST_CASE(a_racing_swap_never_makes_anything_outside)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    const char *outside = make_dir_at(bench.scratch, "outside");
+    struct swapper swapper = {
+        .dir = make_dir_at(bench.scratch, "v/sub"), .spare = in(&bench, "spare"), .link = outside};
+    AUTO(fd) int dir_fd = open(bench.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, swap_until_stopped, &swapper), 0);
+    for (size_t i = 0; i < 2000; i++) {
+        AUTO(fd) int fd = -1;
+        error_ignore(dir_make_beneath_blocking(dir_fd, "sub/deep", 0755, &fd),
+                     "the pod may have made a link");
+        (void)!rmdir(in(&bench, "sub/deep"));
+    }
+    atomic_store(&swapper.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+
+    swapper = (struct swapper){.volume = bench.dir,
+                               .dir = in(&bench, "none"),
+                               .spare = in(&bench, "spare"),
+                               .link = outside};
+    assert_int_equal(pthread_create(&thread, NULL, swap_until_stopped, &swapper), 0);
+    for (size_t i = 0; i < 300; i++)
+        error_free(PUBLISH(&bench, "a", "1", "sub/b", i % 2 ? "1" : "2", "sub/deep/c", "3"));
+    atomic_store(&swapper.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+
+    struct dir_names names;
+    assert_no_error(dir_names_read_blocking(outside, DIR_NAMES_ALL, bench.scratch->arena, &names));
+    assert_int_equal(names.count, 0);
+}
+
+TEST_CASE(a_link_in_the_way_is_refused)
+{
+    static const struct {
+        const char *name, *link, *make;
+    } rows[] = {
+        {"in the first place", "v/l", "l/x"},
+        {"in the middle", "v/d/l", "d/l/x"},
+        {"in the last place", "v/d/m", "d/m"},
+    };
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    const char *outside = make_dir_at(bench.scratch, "outside");
+    (void)make_dir_at(bench.scratch, "v/d");
+    AUTO(fd) int dir_fd = open(bench.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        (void)make_link_at(bench.scratch, rows[i].link, outside);
+        int fd = -1;
+        AUTO(error) struct error *err = dir_make_beneath_blocking(dir_fd, rows[i].make, 0755, &fd);
+        assert_non_null(err);
+        assert_int_equal(fd, -1);
+    }
+    assert_int_equal(rmdir(outside), 0); /* still empty */
+    int fd = -1;
+    assert_no_error(dir_make_beneath_blocking(dir_fd, "d/e/f", 0750, &fd));
+    fd_close(&fd);
+    assert_int_equal(mode_of(in(&bench, "d/e/f")), 0750);
+}
+
+/* A pod that can write fills its volume with names; only ours are touched. */
+TEST_CASE(many_foreign_names_are_left_alone)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    assert_no_error(PUBLISH(&bench, "a", "1", "b", "2"));
+    for (size_t i = 0; i < 500; i++)
+        (void)make_link_at(bench.scratch, arena_printf(bench.scratch->arena, "v/x%zu", i),
+                           i % 2 ? "..data/other" : "..data/");
+    (void)make_link_at(bench.scratch, "v/..2026_11_21_03_00_00.18", "/");
+    assert_no_error(PUBLISH(&bench, "a", "2"));
+    assert_false(is_there(in(&bench, "b")));
+    assert_false(is_there(in(&bench, "..2026_11_21_03_00_00.18")));
+    for (size_t i = 0; i < 500; i++)
+        assert_true(is_there(in(&bench, arena_printf(bench.scratch->arena, "x%zu", i))));
+}
+
 TEST_MAIN(TEST(the_first_publication_has_the_kubelets_form),
           TEST(equal_bytes_are_not_written_again),
           TEST(links_follow_and_what_is_not_ours_is_left_alone),
           TEST(an_interrupted_publication_is_completed_by_the_next),
           TEST(a_failure_leaves_what_was_published),
-          TEST(a_file_and_its_link_are_given_to_their_owner))
+          TEST(a_file_and_its_link_are_given_to_their_owner),
+          TEST(a_racing_swap_never_makes_anything_outside), TEST(a_link_in_the_way_is_refused),
+          TEST(many_foreign_names_are_left_alone))

@@ -196,6 +196,18 @@ TEST_CASE(a_config_map_is_waited_for)
     assert_int_equal(bench.content->refresh_at_ns, 0);
 }
 
+TEST_CASE(objects_nobody_tells_of_are_read_again_in_time)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    bench.sources.reread_ns = 60 * NS_PER_SEC;
+    gather(&bench, "configMap: {name: cm, defaultMode: 0640}", "");
+    reply_config_map(&bench, "cm", "greeting", "hello");
+    int64_t now_ns = loop_now_wall_ns(bench.loop);
+    assert_string_equal(built(&bench), "greeting=hello:640 ");
+    assert_in_range(bench.content->refresh_at_ns - now_ns, 60 * NS_PER_SEC, 91 * NS_PER_SEC);
+}
+
 TEST_CASE(what_is_missing_is_told_in_upstreams_words)
 {
     static const struct {
@@ -423,6 +435,7 @@ TEST_CASE(a_tokens_renewal_is_always_to_come)
         {"expired", -100, 3600, 60},
         {"shorter than asked for", 3600, 86400, 720},
         {"for ever", INT64_C(100) * 86400, INT64_C(100) * 86400, 86401},
+        {"a cached one of yesterday", INT64_C(100) * 86400 - 80000, INT64_C(100) * 86400, 6401},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         print_message("%s\n", rows[i].name);
@@ -434,8 +447,9 @@ TEST_CASE(a_tokens_renewal_is_always_to_come)
     }
 }
 
-TEST_MAIN(TEST(a_config_map_is_waited_for), TEST(what_is_missing_is_told_in_upstreams_words),
-          TEST(the_downward_api_needs_nobody), TEST(a_projected_volume_asks_for_everything_at_once),
+TEST_MAIN(TEST(a_config_map_is_waited_for), TEST(objects_nobody_tells_of_are_read_again_in_time),
+          TEST(what_is_missing_is_told_in_upstreams_words), TEST(the_downward_api_needs_nobody),
+          TEST(a_projected_volume_asks_for_everything_at_once),
           TEST(later_sources_win_and_all_failures_are_told), TEST(sources_nobody_makes_are_refused),
           TEST(without_an_api_server_only_the_downward_api_is_there),
           TEST(a_tokens_mode_and_owner_follow_who_reads_it), TEST(a_cancelled_gathering_is_silent),
