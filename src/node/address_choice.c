@@ -2,6 +2,9 @@
  * The choice goes down a list until something is found: what --node-ip says, a host name that is an
  * address, what the node's name resolves to if that is this machine, the interface that the default
  * route leaves by. Where there are both families IPv4 is preferred, unless --node-ip is "::".
+ *
+ * A name may only resolve to an address that this machine has. One that has a single address need
+ * not ask the resolver: what the default route tells is then all that it could say.
  */
 #include "node/address_choice.h"
 
@@ -103,8 +106,8 @@ static bool is_global_unicast(const struct in6_addr *ip)
            !is_link_local(ip);
 }
 
-static struct error *validate(const struct node_network *network, const struct in6_addr *ip,
-                              struct arena *arena)
+/* Why @ip can be no node's; NULL: it could be. */
+static const char *refusal(const struct in6_addr *ip)
 {
     static const struct {
         bool (*is)(const struct in6_addr *ip);
@@ -117,14 +120,38 @@ static struct error *validate(const struct node_network *network, const struct i
     };
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         if (refused[i].is(ip))
-            return error_new(ERROR_INVALID_ARGUMENT, "%s", refused[i].message);
+            return refused[i].message;
     }
+    return NULL;
+}
+
+static struct error *validate(const struct node_network *network, const struct in6_addr *ip,
+                              struct arena *arena)
+{
+    const char *message = refusal(ip);
+    if (message)
+        return error_new(ERROR_INVALID_ARGUMENT, "%s", message);
     for (size_t i = 0; i < network->n_locals; i++) {
         if (IN6_ARE_ADDR_EQUAL(&network->locals[i].address, ip))
             return NULL;
     }
     return error_new(ERROR_NOT_FOUND, "node IP: \"%s\" not found in the host's network interfaces",
                      ip_text(ip, arena));
+}
+
+/* True when there is exactly one address that validate() would take. */
+static bool has_single_address(const struct node_network *network)
+{
+    const struct in6_addr *only = NULL;
+    for (size_t i = 0; i < network->n_locals; i++) {
+        const struct in6_addr *ip = &network->locals[i].address;
+        if (refusal(ip))
+            continue;
+        if (only && !IN6_ARE_ADDR_EQUAL(only, ip))
+            return false;
+        only = ip;
+    }
+    return only != NULL;
 }
 
 /* --- the default route --- */
@@ -272,31 +299,45 @@ static bool find_by_name(const struct node_network *network, const char *name, b
     return is_found;
 }
 
-static struct error *find_one(const struct node_addresses_input *input,
-                              const struct node_network *network, bool prefers_v6,
-                              struct arena *arena, struct in6_addr *ret)
+struct choice {
+    size_t count;
+    struct in6_addr ips[NODE_MAX_IPS];
+    bool prefers_v6;
+    bool is_certain;
+};
+
+/* True when the default route's address is the only one that a name could resolve to. */
+static bool find_only(const struct node_network *network, bool prefers_v6, struct arena *arena,
+                      struct in6_addr *ret)
 {
-    if (parse_ip(input->hostname, ret))
+    if (!has_single_address(network))
+        return false;
+    AUTO(error) struct error *err = find_default(network, prefers_v6, arena, ret);
+    return !err;
+}
+
+static struct error *find_one(const struct node_addresses_input *input,
+                              const struct node_network *network, struct arena *arena,
+                              struct choice *ret)
+{
+    struct in6_addr *ip = &ret->ips[0];
+    bool prefers_v6 = ret->prefers_v6;
+    ret->count = 1;
+    ret->is_certain = parse_ip(input->hostname, ip) || find_only(network, prefers_v6, arena, ip);
+    if (ret->is_certain ||
+        (!input->is_quick && find_by_name(network, input->node_name, prefers_v6, arena, ip)))
         return NULL;
-    if (!input->is_quick && find_by_name(network, input->node_name, prefers_v6, arena, ret))
-        return NULL;
-    struct error *err = find_default(network, prefers_v6, arena, ret);
+    struct error *err = find_default(network, prefers_v6, arena, ip);
     return err ? error_wrap(err, "can't get ip address of node %s. error", input->node_name) : NULL;
 }
 
 /* What --node-ip says; "0.0.0.0" and "::" only say a family. */
-struct specified {
-    size_t count;
-    struct in6_addr ips[NODE_MAX_IPS];
-    bool prefers_v6;
-};
-
 static struct error *specify(const struct node_addresses_input *input,
                              const struct node_network *network, struct arena *arena,
-                             struct specified *ret)
+                             struct choice *ret)
 {
     static const char *const names[NODE_MAX_IPS] = {"nodeIP", "secondaryNodeIP"};
-    *ret = (struct specified){0};
+    *ret = (struct choice){.is_certain = true};
     for (size_t i = 0; i < NODE_MAX_IPS && input->node_ips[i]; i++) {
         struct in6_addr ip;
         if (!parse_ip(input->node_ips[i], &ip))
@@ -318,18 +359,16 @@ struct error *node_addresses_choose(const struct node_addresses_input *input,
                                     const struct node_network *network, struct arena *arena,
                                     struct node_addresses *ret)
 {
-    struct specified specified;
-    struct error *err = specify(input, network, arena, &specified);
-    if (!err && specified.count == 0) {
-        err = find_one(input, network, specified.prefers_v6, arena, &specified.ips[0]);
-        specified.count = 1;
-    }
+    struct choice choice;
+    struct error *err = specify(input, network, arena, &choice);
+    if (!err && choice.count == 0)
+        err = find_one(input, network, arena, &choice);
     if (err)
         return err;
-    struct node_addresses found = {0};
-    for (size_t i = 0; i < specified.count; i++)
-        found.items[found.count++] = (struct node_address){
-            .type = INTERNAL_IP, .address = ip_text(&specified.ips[i], arena)};
+    struct node_addresses found = {.is_certain = choice.is_certain};
+    for (size_t i = 0; i < choice.count; i++)
+        found.items[found.count++] =
+            (struct node_address){.type = INTERNAL_IP, .address = ip_text(&choice.ips[i], arena)};
     found.items[found.count++] =
         (struct node_address){.type = HOSTNAME, .address = arena_strdup(arena, input->hostname)};
     *ret = found;

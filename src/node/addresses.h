@@ -16,6 +16,7 @@ struct node_address {
 struct node_addresses {
     size_t count;
     struct node_address items[NODE_MAX_ADDRESSES]; /* in the order of the status */
+    bool is_certain; /* found without the resolver, which could not say anything else */
 };
 
 struct node_addresses_input {

@@ -6,6 +6,7 @@
  *                         │ └──of a former node──► DELETING ──┐
  *                         └──404──────────────────────────────┴──► CREATING ──► DONE
  *
+ * The first try of a round begins with READING when the Node's uid was told with its registration.
  * Any other answer ends the try; another follows after a pause. Four tries in quick succession are
  * a round, as with the kubelet. When a round has failed the node says why, and rests longer and
  * longer. The kubelet exits after six rounds; this one goes on, as nothing is gained by an exit.
@@ -61,6 +62,7 @@ struct csi_node {
     struct api_call *call;
     struct loop_timer *timer;
     char *node_uid;
+    bool knows_uid; /* without having to ask: it was told, and no try has failed since */
     struct error *failures[TRIES_OF_A_ROUND]; /* of this round */
     unsigned tries;
     int64_t round_pause_ns; /* the next one; 0: the first */
@@ -216,6 +218,7 @@ static void fail_try(struct csi_node *node, struct error *err_owned)
     for (unsigned i = 0; i < node->tries; i++)
         pause_ns *= TRY_PAUSE_FACTOR;
     node->failures[node->tries++] = err_owned;
+    node->knows_uid = node->knows_uid && node->is_again; /* what was told meanwhile is newer */
     if (node->is_again)
         start_round(node);
     else if (node->tries == TRIES_OF_A_ROUND)
@@ -277,7 +280,13 @@ static void judge(struct csi_node *node, const struct api_result *result)
     }
 }
 
-static void read_object(struct csi_node *node, const struct api_result *result)
+static void read_object(struct csi_node *node)
+{
+    send(node, CSI_READING,
+         &(struct api_request){.verb = API_GET, .kind = node->csi_kind, .name = node->name});
+}
+
+static void take_uid(struct csi_node *node, const struct api_result *result)
 {
     const Meta__ObjectMeta *meta = kube_object_meta(result->object);
     if (!meta || !meta->uid || !*meta->uid) {
@@ -286,8 +295,7 @@ static void read_object(struct csi_node *node, const struct api_result *result)
     }
     free(node->node_uid);
     node->node_uid = xstrdup(meta->uid);
-    send(node, CSI_READING,
-         &(struct api_request){.verb = API_GET, .kind = node->csi_kind, .name = node->name});
+    read_object(node);
 }
 
 static void on_done(void *ctx, struct api_result *result)
@@ -303,7 +311,7 @@ static void on_done(void *ctx, struct api_result *result)
     }
     switch (state) {
     case CSI_READING_NODE:
-        read_object(node, result);
+        take_uid(node, result);
         break;
     case CSI_READING:
         if (is_gone)
@@ -333,6 +341,10 @@ static void send(struct csi_node *node, enum csi_state state, const struct api_r
 
 static void start_try(struct csi_node *node)
 {
+    if (node->knows_uid) {
+        read_object(node);
+        return;
+    }
     send(node, CSI_READING_NODE,
          &(struct api_request){.verb = API_GET, .kind = node->node_kind, .name = node->name});
 }
@@ -408,9 +420,21 @@ void csi_node_registered(struct csi_node *node)
     look_again(node);
 }
 
+void csi_node_registered_as(struct csi_node *node, const char *uid)
+{
+    if (node->is_registered && text_eq(node->node_uid, uid))
+        return;
+    free(node->node_uid);
+    node->node_uid = xstrdup(uid);
+    node->knows_uid = *uid != '\0';
+    node->is_registered = true;
+    look_again(node);
+}
+
 void csi_node_gone(struct csi_node *node)
 {
     node->is_registered = false;
+    node->knows_uid = false;
     if (node->call)
         return; /* it ends, and a try that fails for this finds the new Node if there is one */
     node->state = CSI_WAITING;

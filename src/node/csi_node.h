@@ -19,6 +19,9 @@ DEFINE_AUTO(csi_node, struct csi_node *, csi_node_free)
 void csi_node_start(struct csi_node *node);
 /** The Node object is there; nothing when that was known. */
 void csi_node_registered(struct csi_node *node);
+/** The same from one who knows its @uid (copied), which spares a request. Another uid than the one
+ * before is another Node: it begins again. */
+void csi_node_registered_as(struct csi_node *node, const char *uid);
 /** The Node object is gone, and its CSINode with it: csi_node_registered() begins again. What
  * csi_node_pending() says stays until then. */
 void csi_node_gone(struct csi_node *node);

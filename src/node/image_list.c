@@ -21,7 +21,7 @@ struct image_list {
     int64_t next_ns; /* mono: not before; 0: no reading yet */
     struct growing_wait retry;
 
-    struct arena *arena; /* of: */
+    struct arena *arena; /* NULL: nothing was read yet; of: */
     struct node_image *images;
     size_t count;
 };
@@ -43,7 +43,7 @@ static bool is_same_image(const struct node_image *a, const struct node_image *b
 static bool is_same_list(const struct image_list *list, const struct node_image *images,
                          size_t count)
 {
-    bool is_same = list->count == count;
+    bool is_same = list->arena && list->count == count;
     for (size_t i = 0; is_same && i < count; i++)
         is_same = is_same_image(&list->images[i], &images[i]);
     return is_same;

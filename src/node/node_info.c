@@ -146,7 +146,7 @@ void node_info_update(const struct node_status_input *input, Core__NodeStatus *s
     info->os_image = node_text(machine->os_image);
     info->container_runtime_version =
         node_text(node_runtime_version(input->runtime_name, input->runtime_version, arena));
-    info->kubelet_version = node_text(CONFIG_KUBERNETES_VERSION);
+    info->kubelet_version = node_text(CONFIG_VERSION);
     info->kube_proxy_version = node_text("");
     info->operating_system = node_text(OPERATING_SYSTEM);
     info->architecture = node_text(machine->architecture);

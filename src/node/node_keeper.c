@@ -3,9 +3,10 @@
  * best. What the server answers may be newer than what the watch has told, so both are kept until
  * the watch has caught up.
  *
- * The addresses may need the resolver, which blocks: they are looked up on the pool, at the start
- * of each period. The first look-up is waited for, but not for long: until it ends, what the
- * machine knows by itself has to do. A result that differs is a reason to tell at once.
+ * The addresses may need the resolver, which blocks: they are looked up on the pool, when the
+ * machine's own have changed by the start of a period, and now and then. Where the resolver has a
+ * choice the first look-up is waited for, but not for long: until it ends, what the machine knows
+ * by itself has to do. A result that differs is a reason to tell at once.
  *
  * Unlike the kubelet, which does so only when it starts, the node registers again when its object
  * has been deleted: the watch shows it gone, or a read for an update does not find it.
@@ -320,7 +321,7 @@ static struct deed update(struct node_keeper *keeper)
 static struct deed carry_out(struct node_keeper *keeper, const struct node_step *step)
 {
     if (step->starts_period)
-        address_lookup_start(keeper->addresses);
+        address_lookup_refresh(keeper->addresses, loop_now_mono_ns(keeper->options.loop));
     switch (step->action) {
     case NODE_CREATE:
         return create(keeper);
@@ -370,6 +371,8 @@ static void on_addresses(void *ctx, bool is_other)
     struct node_keeper *keeper = ctx;
     if (is_other)
         node_plan_wake(&keeper->plan, true);
+    if (is_other && keeper->options.on_addresses)
+        keeper->options.on_addresses(keeper->options.ctx, address_lookup_get(keeper->addresses));
     if (!keeper->plan.is_started)
         begin(keeper);
     else if (!keeper->call)
@@ -417,12 +420,6 @@ static void on_seen(void *ctx, const struct kube_object *object)
         advance(keeper);
 }
 
-static void on_updated(void *ctx, UNUSED const struct kube_object *old,
-                       const struct kube_object *object)
-{
-    on_seen(ctx, object);
-}
-
 static void on_deleted(void *ctx, const struct kube_object *object)
 {
     struct node_keeper *keeper = ctx;
@@ -436,6 +433,14 @@ static void on_deleted(void *ctx, const struct kube_object *object)
     note_gone(keeper);
     if (!keeper->call && keeper->plan.is_started)
         advance(keeper);
+}
+
+static void on_updated(void *ctx, const struct kube_object *old, const struct kube_object *object)
+{
+    /* Deleted and made anew while the watch was away: what belonged to the old one is gone. */
+    if (!text_eq(kube_object_uid(old), kube_object_uid(object)))
+        on_deleted(ctx, old);
+    on_seen(ctx, object);
 }
 
 static void on_synced(void *ctx)
@@ -499,8 +504,12 @@ void node_keeper_start(struct node_keeper *keeper)
     keeper->is_started = true;
     node_news_starting(&keeper->news);
     reflector_start(keeper->reflector);
+    if (address_lookup_is_certain(keeper->addresses)) {
+        loop_timer_start(keeper->timer, 0);
+        return;
+    }
     loop_timer_start(keeper->timer, FIRST_ADDRESSES_NS);
-    address_lookup_start(keeper->addresses);
+    address_lookup_start(keeper->addresses, loop_now_mono_ns(keeper->options.loop));
 }
 
 void node_keeper_wake(struct node_keeper *keeper)

@@ -30,6 +30,8 @@ struct node_keeper_options {
     void (*on_node)(void *ctx, const struct kube_object *node);
     /** The watch has told what there is, even if it is nothing: once. */
     void (*on_synced)(void *ctx);
+    /** The node's addresses are not those of before; borrowed for the call. May be NULL. */
+    void (*on_addresses)(void *ctx, const struct node_addresses *addresses);
     /** spec.podCIDRs, joined by ",", is another; not for none. */
     void (*on_pod_cidr)(void *ctx, const char *cidrs);
     void *ctx;
@@ -47,8 +49,7 @@ DEFINE_AUTO(node_keeper, struct node_keeper *, node_keeper_free)
 void node_keeper_start(struct node_keeper *keeper);
 
 /** Something the status is made of may have changed. Cheap; looked at in the next turn. A condition
- * that flips is told at once (a second after the last flip at the earliest), the rest with the next
- * period. */
+ * that flips is told at once (of many, one a second), the rest with the next period. */
 void node_keeper_wake(struct node_keeper *keeper);
 
 /** The node as the watch saw it last, borrowed; NULL: not there (yet). */

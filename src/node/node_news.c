@@ -8,14 +8,25 @@ void node_news_init(struct node_news *news, struct event_recorder *events, const
     *news = (struct node_news){.events = events, .node_name = node_name, .boot_id = boot_id};
 }
 
-/* As the kubelet makes it: without a uid. */
-static Core__ObjectReference reference_to(const struct node_news *news)
+static Core__ObjectReference reference_to_node(const char *name)
 {
     Core__ObjectReference node = CORE__OBJECT_REFERENCE__INIT;
     node.api_version = node_text("v1");
     node.kind = node_text("Node");
-    node.name = node_text(news->node_name);
+    node.name = node_text(name);
     return node;
+}
+
+static Core__ObjectReference reference_to(const struct node_news *news)
+{
+    return reference_to_node(news->node_name);
+}
+
+void node_event_record(struct event_recorder *events, const char *node_name, enum event_type type,
+                       const char *reason, const char *message)
+{
+    const Core__ObjectReference node = reference_to_node(node_name);
+    event_record(events, &node, type, reason, "%s", message);
 }
 
 static void tell_status(const struct node_news *news, const char *reason)

@@ -22,6 +22,10 @@ struct node_news {
     bool is_unschedulable;
 };
 
+/** An event on the node itself, as the kubelet makes it: without a uid. */
+void node_event_record(struct event_recorder *events, const char *node_name, enum event_type type,
+                       const char *reason, const char *message);
+
 void node_news_init(struct node_news *news, struct event_recorder *events, const char *node_name,
                     const char *boot_id);
 

@@ -8,15 +8,19 @@
 #define REGISTER_PAUSE_MAX_NS (7 * NS_PER_SEC)
 /* Ours: who deletes the object again and again meets these pauses, not one for each deletion. */
 #define REGISTERED_FOR_GOOD_NS (60 * NS_PER_SEC)
+/* Ours: the configuration may say less, even less than nothing, which would keep the loop busy. */
+#define UPDATE_PERIOD_MIN_NS (100 * NS_PER_MS)
 #define UPDATE_TRIES 5 /* nodeStatusUpdateRetry */
 #define PERIOD_JITTER_PERMILLE 40
-/* Ours: a node that flips is told of no more than this often; the last state is always told. */
+/* Ours: a node that flips is told of no more than this often, after a few that are told at once: a
+ * start has several. The last state is always told. */
 #define URGENT_PAUSE_NS NS_PER_SEC
+#define URGENT_BURST 3
 
 void node_plan_init(struct node_plan *plan, bool registers, int64_t update_period_ns,
                     int64_t report_period_ns)
 {
-    *plan = (struct node_plan){.update_period_ns = update_period_ns,
+    *plan = (struct node_plan){.update_period_ns = max_i64(update_period_ns, UPDATE_PERIOD_MIN_NS),
                                .report_period_ns = report_period_ns,
                                .registers = registers,
                                .next = NODE_CREATE};
@@ -131,11 +135,11 @@ static bool is_report_due(const struct node_plan *plan, int64_t now_ns)
     return plan->reported_ns == 0 || sat_sub_i64(now_ns, plan->reported_ns) >= period_ns;
 }
 
-/* A status that waits for its turn because a flip was told less than a second ago. */
+/* A status that waits for its turn because too many flips were told just now. */
 static bool has_to_wait(struct node_plan *plan, int64_t now_ns)
 {
-    int64_t free_ns = sat_add_i64(plan->urgent_ns, URGENT_PAUSE_NS);
-    if (plan->urgent_ns == 0 || now_ns >= free_ns)
+    int64_t free_ns = sat_sub_i64(plan->urgent_ns, (URGENT_BURST - 1) * URGENT_PAUSE_NS);
+    if (now_ns >= free_ns)
         return false;
     plan->look_ns = free_ns;
     return true;
@@ -165,7 +169,7 @@ bool node_plan_sends(struct node_plan *plan, const struct node_difference *found
     plan->report_delay_ns = is_scattered ? scatter(plan, random) : 0;
     plan->is_hurried = false;
     if (is_urgent)
-        plan->urgent_ns = now_ns;
+        plan->urgent_ns = sat_add_i64(max_i64(plan->urgent_ns, now_ns), URGENT_PAUSE_NS);
     return true;
 }
 

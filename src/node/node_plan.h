@@ -69,7 +69,7 @@ struct node_plan {
     bool is_quick;  /* it is because of a wake */
     bool is_woken, is_hurried;
     int64_t look_ns;   /* mono: something urgent waits until then; 0: nothing does */
-    int64_t urgent_ns; /* mono: when the last urgent status was sent; 0: never */
+    int64_t urgent_ns; /* mono: when those sent would all have had their pause, one by one */
 
     int64_t reported_ns;     /* mono: when the server last took a status; 0: never */
     int64_t report_delay_ns; /* on top of the report period */

@@ -56,7 +56,7 @@ TEST_CASE(the_recorded_file_loads)
     assert_string_equal(eviction_of(config, "nodefs.available"), "1%");
     assert_true(is_inert(config, "authentication.x509.clientCAFile"));
     assert_true(is_inert(config, "authorization.mode"));
-    assert_true(is_inert(config, "maxPods"));
+    assert_false(is_inert(config, "maxPods"));
     assert_false(is_inert(config, "staticPodPath"));
 }
 

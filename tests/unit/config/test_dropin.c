@@ -69,7 +69,7 @@ TEST_CASE(without_a_main_file_the_old_defaults_stay)
     assert_int_equal(config->eviction_hard.count, 0);
     assert_int_equal(kubelet_of(config)->read_only_port, 10255);
     assert_true(kubelet_of(config)->authentication->anonymous->enabled);
-    assert_int_equal(config->inert_count, 2); /* maxPods, podsPerCore */
+    assert_int_equal(config->inert_count, 0);
     remove_dir(dir);
 }
 

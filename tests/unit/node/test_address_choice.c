@@ -202,6 +202,49 @@ TEST_CASE(a_name_is_looked_up_unless_it_is_an_address)
     }
 }
 
+/* Where the resolver has no choice it is not asked, which may take seconds. */
+TEST_CASE(a_machine_with_a_single_address_needs_no_resolver)
+{
+    static const struct local single[] = {{"lo", "127.0.0.1", IFF_UP | IFF_LOOPBACK},
+                                          {"eth0", "10.0.0.5", IFF_UP},
+                                          {"macvlan0", "10.0.0.5", IFF_UP},
+                                          {"eth0", "fe80::5", IFF_UP},
+                                          {NULL, NULL, 0}};
+    static const struct {
+        const char *name;
+        const struct local *locals;
+        const char *hostname, *node_ip, *route, *looked_up[2], *want;
+        bool is_certain; /* without the resolver */
+    } rows[] = {
+        {"a single one", single, "node-a", NULL, "eth0", {NULL}, "10.0.0.5,node-a", true},
+        {"IPv6 asked for", single, "node-a", "::", "eth0", {NULL}, "10.0.0.5,node-a", true},
+        {"on no route", single, "node-a", NULL, "eth9", {"10.0.0.5"}, "10.0.0.5,node-a", false},
+        {"some", usual, "node-a", NULL, "eth0", {"192.168.1.5"}, "192.168.1.5,node-a", false},
+        {"an address as name", usual, "10.9.9.9", NULL, "eth0", {NULL}, "10.9.9.9,10.9.9.9", true},
+        {"a specified one", usual, "node-a", "10.0.0.5", "eth0", {NULL}, "10.0.0.5,node-a", true},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct fake fake;
+        fake_init(&fake, rows[i].locals);
+        fake.looked_up = rows[i].looked_up[0] ? rows[i].looked_up : NULL;
+        fake.v4_routes = arena_printf(arena, "%s%s\t00000000\n", V4_HEADING, rows[i].route);
+        const char *const node_ips[] = {rows[i].node_ip, NULL};
+        const char *have = outcome(&fake, node_ips, rows[i].hostname, arena);
+        if (strcmp(have, rows[i].want) != 0)
+            fail_msg("%s: %s", rows[i].name, have);
+        struct node_addresses_input input = {.node_ips = node_ips,
+                                             .hostname = rows[i].hostname,
+                                             .node_name = "node-a",
+                                             .is_quick = true};
+        struct node_addresses found = {0};
+        AUTO(error)
+        struct error *err = node_addresses_choose(&input, &fake.network, arena, &found);
+        if ((!err && found.is_certain) != rows[i].is_certain)
+            fail_msg("%s: certain %d", rows[i].name, found.is_certain);
+    }
+}
+
 /* --- routes --- */
 
 #define NO_ADDRESS "can't get ip address of node node-a. error: "
@@ -329,5 +372,6 @@ TEST_CASE(a_line_of_routes_is_a_default_route_or_passed_over)
 
 TEST_MAIN(TEST(a_specified_address_must_be_this_machines),
           TEST(a_name_is_looked_up_unless_it_is_an_address),
+          TEST(a_machine_with_a_single_address_needs_no_resolver),
           TEST(the_default_route_tells_the_address),
           TEST(a_line_of_routes_is_a_default_route_or_passed_over))

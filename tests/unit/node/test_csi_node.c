@@ -231,6 +231,52 @@ TEST_CASE(what_is_there_is_made_ours)
     }
 }
 
+TEST_CASE(a_uid_that_was_told_is_not_asked_for)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    csi_node_start(bench.node);
+    csi_node_registered_as(bench.node, UID);
+    csi_node_registered_as(bench.node, UID);
+    csi_node_registered(bench.node);
+    settle(&bench);
+    assert_null(csi_node_pending(bench.node));
+    assert_string_equal(requests(&bench), "GET " CSINODES "/node-a\n"
+                                          "POST " CSINODES "\n");
+    assert_string_equal(bench.object->metadata->owner_references[0]->uid, UID);
+    csi_node_registered_as(bench.node, UID);
+    assert_int_equal(fake_started(bench.client), 2);
+    /* Another Node of the name. */
+    csi_node_registered_as(bench.node, "another-uid");
+    settle(&bench);
+    assert_string_equal(bench.object->metadata->owner_references[0]->uid, "another-uid");
+    assert_int_equal(fake_started(bench.client), 5);
+    /* Gone and back. */
+    csi_node_gone(bench.node);
+    csi_node_registered_as(bench.node, UID);
+    settle(&bench);
+    assert_string_equal(bench.object->metadata->owner_references[0]->uid, UID);
+    assert_int_equal(fake_started(bench.client), 8);
+}
+
+TEST_CASE(a_uid_that_leads_nowhere_is_asked_for_and_one_told_meanwhile_counts)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    csi_node_start(bench.node);
+    csi_node_registered_as(bench.node, "stale");
+    fake_fail(fake_first(bench.client), 403, "Forbidden", "no");
+    fake_loop_advance(bench.loop, 10 * NS_PER_MS);
+    assert_string_equal(fake_log(bench.client, 1), "GET /api/v1/nodes/node-a");
+    csi_node_registered_as(bench.node, UID);
+    fake_fail(fake_first(bench.client), 500, "InternalError", "no");
+    settle(&bench);
+    assert_null(csi_node_pending(bench.node));
+    assert_string_equal(fake_log(bench.client, 2), "GET " CSINODES "/node-a");
+    assert_string_equal(bench.object->metadata->owner_references[0]->uid, UID);
+    assert_int_equal(fake_started(bench.client), 4);
+}
+
 TEST_CASE(a_round_of_four_says_why_it_failed_and_others_follow_for_ever)
 {
     static const int64_t pauses_ms[] = {30, 240, 1920, 10000, 10000, 10000, 10000};
@@ -375,7 +421,8 @@ TEST_CASE(every_single_failure_heals)
 
 TEST_MAIN(TEST(the_object_is_as_the_kubelet_makes_it),
           TEST(nothing_is_asked_before_it_is_started_and_the_node_is_there),
-          TEST(what_is_there_is_made_ours),
+          TEST(what_is_there_is_made_ours), TEST(a_uid_that_was_told_is_not_asked_for),
+          TEST(a_uid_that_leads_nowhere_is_asked_for_and_one_told_meanwhile_counts),
           TEST(a_round_of_four_says_why_it_failed_and_others_follow_for_ever),
           TEST(different_reasons_are_all_told), TEST(a_node_made_anew_gets_another),
           TEST(a_node_made_anew_meanwhile_is_looked_at_again), TEST(without_its_node_it_rests),

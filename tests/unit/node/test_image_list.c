@@ -168,12 +168,19 @@ TEST_CASE(only_other_images_are_a_change)
     }
 }
 
-TEST_CASE(no_images_at_first_are_no_change)
+/* Else the images of a former life would stay in the status. */
+TEST_CASE(a_first_reading_without_images_is_known_from_none_at_all)
 {
     AUTO(bench) struct bench bench;
+    size_t count;
     bench_init(&bench);
+    assert_null(image_list_get(bench.list, &count));
     read_now(&bench, NULL, 0);
-    assert_int_equal(bench.changes, 0);
+    assert_int_equal(bench.changes, 1);
+    assert_non_null(image_list_get(bench.list, &count));
+    assert_int_equal(count, 0);
+    read_now(&bench, NULL, 0);
+    assert_int_equal(bench.changes, 1);
 }
 
 TEST_CASE(the_first_wish_is_served_at_once_and_those_of_a_second_together)
@@ -234,7 +241,7 @@ TEST_CASE(a_list_freed_while_it_reads_is_silent)
 }
 
 TEST_MAIN(TEST(images_are_told_with_digests_before_tags), TEST(only_other_images_are_a_change),
-          TEST(no_images_at_first_are_no_change),
+          TEST(a_first_reading_without_images_is_known_from_none_at_all),
           TEST(the_first_wish_is_served_at_once_and_those_of_a_second_together),
           TEST(a_reading_that_fails_is_tried_again_and_keeps_what_was_known),
           TEST(a_list_freed_while_it_reads_is_silent))

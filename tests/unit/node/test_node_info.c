@@ -66,7 +66,8 @@ TEST_CASE(what_is_unknown_is_empty)
     assert_string_equal(
         bed_part(&bed, node, "status.nodeInfo"),
         "{'architecture':'arm64','bootID':'','containerRuntimeVersion':'containerd://Unknown','"
-        "kernelVersion':'6.18.44-fc-v657','kubeProxyVersion':'','kubeletVersion':'v1.36.2','"
+        "kernelVersion':'6.18.44-fc-v657','kubeProxyVersion':'','kubeletVersion':'" CONFIG_VERSION
+        "','"
         "machineID':'','operatingSystem':'linux','osImage':'Debian GNU/Linux 12 "
         "(bookworm)','systemUUID':''}");
 }

@@ -33,6 +33,9 @@ struct bench {
     unsigned rereads;
     bool is_slow;              /* the resolver does not answer */
     const char *quick_address; /* known without it */
+    bool is_certain;           /* it has no choice */
+    bool has_lost_one;         /* that was known */
+    unsigned looks;            /* at the machine itself */
     /* A server's memory. */
     Core__Node *node;
     unsigned version, uids;
@@ -115,9 +118,16 @@ struct error *node_addresses_find_blocking(const struct node_addresses_input *in
 {
     assert_string_equal(input->hostname, "node-a");
     assert_string_equal(input->node_name, "node-a");
+    if (input->node_ips[0]) { /* is it still there? */
+        *ret = current->bed.addresses;
+        return current->has_lost_one ? error_new(ERROR_NOT_FOUND, "not there") : NULL;
+    }
+    current->looks += input->is_quick;
     if (input->is_quick && current->quick_address) {
-        *ret =
-            (struct node_addresses){.count = 1, .items = {{"InternalIP", current->quick_address}}};
+        *ret = (struct node_addresses){
+            .count = 2,
+            .items = {{"InternalIP", current->quick_address}, {"Hostname", "node-a"}},
+            .is_certain = current->is_certain};
         return NULL;
     }
     if (input->is_quick || current->bed.addresses.count == 0)
@@ -155,6 +165,12 @@ static void on_pod_cidr(void *ctx, const char *cidrs)
     tell(ctx, "cidrs %s", cidrs);
 }
 
+static void on_addresses(void *ctx, const struct node_addresses *addresses)
+{
+    assert_true(addresses->count > 0);
+    tell(ctx, "addresses %s", addresses->items[0].address);
+}
+
 static void on_reread(void *ctx)
 {
     ((struct bench *)ctx)->rereads++;
@@ -171,6 +187,7 @@ static void make_keeper(struct bench *bench)
                                                       .fill_ctx = bench,
                                                       .on_node = on_node,
                                                       .on_synced = on_synced,
+                                                      .on_addresses = on_addresses,
                                                       .on_pod_cidr = on_pod_cidr,
                                                       .ctx = bench,
                                                       .config = &bench->bed.config,
@@ -378,6 +395,7 @@ TEST_CASE(a_fresh_node_is_registered_and_becomes_ready_at_once)
     assert_string_equal(
         told(&bench),
         "event Starting: Starting kubelet.\n"
+        "addresses 10.99.1.2\n"
         "event NodeHasSufficientMemory: Node node-a status is now: NodeHasSufficientMemory\n"
         "event NodeHasNoDiskPressure: Node node-a status is now: NodeHasNoDiskPressure\n"
         "event NodeHasSufficientPID: Node node-a status is now: NodeHasSufficientPID\n"
@@ -500,7 +518,7 @@ TEST_CASE(the_resolver_is_waited_for_but_not_for_long)
         assert_string_equal(asked(&bench), "");
         pass(&bench, NS_PER_MS);
         assert_string_equal(asked(&bench), POST_NODE);
-        assert_int_equal(bench.node->status->n_addresses, i);
+        assert_int_equal(bench.node->status->n_addresses, 2 * i);
         if (i > 0)
             assert_string_equal(bench.node->status->addresses[0]->address, quick[i]);
         bench.is_slow = false;
@@ -509,6 +527,63 @@ TEST_CASE(the_resolver_is_waited_for_but_not_for_long)
         assert_int_equal(bench.node->status->n_addresses, 2);
         assert_string_equal(bench.node->status->addresses[0]->address, "10.99.1.2");
     }
+}
+
+TEST_CASE(the_resolver_is_left_alone_where_it_has_no_choice)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    bench.quick_address = "10.99.1.9";
+    bench.is_certain = bench.is_slow = true;
+    node_keeper_free(bench.keeper);
+    make_keeper(&bench);
+    start(&bench);
+    assert_string_equal(asked(&bench), POST_NODE);
+    pass(&bench, 3600 * NS_PER_SEC);
+    assert_null(pending_work);
+    assert_in_range(bench.looks, 300, 400);
+    /* Another address, or another interface, is a reason to look. */
+    bench.is_certain = false;
+    pass(&bench, 11 * NS_PER_SEC);
+    assert_non_null(pending_work);
+    run_work();
+    settle(&bench);
+    assert_string_equal(bench.node->status->addresses[0]->address, "10.99.1.2");
+    /* What the resolver had chosen is gone, and leaves one. */
+    bench.is_certain = true;
+    bench.bed.addresses.items[0].address = "10.99.1.9";
+    pass(&bench, 11 * NS_PER_SEC);
+    assert_non_null(pending_work);
+    run_work();
+    settle(&bench);
+    assert_string_equal(bench.node->status->addresses[0]->address, "10.99.1.9");
+}
+
+TEST_CASE(the_resolver_is_asked_when_the_machine_changes_and_now_and_then)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    bench.quick_address = "10.99.1.2";
+    node_keeper_free(bench.keeper);
+    make_keeper(&bench);
+    start(&bench);
+    bench.is_slow = true;
+    pass(&bench, 289 * NS_PER_SEC);
+    assert_null(pending_work);
+    pass(&bench, 11 * NS_PER_SEC);
+    assert_non_null(pending_work);
+    run_work();
+    bench.quick_address = "10.99.1.3"; /* the name says what it said */
+    pass(&bench, 10 * NS_PER_SEC);
+    assert_non_null(pending_work);
+    run_work();
+    pass(&bench, 200 * NS_PER_SEC);
+    assert_null(pending_work);
+    assert_string_equal(bench.node->status->addresses[0]->address, "10.99.1.2");
+    /* What was chosen by name is gone, though the default route is the same. */
+    bench.has_lost_one = true;
+    pass(&bench, 10 * NS_PER_SEC);
+    assert_non_null(pending_work);
 }
 
 /* --- the object goes --- */
@@ -532,6 +607,30 @@ TEST_CASE(a_node_that_was_deleted_is_registered_again)
         "event NodeHasSufficientPID: Node node-a status is now: NodeHasSufficientPID\n"
         "node 13\n");
     assert_string_equal(node_keeper_best(bench.keeper)->metadata->uid, UID "1");
+}
+
+/* Deleted and made by somebody else while the watch was away: the list shows another uid. */
+TEST_CASE(a_node_that_was_replaced_is_as_good_as_gone)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    start(&bench);
+    pass(&bench, 70 * NS_PER_SEC);
+    forget(&bench);
+    store(&bench, &bed_node(&bench.bed, "{'metadata': {'name': 'node-a'}}")->base, true);
+    show(&bench, WATCH_MODIFIED, &bench.node->base);
+    assert_string_equal(told(&bench), "node gone\n"
+                                      "event NodeHasSufficientMemory: Node node-a status is now: "
+                                      "NodeHasSufficientMemory\n"
+                                      "event NodeHasNoDiskPressure: Node node-a status is now: "
+                                      "NodeHasNoDiskPressure\n"
+                                      "event NodeHasSufficientPID: Node node-a status is now: "
+                                      "NodeHasSufficientPID\n"
+                                      "node 12\n");
+    settle(&bench);
+    assert_string_equal(asked(&bench), POST_NODE GET_NODE PATCH_NODE PATCH_NODE);
+    assert_true(node_keeper_is_registered(bench.keeper));
+    assert_string_equal(ready_of(&bench), "True");
 }
 
 TEST_CASE(who_deletes_it_again_and_again_meets_pauses)
@@ -598,7 +697,7 @@ TEST_CASE(what_is_no_flip_is_told_with_the_next_period)
     assert_int_equal(bench.node->status->n_images, 2);
 }
 
-TEST_CASE(a_node_that_flips_is_told_of_once_a_second)
+TEST_CASE(a_node_that_flips_again_and_again_is_told_of_once_a_second)
 {
     AUTO(bench) struct bench bench;
     bench_init(&bench);
@@ -609,7 +708,7 @@ TEST_CASE(a_node_that_flips_is_told_of_once_a_second)
         node_keeper_wake(bench.keeper);
         settle(&bench);
     }
-    assert_string_equal(asked(&bench), PATCH_NODE);
+    assert_string_equal(asked(&bench), PATCH_NODE PATCH_NODE PATCH_NODE);
     assert_string_equal(ready_of(&bench), "False");
     not_ready(&bench, NULL);
     node_keeper_wake(bench.keeper);
@@ -697,10 +796,12 @@ TEST_CASE(other_addresses_are_told_at_once_and_none_leave_the_old_ones)
     bench_init(&bench);
     start(&bench);
     forget(&bench);
-    bench.bed.addresses.items[0].address = "10.99.1.3";
+    bench.bed.addresses.items[0].address = bench.quick_address = "10.99.1.3";
     pass(&bench, 10 * NS_PER_SEC);
     assert_string_equal(asked(&bench), PATCH_NODE);
+    assert_string_equal(told(&bench), "addresses 10.99.1.3\nnode 12\n");
     assert_string_equal(bench.node->status->addresses[0]->address, "10.99.1.3");
+    bench.quick_address = NULL;
     bench.bed.addresses.count = 0;
     pass(&bench, 30 * NS_PER_SEC);
     assert_string_equal(asked(&bench), "");
@@ -839,11 +940,14 @@ TEST_MAIN(TEST(a_fresh_node_is_registered_and_becomes_ready_at_once),
           TEST(registering_is_tried_for_ever_more_and_more_slowly),
           TEST(a_node_that_is_not_to_register_waits_for_its_object),
           TEST(the_resolver_is_waited_for_but_not_for_long),
+          TEST(the_resolver_is_left_alone_where_it_has_no_choice),
+          TEST(the_resolver_is_asked_when_the_machine_changes_and_now_and_then),
           TEST(a_node_that_was_deleted_is_registered_again),
+          TEST(a_node_that_was_replaced_is_as_good_as_gone),
           TEST(who_deletes_it_again_and_again_meets_pauses),
           TEST(a_read_may_find_it_gone_before_the_watch_does),
           TEST(what_is_no_flip_is_told_with_the_next_period),
-          TEST(a_node_that_flips_is_told_of_once_a_second),
+          TEST(a_node_that_flips_again_and_again_is_told_of_once_a_second),
           TEST(an_unchanged_status_is_reported_every_five_minutes),
           TEST(five_tries_are_an_update_and_connections_are_reset_from_the_second_failure_on),
           TEST(a_patch_that_fails_is_made_again_of_what_the_server_has),

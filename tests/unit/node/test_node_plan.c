@@ -154,6 +154,21 @@ TEST_CASE(a_period_is_up_to_four_percent_longer)
     }
 }
 
+TEST_CASE(no_period_keeps_the_loop_busy)
+{
+    static const int64_t periods_ns[] = {INT64_MIN, -NS_PER_SEC, 0, 1};
+    for (size_t i = 0; i < ARRAY_SIZE(periods_ns); i++) {
+        struct node_plan plan;
+        node_plan_init(&plan, true, periods_ns[i], REPORT_NS);
+        node_plan_start(&plan, START_NS);
+        (void)node_plan_next(&plan, START_NS);
+        (void)node_plan_on_done(&plan, NODE_OK, START_NS, 0);
+        (void)node_plan_next(&plan, START_NS);
+        (void)node_plan_on_done(&plan, NODE_UNSENT, START_NS, 0);
+        assert_int_equal(node_plan_next(&plan, START_NS).wait_ns, 100 * NS_PER_MS);
+    }
+}
+
 TEST_CASE(a_wake_during_an_update_is_served_after_it)
 {
     struct node_plan plan = registered_plan(START_NS, 0);
@@ -163,12 +178,37 @@ TEST_CASE(a_wake_during_an_update_is_served_after_it)
     node_plan_wake(&plan, false);
     (void)node_plan_on_done(&plan, NODE_OK, START_NS + 1, 0);
     assert_int_equal(node_plan_next(&plan, START_NS + 1).action, NODE_UPDATE);
+}
+
+/* A look that a wake asks for and that finds a flip. */
+static bool is_flip_sent(struct node_plan *plan, int64_t now_ns)
+{
+    node_plan_wake(plan, false);
+    assert_int_equal(node_plan_next(plan, now_ns).action, NODE_UPDATE);
+    bool is_sent = node_plan_sends(plan, &flip, now_ns, 0);
+    (void)node_plan_on_done(plan, is_sent ? NODE_OK : NODE_UNSENT, now_ns, 0);
+    return is_sent;
+}
+
+TEST_CASE(a_few_flips_are_told_at_once_and_many_one_a_second)
+{
+    struct node_plan plan = registered_plan(START_NS, 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(is_flip_sent(&plan, START_NS));
     /* Flipped back: it waits for its second, and is not forgotten. */
-    assert_false(node_plan_sends(&plan, &flip, START_NS + 1, 0));
-    (void)node_plan_on_done(&plan, NODE_UNSENT, START_NS + 1, 0);
+    assert_false(is_flip_sent(&plan, START_NS + 1));
     assert_int_equal(node_plan_next(&plan, START_NS + 1).wait_ns, NS_PER_SEC - 1);
-    assert_int_equal(node_plan_next(&plan, START_NS + NS_PER_SEC).action, NODE_UPDATE);
-    assert_true(node_plan_sends(&plan, &flip, START_NS + NS_PER_SEC, 0));
+    for (int i = 1; i < 5; i++) {
+        int64_t now_ns = START_NS + i * NS_PER_SEC;
+        assert_false(is_flip_sent(&plan, now_ns - 1));
+        assert_int_equal(node_plan_next(&plan, now_ns).action, NODE_UPDATE);
+        assert_true(node_plan_sends(&plan, &flip, now_ns, 0));
+        (void)node_plan_on_done(&plan, NODE_OK, now_ns, 0);
+    }
+    /* After a rest some are told at once again, but no more for a longer one. */
+    plan.due_ns = INT64_MAX;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(is_flip_sent(&plan, START_NS + 3600 * NS_PER_SEC), i < 3);
 }
 
 TEST_CASE(an_object_that_goes_during_an_update_is_registered_again)
@@ -188,6 +228,7 @@ TEST_CASE(an_object_that_goes_during_an_update_is_registered_again)
 
 TEST_MAIN(TEST(nothing_is_done_before_the_start), TEST(how_registering_goes_on),
           TEST(what_is_found_is_sent_by_its_weight), TEST(reports_are_scattered_by_changes_only),
-          TEST(a_period_is_up_to_four_percent_longer),
+          TEST(a_period_is_up_to_four_percent_longer), TEST(no_period_keeps_the_loop_busy),
           TEST(a_wake_during_an_update_is_served_after_it),
+          TEST(a_few_flips_are_told_at_once_and_many_one_a_second),
           TEST(an_object_that_goes_during_an_update_is_registered_again))
