@@ -364,12 +364,13 @@ static const struct doc_node *field(const struct doc_node *object, const char *n
     return found;
 }
 
-static struct error *text_field(const struct doc_node *entry, const char *name, const char **ret)
+static struct error *text_field(const struct doc_node *entry, const char *name, struct arena *arena,
+                                const char **ret)
 {
     const struct doc_node *node = field(entry, name);
     if (node && node->kind != DOC_STRING)
         return error_new(ERROR_INVALID_ARGUMENT, "the field %s is not a string", name);
-    *ret = node ? node->string.ptr : "";
+    *ret = node ? arena_strdup(arena, node->string.ptr) : "";
     return NULL;
 }
 
@@ -403,13 +404,13 @@ static struct error *read_credential(const struct doc_node *entry, struct arena 
     if (entry->kind != DOC_OBJECT)
         return malformed("an entry is not an object");
     const char *auth, *unused_email;
-    struct error *err = text_field(entry, "username", &ret->username);
+    struct error *err = text_field(entry, "username", arena, &ret->username);
     if (!err)
-        err = text_field(entry, "password", &ret->password);
+        err = text_field(entry, "password", arena, &ret->password);
     if (!err)
-        err = text_field(entry, "email", &unused_email);
+        err = text_field(entry, "email", arena, &unused_email);
     if (!err)
-        err = text_field(entry, "auth", &auth);
+        err = text_field(entry, "auth", arena, &auth);
     if (err || !*auth)
         return err;
     const char *pair;
@@ -465,8 +466,10 @@ struct error *keyring_add_config(struct keyring *keyring, struct str text, bool 
                                  struct arena *arena)
 {
     static const struct doc_parse_options options = {.max_bytes = CREDENTIALS_FILE_MAX_BYTES};
+    /* Parsed, a text can be many times as large: of that only what counts is kept. */
+    AUTO(arena) struct arena *scratch = arena_new(0);
     const struct doc_node *config;
-    struct error *err = json_parse(text, &options, arena, &config);
+    struct error *err = json_parse(text, &options, scratch, &config);
     if (error_is(err, ERROR_INVALID_ARGUMENT)) {
         error_ignore(err, "it quotes the text, which is secret");
         return malformed("a docker configuration is not JSON");

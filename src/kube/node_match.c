@@ -173,6 +173,12 @@ static void name_requests(struct resource_amounts *amounts,
         resource_amounts_add(amounts, resources->requests[i]->key, 0, arena);
 }
 
+int64_t pod_request_of(const Core__Pod *pod, const char *name)
+{
+    return strcmp(name, RESOURCE_CPU) == 0 ? pod_request_milli_cpu(pod, NULL, NULL)
+                                           : pod_request_bytes(pod, NULL, name, NULL);
+}
+
 struct resource_amounts pod_requests_of(const Core__Pod *pod, struct arena *arena)
 {
     static const char *const usual[] = {RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_EPHEMERAL_STORAGE};
@@ -189,9 +195,7 @@ struct resource_amounts pod_requests_of(const Core__Pod *pod, struct arena *aren
         resource_amounts_add(&amounts, spec->overhead[i]->key, 0, arena);
     for (size_t i = 0; i < amounts.count; i++) {
         struct resource_amount *item = &amounts.items[i];
-        item->amount = strcmp(item->name, RESOURCE_CPU) == 0
-                           ? pod_request_milli_cpu(pod, NULL, NULL)
-                           : pod_request_bytes(pod, NULL, item->name, NULL);
+        item->amount = pod_request_of(pod, item->name);
     }
     return amounts;
 }

@@ -31,6 +31,8 @@ struct resource_amounts {
 /** What @pod requests of every resource it names; cpu, memory and ephemeral-storage come first and
  * are always there. Lives in @arena. */
 struct resource_amounts pod_requests_of(const Core__Pod *pod, struct arena *arena);
+/** What it requests of @name alone. */
+int64_t pod_request_of(const Core__Pod *pod, const char *name);
 /** Adds to the amount of @name, which is copied when it is new. */
 void resource_amounts_add(struct resource_amounts *amounts, const char *name, int64_t amount,
                           struct arena *arena);

@@ -2,10 +2,8 @@
  * upstream's topology manager, resizes and device plugins would add comes with them. */
 #include "pod/admission_internal.h"
 
-#include "base/buf.h"
 #include "kube/resources.h"
 
-#define MESSAGE_MAX_BYTES 4096
 #define APPARMOR_ANNOTATION "container.apparmor.security.beta.kubernetes.io/"
 #define TAINT_MEMORY_PRESSURE "node.kubernetes.io/memory-pressure"
 #define LABEL_OS "kubernetes.io/os"

@@ -25,15 +25,17 @@ static bool is_extended(const char *name)
            !strstr(name, ".kubernetes.io/");
 }
 
+static int64_t used_by_others(const struct admission_input *input, const char *name)
+{
+    int64_t used = 0;
+    for (size_t i = 0; i < input->n_others; i++)
+        used = sat_add_i64(used, pod_request_of(input->others[i], name));
+    return used;
+}
+
 static void fit_resources(const struct admission_input *input, struct arena *arena, struct fit *fit)
 {
     const Core__Node *node = input->node->node;
-    struct resource_amounts used = {0};
-    for (size_t i = 0; i < input->n_others; i++) {
-        const struct resource_amounts other = pod_requests_of(input->others[i], arena);
-        for (size_t k = 0; k < other.count; k++)
-            resource_amounts_add(&used, other.items[k].name, other.items[k].amount, arena);
-    }
     const struct resource_amounts asked = pod_requests_of(input->pod, arena);
     fit->shortages = arena_calloc(arena, asked.count + 1, sizeof(*fit->shortages));
 
@@ -49,7 +51,7 @@ static void fit_resources(const struct admission_input *input, struct arena *are
         int64_t capacity = node_allocatable(node, item->name, &is_known);
         if (item->amount <= 0 || (!is_known && is_extended(item->name)))
             continue;
-        int64_t in_use = resource_amounts_of(&used, item->name);
+        int64_t in_use = used_by_others(input, item->name);
         if (item->amount > sat_sub_i64(capacity, in_use))
             short_of(fit, &(struct shortage){.name = item->name,
                                              .requested = item->amount,

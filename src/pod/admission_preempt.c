@@ -34,17 +34,10 @@ struct group {
     size_t count;
 };
 
-static bool is_critical(const struct admission_input *input, const Core__Pod *pod, bool is_static)
-{
-    (void)input;
-    return is_static || pod_is_critical(pod);
-}
-
 static bool is_preemptable(const struct admission_input *input, size_t index)
 {
     const Core__Pod *pod = input->pod, *other = input->others[index];
-    bool other_critical = is_critical(input, other, input->others_static[index]);
-    if (!other_critical)
+    if (!input->others_static[index] && !pod_is_critical(other))
         return true; /* only critical pods preempt */
     return pod->spec->has_priority && other->spec->has_priority &&
            pod->spec->priority > other->spec->priority;
@@ -52,10 +45,7 @@ static bool is_preemptable(const struct admission_input *input, size_t index)
 
 static int64_t gives(const Core__Pod *pod, const char *resource)
 {
-    if (strcmp(resource, "pods") == 0)
-        return 1;
-    return strcmp(resource, RESOURCE_CPU) == 0 ? pod_request_milli_cpu(pod, NULL, NULL)
-                                               : pod_request_bytes(pod, NULL, resource, NULL);
+    return strcmp(resource, "pods") == 0 ? 1 : pod_request_of(pod, resource);
 }
 
 static bool is_met(const struct needs *needs)
@@ -144,6 +134,7 @@ static void put_in_groups(const struct admission_input *input, const struct need
     }
 }
 
+/* @needs: what would be missing even without all of them. */
 static const char *no_victims_text(const struct needs *needs, struct arena *arena)
 {
     struct buf text;
@@ -151,9 +142,11 @@ static const char *no_victims_text(const struct needs *needs, struct arena *aren
     buf_add_text(&text,
                  "preemption: error finding a set of pods to preempt: no set of running pods "
                  "found to reclaim resources: [");
-    for (size_t i = 0; i < needs->count; i++)
-        buf_printf(&text, "(res: %s, q: %lld), ", needs->items[i].name,
-                   (long long)needs->items[i].amount);
+    for (size_t i = 0; i < needs->count; i++) {
+        if (needs->items[i].amount > 0)
+            buf_printf(&text, "(res: %s, q: %lld), ", needs->items[i].name,
+                       (long long)needs->items[i].amount);
+    }
     buf_add_text(&text, "]");
     const char *copy = arena_strdup(arena, buf_text(&text));
     buf_done(&text);
@@ -181,7 +174,7 @@ bool admission_choose_victims(const struct admission_input *input, const struct 
     struct needs without_both = less(&without_best, burst, false, arena);
     struct needs without_all = less(&without_both, sure, false, arena);
     if (!is_met(&without_all)) {
-        *ret_message = no_victims_text(&needs, arena);
+        *ret_message = no_victims_text(&without_all, arena);
         return false;
     }
     take(sure, without_both, arena);

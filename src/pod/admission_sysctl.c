@@ -13,7 +13,7 @@ static const struct safe_sysctl safe[] = {
     {"net.ipv4.ping_group_range", 0, 0},
     {"net.ipv4.ip_unprivileged_port_start", 0, 0},
     {"net.ipv4.ip_local_reserved_ports", 3, 16},
-    {"net.ipv4.tcp_keepalive_time", 4, 1},
+    {"net.ipv4.tcp_keepalive_time", 4, 5},
     {"net.ipv4.tcp_fin_timeout", 4, 6},
     {"net.ipv4.tcp_keepalive_intvl", 4, 5},
     {"net.ipv4.tcp_keepalive_probes", 4, 5},

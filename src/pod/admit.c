@@ -21,14 +21,25 @@
 
 /* --- the question --- */
 
-/* Pods that count against the node's room (spec §3.7). */
+static bool is_over(const struct pod_worker *worker)
+{
+    const Core__PodStatus *api = worker->object->pod->status;
+    return (worker->status && status_is_terminal(worker->status)) ||
+           (!pod_object_is_static(worker->object) && api && status_is_terminal(api));
+}
+
+/* Pods that count against the node's room (spec §3.7): neither those no source wants any more,
+ * whose successors may be asking just now, nor those whose room is promised to one that waits for
+ * it, which counts in their place. */
 static bool is_active(const struct pod_worker *worker)
 {
-    if (!worker->object || worker->want.life == POD_LIFE_TERMINATED ||
-        worker->admission != POD_ADMITTED)
+    if (!worker->object || worker->want.removed || worker->makes_room ||
+        worker->want.life == POD_LIFE_TERMINATED)
         return false;
-    return worker->want.life == POD_LIFE_TERMINATING || !worker->status ||
-           !status_is_terminal(worker->status);
+    if (worker->admission == POD_WAITS_VICTIMS)
+        return worker->want.life == POD_LIFE_SYNC;
+    return worker->admission == POD_ADMITTED &&
+           (worker->want.life == POD_LIFE_TERMINATING || !is_over(worker));
 }
 
 static void ask(const struct pod_worker *worker, struct arena *arena,
@@ -36,9 +47,9 @@ static void ask(const struct pod_worker *worker, struct arena *arena,
 {
     struct pods *pods = worker->pods;
     size_t room = HASH_COUNT(pods->workers), count = 0;
-    const Core__Pod **others = arena_calloc(arena, room, sizeof(*others));
+    const Core__Pod **others = arena_calloc(arena, room, sizeof(void *));
     bool *others_static = arena_calloc(arena, room, sizeof(*others_static));
-    struct pod_worker **workers = arena_calloc(arena, room, sizeof(*workers));
+    struct pod_worker **workers = arena_calloc(arena, room, sizeof(void *));
     struct pod_worker *other, *next;
     HASH_ITER(hh, pods->workers, other, next) {
         if (other == worker || !is_active(other))
@@ -80,11 +91,13 @@ static void reject(struct pod_worker *worker, const char *reason, const char *me
     status->phase = arena_strdup(arena, "Failed");
     status->reason = arena_strdup(arena, reason);
     status->message = arena_printf(arena, "Pod was rejected: %s", message);
-    Meta__Time *now = arena_alloc(arena, sizeof(*now));
-    meta__time__init(now);
-    now->has_seconds = true;
-    now->seconds = loop_now_wall_ns(worker->pods->env.loop) / NS_PER_SEC;
-    status->start_time = now;
+    const Meta__Time *before = worker->status ? worker->status->start_time : NULL;
+    Meta__Time *started = arena_alloc(arena, sizeof(*started));
+    meta__time__init(started);
+    started->has_seconds = true;
+    started->seconds =
+        before ? before->seconds : loop_now_wall_ns(worker->pods->env.loop) / NS_PER_SEC;
+    status->start_time = started;
     if (pod->metadata->has_generation) {
         status->has_observed_generation = true;
         status->observed_generation = pod->metadata->generation;
@@ -107,6 +120,7 @@ static void preempt(struct pod_worker *worker, struct pod_worker **others,
         struct pod_worker *victim = others[result->victims[i]];
         longest_s = max_i64(longest_s, pod_effective_grace(victim->object->pod));
         worker->victims[worker->n_victims++] = xstrdup(victim->uid);
+        victim->makes_room = true;
         pod_worker_event(victim, TIMELINE_WARNING, kill.reason, NULL, kill.message);
         pod_worker_kill(victim, &kill);
     }
@@ -120,13 +134,24 @@ static void preempt(struct pod_worker *worker, struct pod_worker **others,
 
 static void decide(struct pod_worker *worker, bool may_reread);
 
+/* No longer anybody's question. */
+static bool is_ending(const struct pod_worker *worker)
+{
+    return worker->want.life != POD_LIFE_SYNC ||
+           worker->object->pod->metadata->deletion_timestamp || is_over(worker);
+}
+
 static void on_reread(void *ctx)
 {
     struct pods *pods = ctx;
     pods->rereads_node = false;
     struct pod_worker *worker, *next;
     HASH_ITER(hh, pods->workers, worker, next) {
-        if (worker->admission == POD_WAITS_NODE)
+        if (worker->admission != POD_WAITS_NODE)
+            continue;
+        if (is_ending(worker)) /* it has been ended while it waited: nobody is to make room */
+            admit(worker);
+        else
             decide(worker, false);
     }
 }
@@ -178,10 +203,7 @@ static bool have_left(const struct pod_worker *worker)
 
 void pods_admit(struct pod_worker *worker)
 {
-    const Core__Pod *pod = worker->object->pod;
-    bool is_ending =
-        pod->metadata->deletion_timestamp || (pod->status && status_is_terminal(pod->status));
-    if (!worker->pods->env.gate || is_ending)
+    if (!worker->pods->env.gate || is_ending(worker))
         admit(worker);
     else
         decide(worker, true);

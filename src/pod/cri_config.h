@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "pod/node_facts.h"
+#include "pod/runtime_handler.h"
 
 #include "core.pb-c.h"
 #include "cri.pb-c.h"
@@ -40,8 +41,8 @@ struct sandbox_config_input {
     const Core__Pod *pod;
     const struct node_facts *node;
     const struct resolv_conf *resolv; /* NULL: resolvConf is the empty string */
-    const char *runtime_handler;      /* NULL or "": the default handler */
-    const int64_t *extra_groups;      /* supplemental groups that persistent volumes ask for */
+    struct runtime_handler handler;
+    const int64_t *extra_groups; /* supplemental groups that persistent volumes ask for */
     size_t n_extra_groups;
     uint32_t attempt;
 };
@@ -83,7 +84,7 @@ struct env_object {
     bool is_secret;
     const char *name;
     const ProtobufCMessage *object; /* Core__ConfigMap or Core__Secret; NULL with err */
-    const struct error *err; /* NOT_FOUND lets optional references pass; others never do */
+    const struct error *err;        /* NOT_FOUND lets optional references pass; others never do */
 };
 
 /**
@@ -114,10 +115,10 @@ struct container_config_input {
     const struct node_facts *node;
     const struct mounted_volume *volumes;
     size_t n_volumes;
-    const char *const *pod_ips;  /* NULL-terminated; host network: the node's */
-    const char *image_ref;       /* resolved by ensure image */
-    const char *runtime_handler; /* NULL or "": the default handler */
-    bool image_has_uid;          /* ImageStatus of the spec image string */
+    const char *const *pod_ips; /* NULL-terminated; host network: the node's */
+    const char *image_ref;      /* resolved by ensure image */
+    struct runtime_handler handler;
+    bool image_has_uid; /* ImageStatus of the spec image string */
     int64_t image_uid;
     const char *image_username; /* NULL or "" when none */
     uint32_t restart_count;

@@ -79,6 +79,32 @@ static enum change change_between(const Core__Pod *old, const Core__Pod *pod)
     return kube_message_eq(&old->base, &pod->base) ? CHANGE_NONE : CHANGE_STATUS;
 }
 
+static bool has_same_mounts(Core__Container *const *a, Core__Container *const *b, size_t count)
+{
+    bool is_same = true;
+    for (size_t i = 0; is_same && i < count; i++) {
+        is_same = a[i]->n_volume_mounts == b[i]->n_volume_mounts;
+        for (size_t k = 0; is_same && k < a[i]->n_volume_mounts; k++)
+            is_same = kube_message_eq(&a[i]->volume_mounts[k]->base, &b[i]->volume_mounts[k]->base);
+    }
+    return is_same;
+}
+
+/* Volumes, which of them are mounted, and who may read them. */
+bool pod_spec_has_same_volumes(const Core__PodSpec *a, const Core__PodSpec *b)
+{
+    bool is_same = a->n_volumes == b->n_volumes && !a->security_context == !b->security_context &&
+                   a->n_containers == b->n_containers &&
+                   a->n_init_containers == b->n_init_containers &&
+                   a->n_ephemeral_containers == b->n_ephemeral_containers;
+    for (size_t i = 0; is_same && i < a->n_volumes; i++)
+        is_same = kube_message_eq(&a->volumes[i]->base, &b->volumes[i]->base);
+    return is_same && has_same_mounts(a->containers, b->containers, a->n_containers) &&
+           has_same_mounts(a->init_containers, b->init_containers, a->n_init_containers) &&
+           (!a->security_context ||
+            kube_message_eq(&a->security_context->base, &b->security_context->base));
+}
+
 /* --- one pod --- */
 
 static struct pod_worker *add_worker(struct pods *pods, struct pod_object *object)
@@ -90,14 +116,22 @@ static struct pod_worker *add_worker(struct pods *pods, struct pod_object *objec
     return worker;
 }
 
+static bool was_ended(const struct pod_worker *worker)
+{
+    const Core__PodStatus *api = worker->object->pod->status;
+    return !pod_object_is_static(worker->object) && worker->want.life == POD_LIFE_SYNC && api &&
+           status_is_terminal(api);
+}
+
 static void update(struct pod_worker *worker, struct pod_object *object, enum change change)
 {
     if (change == CHANGE_NONE && worker->object->api == object->api)
         return;
     if (change == CHANGE_NONE || change == CHANGE_STATUS) {
         pod_worker_keep_object(worker, object);
-        if (object->pod->spec->n_readiness_gates > 0)
-            pod_worker_wake(worker); /* others' conditions count for its own */
+        /* Others' conditions count for its own, and so does their saying that it is over. */
+        if (object->pod->spec->n_readiness_gates > 0 || was_ended(worker))
+            pod_worker_wake(worker);
         return;
     }
     log_info("Pod updated", LOG_POD(worker->namespace, worker->name),
@@ -132,27 +166,27 @@ void pods_put(struct pods *pods, struct pod_object *object)
     pods_admit(worker);
 }
 
-static void drop(struct pod_worker *worker)
+static bool is_from(const struct pod_object *object, enum pod_source source)
 {
-    pod_object_unref(worker->again);
-    worker->again = NULL;
-    if (worker->want.removed)
+    return object && object->source == source;
+}
+
+static void drop(struct pod_worker *worker, enum pod_source source)
+{
+    if (is_from(worker->again, source))
+        pod_object_unref(TAKE(worker->again));
+    if (worker->want.removed || !is_from(worker->object, source))
         return;
     log_info("Pod removed", LOG_POD(worker->namespace, worker->name),
              LOG_STR("podUID", worker->uid));
     pod_worker_terminate(worker, true);
 }
 
-static bool is_from(const struct pod_worker *worker, enum pod_source source)
-{
-    return worker->object && worker->object->source == source;
-}
-
 void pods_drop(struct pods *pods, enum pod_source source, const char *uid)
 {
     struct pod_worker *worker = pods_find(pods, uid);
-    if (worker && is_from(worker, source))
-        drop(worker);
+    if (worker)
+        drop(worker, source);
 }
 
 void pods_set_desired(struct pods *pods, enum pod_source source, struct pod_object *const *objects,
@@ -163,8 +197,8 @@ void pods_set_desired(struct pods *pods, enum pod_source source, struct pod_obje
         bool wanted = false;
         for (size_t i = 0; i < count && !wanted; i++)
             wanted = strcmp(objects[i]->pod->metadata->uid, worker->uid) == 0;
-        if (!wanted && is_from(worker, source))
-            drop(worker);
+        if (!wanted)
+            drop(worker, source);
     }
     for (size_t i = 0; i < count; i++)
         pods_put(pods, objects[i]);
@@ -173,22 +207,21 @@ void pods_set_desired(struct pods *pods, enum pod_source source, struct pod_obje
 
 /* --- news about what pods are made of --- */
 
-static bool names_it(const char *const *names, size_t count, const char *name)
+struct sought {
+    bool is_secret;
+    const char *name;
+};
+
+static bool is_another(void *ctx, bool is_secret, const char *name)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], name) == 0)
-            return true;
-    }
-    return false;
+    const struct sought *sought = ctx;
+    return is_secret != sought->is_secret || strcmp(name, sought->name) != 0;
 }
 
 static bool refers_to(const struct pod_worker *worker, bool is_secret, const char *name)
 {
-    AUTO(arena) struct arena *arena = arena_new(0);
-    struct pod_references references;
-    pod_references_of(worker->object->pod, arena, &references);
-    return is_secret ? names_it(references.secrets, references.secret_count, name)
-                     : names_it(references.config_maps, references.config_map_count, name);
+    struct sought sought = {.is_secret = is_secret, .name = name};
+    return !pod_references_visit(worker->object->pod->spec, is_another, &sought);
 }
 
 void pods_object_changed(struct pods *pods, bool is_secret, const char *namespace_,
@@ -207,6 +240,8 @@ void pods_object_changed(struct pods *pods, bool is_secret, const char *namespac
 void pods_recover_status(struct pods *pods, const char *uid, const Core__PodStatus *status)
 {
     struct pod_worker *worker = pods_find(pods, uid);
-    if (worker && worker->object && pod_object_is_static(worker->object) && !worker->status)
+    /* Whether a static pod is over, its manifest and the runtime say. */
+    if (worker && worker->object && pod_object_is_static(worker->object) && !worker->status &&
+        !status_is_terminal(status))
         pod_worker_recover_status(worker, status);
 }

@@ -105,11 +105,9 @@ static struct error *from_file(const struct container_config_input *input,
         return error_new(ERROR_INVALID_ARGUMENT,
                          "cannot find the volume %s referenced by FileKeyRef",
                          go_quote(arena, selector->volume_name));
+    /* Of a volume that is not on the host nothing is read, nor is a file without a name. */
     const struct env_file *file = find_file(input, selector);
-    if (!file)
-        return error_new(ERROR_INTERNAL, "the environment file %s of volume %s was not read",
-                         go_quote(arena, selector->path), go_quote(arena, selector->volume_name));
-    if (!file->readable)
+    if (!file || !file->readable)
         return error_new(ERROR_INVALID_ARGUMENT, "couldn't parse env file");
     const char *value;
     struct error *err = env_file_get(file->content, or_empty(selector->key), arena, &value);

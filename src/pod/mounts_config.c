@@ -164,7 +164,8 @@ static const char *image_reference(const Core__PodSpec *spec, const char *volume
     return NULL;
 }
 
-/* An image volume is named to the runtime, which mounts it; nothing of it is on the host. */
+/* An image volume is named to the runtime, which mounts it; nothing of it is on the host. The
+ * handler is not said: that is for the gate RuntimeClassInImageCriApi, alpha. */
 static Cri__ImageSpec *image_spec(const struct container_config_input *input,
                                   const struct mounted_volume *volume, struct arena *arena)
 {
@@ -172,7 +173,6 @@ static Cri__ImageSpec *image_spec(const struct container_config_input *input,
     Cri__ImageSpec *spec = cri_new(arena, &cri__image_spec__descriptor);
     spec->image = cri_text(arena, volume->image_ref);
     spec->user_specified_image = cri_text(arena, image_reference(input->pod->spec, volume->name));
-    spec->runtime_handler = cri_text(arena, input->runtime_handler);
     spec->annotations = cri_array(arena, meta->n_annotations);
     for (size_t i = 0; i < meta->n_annotations; i++)
         spec->annotations[i] =
@@ -212,7 +212,7 @@ static struct error *add_mount(const struct container_config_input *input,
     if (err)
         return err;
     bool recursive;
-    err = recursive_read_only_of(from, input->node->handler_recursive_read_only, arena, &recursive);
+    err = recursive_read_only_of(from, input->handler.recursive_read_only, arena, &recursive);
     if (err)
         return error_wrap(err, "failed to resolve recursive read-only mode");
 

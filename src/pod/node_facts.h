@@ -33,7 +33,5 @@ struct node_facts {
     bool selinux_enabled;
     const char *const *hugepage_sizes; /* NULL-terminated "2MB", "1GB", … in directory order */
     const char *const *masked_paths_extra; /* NULL-terminated thermal_throttle paths that exist */
-    bool handler_recursive_read_only;      /* of the default runtime handler */
-    bool handler_user_namespaces;
-    int64_t pids_limit; /* podPidsLimit, -1 none */
+    int64_t pids_limit;                    /* podPidsLimit, -1 none */
 };

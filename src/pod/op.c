@@ -54,6 +54,14 @@ void pod_op_call(struct pod_op *op, enum runtime_method method, const ProtobufCM
         runtime_call_start(op->worker->pods->env.runtime, method, request, extra_ns, on_reply, op);
 }
 
+void pod_op_error_as_rpc(struct pod_op *op)
+{
+    struct error *err = op->err;
+    op->err = error_new(err->code, "rpc error: code = %s desc = %s", error_code_name(err->code),
+                        err->message);
+    error_free(err);
+}
+
 /* --- jobs: the pool's job is the operation's job with its kind --- */
 
 struct op_job {

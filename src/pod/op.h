@@ -22,7 +22,7 @@ struct pod_op {
     const Core__Container *container;
     uint64_t spec_round; /* of the worker when it began */
     int64_t since_ns;    /* wall */
-    int step;         /* of the state machine in op_*.c */
+    int step;            /* of the state machine in op_*.c */
     void (*advance)(struct pod_op *op);
     void (*release)(struct pod_op *op); /* what cannot live in the arena; may be NULL */
     void *state;                        /* the kind's own struct, in the arena */
@@ -59,6 +59,9 @@ struct pod_job {
 /** Runs @job_owned on the pool; its end calls advance(), which finds it in op->job, and then frees
  * it. */
 void pod_op_job(struct pod_op *op, const struct pod_job *kind, void *job_owned);
+/** op->err, which must be set and the runtime's, in gRPC's words, as upstream shows some of them.
+ */
+void pod_op_error_as_rpc(struct pod_op *op);
 /** Calls advance() after @delay_ns. Unlike the others it keeps op->err for it. */
 void pod_op_wait(struct pod_op *op, int64_t delay_ns);
 /**
@@ -77,7 +80,8 @@ void op_create_sandbox_start(struct pod_worker *worker, const struct pod_action 
 void op_start_container_start(struct pod_worker *worker, const struct pod_action *action);
 void op_ensure_cgroup_start(struct pod_worker *worker);
 void op_ensure_volumes_start(struct pod_worker *worker);
-/** Publishes content of volumes that is another by now; the pod goes on with what it has meanwhile. */
+/** Publishes content of volumes that is another by now; the pod goes on with what it has meanwhile.
+ */
 void op_refresh_volumes_start(struct pod_worker *worker);
 void op_clean_disk_start(struct pod_worker *worker);
 void op_kill_container_start(struct pod_worker *worker, const struct pod_action *action);

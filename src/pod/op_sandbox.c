@@ -44,7 +44,7 @@ static void run_pod_sandbox(struct pod_op *op)
     }
     Cri__RunPodSandboxRequest request = CRI__RUN_POD_SANDBOX_REQUEST__INIT;
     request.config = setup.config;
-    request.runtime_handler = cri_borrow(setup.runtime_handler);
+    request.runtime_handler = cri_borrow(setup.handler.name);
     op->step = CREATE_RUN;
     pod_op_call(op, RUNTIME_RUN_POD_SANDBOX, &request.base, 0);
 }
@@ -58,15 +58,6 @@ static void read_new_sandbox(struct pod_op *op)
     pod_op_call(op, RUNTIME_POD_SANDBOX_STATUS, &request.base, 0);
 }
 
-/* Where upstream shows a runtime's refusal of a sandbox it shows gRPC's words with it. */
-static void prefix_rpc_error(struct pod_op *op)
-{
-    struct error *err = op->err;
-    op->err = error_new(err->code, "rpc error: code = %s desc = %s", error_code_name(err->code),
-                        err->message);
-    error_free(err);
-}
-
 static void create_advance(struct pod_op *op)
 {
     switch (op->step) {
@@ -76,7 +67,7 @@ static void create_advance(struct pod_op *op)
     case CREATE_RUN:
         if (op->err) {
             op->worker->inspect_again = true; /* only the answer may have been lost */
-            prefix_rpc_error(op);
+            pod_op_error_as_rpc(op);
             creation_failed(op, "FailedCreatePodSandBox", "Failed to create pod sandbox");
             return;
         }
@@ -85,7 +76,7 @@ static void create_advance(struct pod_op *op)
     case CREATE_STATUS:
         if (op->err) {
             op->worker->inspect_again = true; /* it exists, so it must be found */
-            prefix_rpc_error(op);
+            pod_op_error_as_rpc(op);
             creation_failed(op, "FailedPodSandBoxStatus", "Unable to get pod sandbox status");
             return;
         }

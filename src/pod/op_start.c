@@ -1,11 +1,11 @@
 /*
  * Starting one container.
  *
- *   prepare → image (start_image.c) → objects → subPaths → files
- *           → create → start → postStart hook → status → link
+ *   prepare → image (start_image.c) → objects → env files → subPaths → files
+ *           → create → start → link → postStart hook → status
  *
- * Objects are the ConfigMaps and Secrets that the environment refers to; they, like subPaths, are a
- * step only for a container that has any.
+ * Objects are the ConfigMaps and Secrets that the environment refers to, env files what it reads in
+ * volumes; they, like subPaths, are a step only for a container that has any.
  *
  * Each step may fail; the failure becomes the container's waiting reason and message (spec pods.md
  * §5.6, §6.3), an event, and a pause before the next try. What a failed step left behind (a created
@@ -146,14 +146,16 @@ static struct container_config_input config_input(struct pod_op *op)
                                            .n_volumes = set ? set->count : 0,
                                            .pod_ips = start->pod_ips,
                                            .image_ref = start->image_ref,
-                                           .runtime_handler = start->runtime_handler,
+                                           .handler = start->handler,
                                            .image_has_uid = start->image_has_uid,
                                            .image_uid = start->image_uid,
                                            .image_username = start->image_username,
                                            .restart_count = start->restart_count,
                                            .random = random,
                                            .subpath_targets = start->subpath_targets,
-                                           .env_sources = env_sources_of(op)};
+                                           .env_sources = env_sources_of(op),
+                                           .env_files = start->env_files,
+                                           .n_env_files = start->n_env_files};
 }
 
 static void build_config(struct pod_op *op)
@@ -203,6 +205,38 @@ static void find_subpaths(struct pod_op *op)
     start_subpaths(op, requests, count, op->container->name);
 }
 
+static bool has_env_files(const Core__Container *container)
+{
+    for (size_t i = 0; i < container->n_env; i++) {
+        if (container->env[i]->value_from && container->env[i]->value_from->file_key_ref)
+            return true;
+    }
+    return false;
+}
+
+static void find_env_files(struct pod_op *op)
+{
+    struct env_file_request *requests = NULL;
+    size_t count = 0;
+    if (has_env_files(op->container)) {
+        struct container_config_input input = config_input(op);
+        container_env_files(&input, op->arena, &requests, &count);
+    }
+    if (count == 0) {
+        find_subpaths(op);
+        return;
+    }
+    op->step = START_ENV_FILES;
+    start_env_files(op, requests, count);
+}
+
+static void env_files_ready(struct pod_op *op)
+{
+    struct start *start = op->state;
+    start->env_files = start_env_files_result(op, &start->n_env_files);
+    find_subpaths(op);
+}
+
 void start_with_image(struct pod_op *op)
 {
     struct start *start = op->state;
@@ -211,7 +245,7 @@ void start_with_image(struct pod_op *op)
     op->step = START_OBJECTS;
     start->objects = start_fetch(op, &references);
     if (!start->objects)
-        find_subpaths(op);
+        find_env_files(op);
 }
 
 /* The sandbox config is made anew for every container, as the host's resolv.conf may have changed.
@@ -231,7 +265,7 @@ static void prepared(struct pod_op *op)
         start_fail_with_error(op, "CreateContainerConfigError");
         return;
     }
-    start->runtime_handler = setup.runtime_handler;
+    start->handler = setup.handler;
     start->sandbox_config = setup.config;
     if (job->container_name)
         start->restart_count = job->restart_count;
@@ -334,6 +368,19 @@ static void hook_ended(struct pod_op *op)
     pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, sat_mul_i64(grace_s, NS_PER_SEC));
 }
 
+static void link_log(struct pod_op *op)
+{
+    const struct start *start = op->state;
+    const struct pods_environment *env = &op->worker->pods->env;
+    const char *log =
+        arena_printf(op->arena, "%s/%s", pod_log_dir(op->object->pod, env->node, op->arena),
+                     start->config->log_path);
+    op->step = START_LINK;
+    start_link(op, log,
+               container_link_path(env->container_links, op->worker, op->container->name, start->id,
+                                   op->arena));
+}
+
 static void is_started(struct pod_op *op)
 {
     struct pod_worker *worker = op->worker;
@@ -345,7 +392,18 @@ static void is_started(struct pod_op *op)
         note->retry_at_ns = 0;
         note->restart_wanted = false;
     }
-    run_hook(op);
+    link_log(op);
+}
+
+/* @text with the name of the container wherever it has its id: events are told apart by their text,
+ * and each try has an id of its own. */
+static const char *with_name_for_id(struct pod_op *op, const char *text)
+{
+    const char *id = ((const struct start *)op->state)->id;
+    const char *all = "";
+    for (const char *at; *id && (at = strstr(text, id)); text = at + strlen(id))
+        all = arena_printf(op->arena, "%s%.*s%s", all, (int)(at - text), text, op->container->name);
+    return arena_printf(op->arena, "%s%s", all, text);
 }
 
 static void started(struct pod_op *op)
@@ -356,7 +414,7 @@ static void started(struct pod_op *op)
         ((struct start *)op->state)->is_doubtful = true;
         AUTO(error) struct error *err = TAKE(op->err);
         pod_worker_event(worker, TIMELINE_WARNING, "Failed", name,
-                         arena_printf(op->arena, "Error: %s", err->message));
+                         arena_printf(op->arena, "Error: %s", with_name_for_id(op, err->message)));
         pod_worker_set_result(worker, name, "RunContainerError", err->message);
         int64_t delay_ns = pods_retry_delay(worker->pods, false);
         struct container_note *failed = pod_worker_note(worker, name);
@@ -369,19 +427,6 @@ static void started(struct pod_op *op)
         return;
     }
     is_started(op);
-}
-
-static void link_log(struct pod_op *op)
-{
-    const struct start *start = op->state;
-    const struct pods_environment *env = &op->worker->pods->env;
-    const char *log =
-        arena_printf(op->arena, "%s/%s", pod_log_dir(op->object->pod, env->node, op->arena),
-                     start->config->log_path);
-    op->step = START_LINK;
-    start_link(op, log,
-               container_link_path(env->container_links, op->worker, op->container->name, start->id,
-                                   op->arena));
 }
 
 /* A container that was started must be seen before the plan goes on; a pod that ends looks for
@@ -419,7 +464,7 @@ static void take_status(struct pod_op *op)
         runtime->vtable->watch_exit(runtime, worker->uid, instance->id);
     op->step = START_MESSAGE;
     if (!termination_start(op, instance))
-        link_log(op);
+        pod_op_end(op);
 }
 
 static void subpaths_ready(struct pod_op *op)
@@ -453,7 +498,10 @@ static void start_advance(struct pod_op *op)
         start_image_advance(op);
         return;
     case START_OBJECTS:
-        find_subpaths(op);
+        find_env_files(op);
+        return;
+    case START_ENV_FILES:
+        env_files_ready(op);
         return;
     case START_SUBPATHS:
         subpaths_ready(op);
@@ -475,10 +523,10 @@ static void start_advance(struct pod_op *op)
         return;
     case START_MESSAGE:
         termination_finish(op, ((struct start *)op->state)->id);
-        link_log(op);
+        pod_op_end(op);
         return;
     case START_LINK:
-        pod_op_end(op);
+        run_hook(op);
         return;
     case START_HOOK:
         hook_ended(op);

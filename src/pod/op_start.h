@@ -20,6 +20,7 @@ enum start_step {
     START_PULL,
     START_IMAGE_USER,
     START_OBJECTS,
+    START_ENV_FILES,
     START_SUBPATHS,
     START_FILES,
     START_CREATE,
@@ -36,9 +37,11 @@ enum start_step {
 struct start {
     const char *sandbox_id;
     const char *const *pod_ips;
-    const char *runtime_handler;
+    struct runtime_handler handler;
     Cri__PodSandboxConfig *sandbox_config;
     struct object_fetch *objects; /* that the container's environment refers to; or NULL */
+    const struct env_file *env_files;
+    size_t n_env_files;
     Cri__ContainerConfig *config;
     uint32_t restart_count;
     const char *const *subpath_targets;

@@ -162,6 +162,12 @@ void pods_on_listed(struct pods *pods)
         pods->listener.on_runtime(pods->listener.ctx);
 }
 
+void pods_set_host_ips(struct pods *pods, const char *const *host_ips)
+{
+    pods->env.host_ips = host_ips;
+    pods_wake_all(pods);
+}
+
 void pods_retry(struct pods *pods)
 {
     struct pod_worker *worker, *next;

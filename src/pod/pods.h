@@ -125,6 +125,8 @@ void pods_recover_status(struct pods *pods, const char *uid, const Core__PodStat
 /** ConfigMap or Secret @name has come, changed or gone: pods that refer to it look again. */
 void pods_object_changed(struct pods *pods, bool is_secret, const char *namespace_,
                          const char *name);
+/** The node has other addresses, NULL-terminated and borrowed from now on. */
+void pods_set_host_ips(struct pods *pods, const char *const *host_ips);
 /** Something has come that any pod may have waited for: all of them look again at once. */
 void pods_retry(struct pods *pods);
 

@@ -52,7 +52,7 @@ struct pod_worker {
     char *uid, *name, *namespace;
     struct pod_object *object; /* NULL for an orphan */
     struct pod_object
-        *again; /* wanted anew under the same uid once this removed one is gone, or NULL */
+        *again;          /* wanted anew under the same uid once this removed one is gone, or NULL */
     uint64_t spec_round; /* counts the specs it was given */
     struct pod_desired want;
     struct pod_observed have;
@@ -63,6 +63,7 @@ struct pod_worker {
     char **victims; /* uids of those that make room for it; owned */
     size_t n_victims;
     int64_t victims_until_ns; /* wall clock: it is admitted then at the latest */
+    bool makes_room;          /* it is a victim: its room is another's */
     struct pod_forced_end forced;
     bool network_event_sent; /* NetworkNotReady was noted for the present wait */
     bool sandbox_event_sent; /* SandboxChanged was noted for the replacement under way */
@@ -121,6 +122,7 @@ struct pods {
     struct runtime_call *status_call;
     int64_t failing_since_ns; /* mono: when the runtime began not to answer; 0: it answers */
     bool runtime_ready, network_ready;
+    bool was_runtime_ready;            /* at some time since the agent's start */
     char *runtime_message;             /* the more important reason, or "" */
     char *runtime_text, *network_text; /* for the node's condition; NULL: ready */
     struct arena *runtime_arena;
@@ -231,6 +233,8 @@ void pods_update_qos(struct pods *pods);
 /** A worker gave its start slot back. */
 void pods_slot_released(struct pods *pods);
 void pods_wake_all(struct pods *pods);
+/** True when both have the same volumes, mounted by the same containers, for the same readers. */
+bool pod_spec_has_same_volumes(const Core__PodSpec *a, const Core__PodSpec *b);
 /** Ends the pods nobody wants, if that can be known already; desired.c. */
 void pods_end_orphans(struct pods *pods);
 

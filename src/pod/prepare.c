@@ -122,13 +122,15 @@ struct error *prepare_sandbox(struct pod_op *op, const struct prepare_job *job, 
             return error_wrap(err, "%s", job->resolv_path);
     }
     struct sandbox_setup setup = {0};
-    struct error *err = find_runtime_handler(op, &setup.runtime_handler);
+    const char *handler;
+    struct error *err = find_runtime_handler(op, &handler);
     if (err)
         return err;
+    setup.handler = runtime_handler_of(pods_runtime_status(op->worker->pods), handler);
     struct sandbox_config_input input = {.pod = op->object->pod,
                                          .node = op->worker->pods->env.node,
                                          .resolv = job->resolv_text ? &resolv : NULL,
-                                         .runtime_handler = setup.runtime_handler,
+                                         .handler = setup.handler,
                                          .attempt = attempt};
     struct config_notices notices = {0};
     err = sandbox_config_build(&input, op->arena, &notices, &setup.config);

@@ -25,7 +25,7 @@ struct prepare_job *prepare_result(struct pod_op *op);
 
 /** What the runtime is told with a sandbox; lives in the arena of the operation. */
 struct sandbox_setup {
-    const char *runtime_handler; /* of the pod's RuntimeClass; "" the default one */
+    struct runtime_handler handler; /* of the pod's RuntimeClass */
     Cri__PodSandboxConfig *config;
 };
 

@@ -7,11 +7,12 @@
 #include "pod/probing.h"
 
 #include "base/buf.h"
-
+#include "kube/codec.h"
 #include "pod/cri_request.h"
 #include "pod/expand.h"
 
 #define PROBE_TYPES 3
+#define SLOT_ARENA_BYTES 512
 #define SURVIVED_NS                                                                                \
     (10 * NS_PER_SEC) /* prober_manager.go: containers older than the agent by this */
 
@@ -19,7 +20,7 @@ struct pod_probe {
     struct probe *probe;
     struct pod_worker *worker;
     struct container_note *note;
-    struct arena *arena; /* the expanded command */
+    struct arena *arena; /* what the probe borrows: pod objects come and go while it runs */
 };
 
 /* --- exec through the runtime --- */
@@ -154,26 +155,39 @@ static const Core__Probe *spec_of(const Core__Container *container, enum probe_t
     return NULL;
 }
 
+/* All that a probe looks at in its container. */
+static const Core__Container *copy_ports(const Core__Container *container, struct arena *arena)
+{
+    Core__Container *copy = arena_alloc(arena, sizeof(*copy));
+    core__container__init(copy);
+    copy->ports = arena_calloc(arena, container->n_ports + 1, sizeof(void *));
+    for (; copy->n_ports < container->n_ports; copy->n_ports++)
+        copy->ports[copy->n_ports] =
+            (Core__ContainerPort *)kube_message_dup(&container->ports[copy->n_ports]->base, arena);
+    return copy;
+}
+
 static void slot_start(struct pod_probe *slot, enum probe_type type,
                        const Core__Container *container, const struct container_observed *instance)
 {
     struct pod_worker *worker = slot->worker;
     struct pods *pods = worker->pods;
-    const Core__Probe *spec = spec_of(container, type);
+    slot->arena = arena_new(SLOT_ARENA_BYTES);
+    const Core__Probe *spec =
+        (const Core__Probe *)kube_message_dup(&spec_of(container, type)->base, slot->arena);
     const struct sandbox_observed *sandbox = pod_observed_active_sandbox(&worker->have);
     const char *ip = worker->status && worker->status->pod_ip ? worker->status->pod_ip
                      : sandbox && sandbox->n_ips > 0          ? sandbox->ips[0]
                                                               : "";
     struct probe_options options = {.type = type,
                                     .spec = spec,
-                                    .container = container,
+                                    .container = copy_ports(container, slot->arena),
                                     .container_id = instance->id,
                                     .pod_ip = ip,
                                     .started_wall_ns = instance->started_ns,
                                     .agent_started_wall_ns = pods->started_ns,
                                     .exec = pods->probe_exec};
     if (spec->handler && spec->handler->exec) {
-        slot->arena = arena_new(0);
         char **words = spec->handler->exec->command;
         struct error *err = expand_command(container, spec->handler->exec, slot->arena, &words);
         error_ignore(err, "a word that grows beyond all bounds stays as it is written");
@@ -266,6 +280,43 @@ void probing_sync(struct pod_worker *worker)
             make_slots(worker);
         sync_container(worker, i);
     }
+}
+
+/* --- another object --- */
+
+static bool is_same_probe(const Core__Container *a, const Core__Container *b, enum probe_type type)
+{
+    const Core__Probe *left = spec_of(a, type), *right = spec_of(b, type);
+    return left && right ? kube_message_eq(&left->base, &right->base) : left == right;
+}
+
+static bool has_same_probes(const Core__Container *a, const Core__Container *b)
+{
+    bool is_same = text_eq(a->name, b->name);
+    for (int type = 0; is_same && type < PROBE_TYPES; type++)
+        is_same = is_same_probe(a, b, (enum probe_type)type);
+    return is_same;
+}
+
+void probing_prepare(struct pod_worker *worker, const Core__Pod *pod)
+{
+    if (!worker->probes)
+        return;
+    const Core__PodSpec *old = worker->object->pod->spec, *spec = pod->spec;
+    bool is_same = old->n_init_containers == spec->n_init_containers &&
+                   old->n_containers == spec->n_containers;
+    for (size_t i = 0; is_same && i < old->n_init_containers; i++)
+        is_same = has_same_probes(old->init_containers[i], spec->init_containers[i]);
+    for (size_t i = 0; is_same && i < old->n_containers; i++)
+        is_same = has_same_probes(old->containers[i], spec->containers[i]);
+    if (!is_same)
+        probing_stop(worker);
+}
+
+void probing_follow(struct pod_worker *worker)
+{
+    for (size_t i = 0; worker->probes && i < worker->n_notes * PROBE_TYPES; i++)
+        worker->probes[i].note = &worker->notes[i / PROBE_TYPES];
 }
 
 void probing_stop(struct pod_worker *worker)

@@ -14,5 +14,9 @@ void pods_exec_free(struct probe_exec *exec);
 
 /** Makes the probes match what runs. Cheap when they do. */
 void probing_sync(struct pod_worker *worker);
-/** Ends all probes of @worker, e.g. before its spec changes. */
+/** Before the pod of @worker becomes @pod: probes that are to be the same go on, else all end. */
+void probing_prepare(struct pod_worker *worker, const Core__Pod *pod);
+/** Once it has become that pod and the notes are those of its containers. */
+void probing_follow(struct pod_worker *worker);
+/** Ends all probes of @worker. */
 void probing_stop(struct pod_worker *worker);

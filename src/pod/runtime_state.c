@@ -11,6 +11,8 @@
  * answered for 30 s. */
 #define STATUS_POLL_NS (5 * NS_PER_SEC)
 #define RUNTIME_DOWN_NS (30 * NS_PER_SEC)
+#define RUNTIME_DOWN "container runtime is down"
+#define RUNTIME_UNCHECKED "container runtime status check may not have completed yet"
 
 struct verdict {
     bool runtime_ready, network_ready;
@@ -83,6 +85,7 @@ static void take_status(struct pods *pods, const Cri__StatusResponse *reply)
     AUTO(free)
     char *network = not_ready_text(condition_of(reply->status, "NetworkReady"), "network ");
     const char *message = runtime ? runtime : network;
+    pods->was_runtime_ready = pods->was_runtime_ready || !runtime;
     set_state(pods, &(struct verdict){.runtime_ready = !runtime,
                                       .network_ready = !network,
                                       .runtime_text = runtime,
@@ -98,10 +101,11 @@ void pods_runtime_failing(struct pods *pods)
         loop_timer_start(pods->status_poll, STATUS_POLL_NS);
 }
 
+/* One that was never ready has not been down: it may yet have to come. */
 static bool is_down(const struct pods *pods)
 {
     int64_t failing_ns = loop_now_mono_ns(pods->env.loop) - pods->failing_since_ns;
-    return !pods->runtime_ready || failing_ns >= RUNTIME_DOWN_NS;
+    return !pods->was_runtime_ready || failing_ns >= RUNTIME_DOWN_NS;
 }
 
 static void note_failure(struct pods *pods, const struct error *err)
@@ -112,7 +116,8 @@ static void note_failure(struct pods *pods, const struct error *err)
     AUTO(free) char *message = xasprintf("container runtime is down: %s", err->message);
     AUTO(free) char *network = pods->network_text ? xstrdup(pods->network_text) : NULL;
     set_state(pods, &(struct verdict){.network_ready = pods->network_ready,
-                                      .runtime_text = "container runtime is down",
+                                      .runtime_text = pods->was_runtime_ready ? RUNTIME_DOWN
+                                                                              : RUNTIME_UNCHECKED,
                                       .network_text = network,
                                       .message = message});
 }
@@ -150,7 +155,7 @@ void pods_runtime_init(struct pods *pods)
 {
     pods->status_poll = loop_timer_new(pods->env.loop, "runtime status", on_status_poll, pods);
     pods->runtime_message = xstrdup("network state unknown");
-    pods->runtime_text = xstrdup("container runtime status check may not have completed yet");
+    pods->runtime_text = xstrdup(RUNTIME_UNCHECKED);
     pods->network_text = xstrdup("network state unknown");
 }
 

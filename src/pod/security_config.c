@@ -41,30 +41,31 @@ static Cri__SELinuxOption *selinux_option(struct arena *arena, const Core__SELin
 
 /* A pod without host users needs id ranges, which are not handed out here; say so, or what the
  * runtime lacks. */
-static struct error *check_user_namespace(const Core__Pod *pod, const struct node_facts *node,
-                                          const char *runtime_handler, struct arena *arena)
+static struct error *check_user_namespace(const Core__Pod *pod,
+                                          const struct runtime_handler *handler,
+                                          struct arena *arena)
 {
     if (!pod->spec->has_host_users || pod->spec->host_users)
         return NULL;
-    if (node->handler_user_namespaces)
+    if (handler->user_namespaces)
         return error_new(
             ERROR_UNIMPLEMENTED,
             "can't set `spec.hostUsers: false`, cubelet does not support user namespaces yet");
-    if (runtime_handler && *runtime_handler)
-        return error_new(
-            ERROR_INVALID_ARGUMENT,
-            "can't set `spec.hostUsers: false`, RuntimeClass handler %s does not support user "
-            "namespaces",
-            go_quote(arena, runtime_handler));
+    const char *name = go_quote(arena, handler->name ? handler->name : "");
+    const char *subject = handler->name && *handler->name
+                              ? arena_printf(arena, "RuntimeClass handler %s does", name)
+                              : "runtime does";
+    const char *cause =
+        handler->is_unknown ? arena_printf(arena, ": the handler %s is not known", name) : "";
     return error_new(ERROR_INVALID_ARGUMENT,
-                     "can't set `spec.hostUsers: false`, runtime does not support user namespaces");
+                     "can't set `spec.hostUsers: false`, %s not support user namespaces%s", subject,
+                     cause);
 }
 
-static struct error *namespace_options(const Core__Pod *pod, const struct node_facts *node,
-                                       const char *runtime_handler, struct arena *arena,
-                                       Cri__NamespaceOption **ret)
+static struct error *namespace_options(const Core__Pod *pod, const struct runtime_handler *handler,
+                                       struct arena *arena, Cri__NamespaceOption **ret)
 {
-    struct error *err = check_user_namespace(pod, node, runtime_handler, arena);
+    struct error *err = check_user_namespace(pod, handler, arena);
     if (err)
         return err;
     const Core__PodSpec *spec = pod->spec;
@@ -146,8 +147,8 @@ static struct error *apply_pod_context(const struct sandbox_config_input *input,
         security->run_as_user = int64_value(arena, context->run_as_user);
     if (context->has_run_as_group)
         security->run_as_group = int64_value(arena, context->run_as_group);
-    struct error *err = namespace_options(input->pod, input->node, input->runtime_handler, arena,
-                                          &security->namespace_options);
+    struct error *err =
+        namespace_options(input->pod, &input->handler, arena, &security->namespace_options);
     if (err)
         return err;
     const struct groups groups[] = {
@@ -305,8 +306,7 @@ struct error *container_security_build(const struct container_config_input *inpu
     if (err)
         return err;
     set_user(input, &context, arena, security);
-    err = namespace_options(input->pod, input->node, input->runtime_handler, arena,
-                            &security->namespace_options);
+    err = namespace_options(input->pod, &input->handler, arena, &security->namespace_options);
     if (err)
         return err;
     err = set_groups(input, arena, security);

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "pod/env.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +17,119 @@
 #define TERMINATION_LOG_MODE 0666
 #define LOG_DIR_MODE 0755
 #define LINK_NAME_MAX_BYTES 251 /* legacy.go: 255 less ".log" */
+
+/* --- env files --- */
+
+/* Upstream reads line by line for as long as the file is. It is a container's, so here one that
+ * could not be an environment is as good as one that cannot be read. */
+#define ENV_FILE_MAX_BYTES (1 * MiB)
+
+struct env_file_read {
+    const struct env_file_request *request; /* in the operation's arena: for the loop only */
+    char *volume_path, *path;
+    struct buf content;
+    struct error *err;
+};
+
+struct env_file_job {
+    size_t count;
+    struct env_file_read *reads;
+};
+
+static void env_files_release(void *ctx)
+{
+    struct env_file_job *job = ctx;
+    for (size_t i = 0; i < job->count; i++) {
+        free(job->reads[i].volume_path);
+        free(job->reads[i].path);
+        buf_done(&job->reads[i].content);
+        error_free(job->reads[i].err);
+    }
+    free(job->reads);
+    free(job);
+}
+
+static struct error *read_regular(int fd, struct buf *content)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return error_from_errno(errno, "looking at it");
+    if (!S_ISREG(info.st_mode))
+        return error_new(ERROR_INVALID_ARGUMENT, "it is no regular file");
+    char chunk[4 * KiB];
+    ssize_t got;
+    while ((got = read(fd, chunk, sizeof(chunk))) != 0 && !content->overflowed) {
+        if (got < 0 && errno != EINTR)
+            return error_from_errno(errno, "reading");
+        if (got > 0)
+            buf_add(content, chunk, (size_t)got);
+    }
+    return buf_error(content, "its content");
+}
+
+/* The volume's path is the agent's own, what is below may be a container's. */
+static struct error *read_beneath(const char *volume_path, const char *path, struct buf *content)
+{
+    AUTO(fd) int volume_fd = open(volume_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (volume_fd < 0)
+        return error_from_errno(errno, "opening its volume");
+    AUTO(fd) int fd = -1;
+    struct error *err = fd_open_beneath(volume_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
+                                        /* no_symlinks= */ false, &fd);
+    return err ? err : read_regular(fd, content);
+}
+
+static void env_files_run(void *ctx)
+{
+    const struct env_file_job *job = ctx;
+    size_t left = ENVIRONMENT_MAX_BYTES;
+    for (size_t i = 0; i < job->count; i++) {
+        struct env_file_read *it = &job->reads[i];
+        buf_init(&it->content, min_size(ENV_FILE_MAX_BYTES, left));
+        it->err = read_beneath(it->volume_path, it->path, &it->content);
+        left -= it->content.len;
+    }
+}
+
+static const struct pod_job env_files_kind = {
+    .name = "env files", .run_blocking = env_files_run, .release = env_files_release};
+
+void start_env_files(struct pod_op *op, const struct env_file_request *requests, size_t count)
+{
+    struct env_file_job *job = xcalloc(1, sizeof(*job));
+    job->count = count;
+    job->reads = xcalloc(count, sizeof(*job->reads));
+    for (size_t i = 0; i < count; i++)
+        job->reads[i] = (struct env_file_read){.request = &requests[i],
+                                               .volume_path = xstrdup(requests[i].volume_path),
+                                               .path = xstrdup(requests[i].path)};
+    pod_op_job(op, &env_files_kind, job);
+}
+
+const struct env_file *start_env_files_result(struct pod_op *op, size_t *ret_count)
+{
+    const struct env_file_job *job = op->job;
+    struct env_file *files = arena_calloc(op->arena, job->count, sizeof(*files));
+    for (size_t i = 0; i < job->count; i++) {
+        const struct env_file_read *it = &job->reads[i];
+        const struct env_file_request *request = it->request;
+        files[i] = (struct env_file){
+            .volume_name = request->volume_name, .path = request->path, .readable = !it->err};
+        if (it->err)
+            /* The pod is told no more than that it could not be parsed, as upstream does. */
+            log_info("Could not read an environment file",
+                     LOG_POD(op->worker->namespace, op->worker->name),
+                     LOG_STR("containerName", op->container->name),
+                     LOG_STR("volumeName", request->volume_name), LOG_STR("path", request->path),
+                     LOG_ERR(it->err));
+        else
+            files[i].content = (struct str){
+                .ptr = arena_memdup(op->arena, buf_text(&it->content), it->content.len),
+                .len = it->content.len};
+    }
+    *ret_count = job->count;
+    return files;
+}
 
 /* --- subPath binds --- */
 

@@ -1,11 +1,17 @@
 /*
- * The disk's side of starting a container, as jobs: subPath binds, /etc/hosts, the termination log
- * file, the log folder, the /var/log/containers link; and deleting logs with their container.
- * Inside the pod room; loop thread.
+ * The disk's side of starting a container, as jobs: env files, subPath binds, /etc/hosts, the
+ * termination log file, the log folder, the /var/log/containers link; and deleting logs with their
+ * container. Inside the pod room; loop thread.
  */
 #pragma once
 
 #include "pod/op.h"
+
+/** Reads the files that the environment takes values of; start_env_files_result() in the next
+ * advance(). */
+void start_env_files(struct pod_op *op, const struct env_file_request *requests, size_t count);
+/** What was read, one for each request, in the arena of @op; names are those of the requests. */
+const struct env_file *start_env_files_result(struct pod_op *op, size_t *ret_count);
 
 /** Prepares the subPath binds of @op; targets are read with start_subpath_targets() in the next
  * advance(). */

@@ -210,6 +210,10 @@ static bool try_next_login(struct pod_op *op)
 static void pulled(struct pod_op *op)
 {
     struct start *start = op->state;
+    /* remote_image.go: "we can strip the code from unknown status errors since they add no value"
+     */
+    if (op->err && !error_is(op->err, ERROR_UNKNOWN))
+        pod_op_error_as_rpc(op);
     if (op->err && try_next_login(op))
         return;
     pull_queue_leave(TAKE(start->ticket));
@@ -348,6 +352,7 @@ static void take_image_status(struct pod_op *op)
     struct start *start = op->state;
     const char *image = op->container->image;
     if (op->err) {
+        pod_op_error_as_rpc(op);
         AUTO(error) struct error *err = TAKE(op->err);
         const char *text =
             arena_printf(op->arena, "Failed to inspect image \"\": %s", err->message);

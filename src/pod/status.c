@@ -67,12 +67,13 @@ static void fill_ips(const struct status_input *input, Core__PodStatus *status, 
     const Core__PodSpec *spec = input->pod->spec;
     const struct sandbox_observed *active = pod_observed_active_sandbox(input->have);
     if (spec->has_host_network && spec->host_network) {
-        if (active)
-            reduce_ips(input, input->host_ips, n_host, status, arena);
+        reduce_ips(input, input->host_ips, n_host, status, arena);
     } else if (active && active->n_ips > 0) {
         reduce_ips(input, active->ips, active->n_ips, status, arena);
-    } else if (!active && input->old && input->old->n_pod_ips > 0 && input->have->sandboxes) {
-        /* While a dead sandbox is still known its addresses stay in view (spec runtime.md §5.1). */
+    } else if (!active && input->old && input->old->n_pod_ips > 0 &&
+               (input->have->sandboxes || input->final)) {
+        /* While a dead sandbox is still known its addresses stay in view (spec runtime.md §5.1),
+         * and those of a pod that is over for good. */
         const char *kept[2] = {0};
         size_t count = min_size(input->old->n_pod_ips, ARRAY_SIZE(kept));
         for (size_t i = 0; i < count; i++)
@@ -88,32 +89,77 @@ static Meta__Quantity *quantity(const char *text, struct arena *arena)
     return value;
 }
 
+/* One of the two resources a pod is counted by. */
+struct total {
+    const char *name;
+    Meta__Quantity *request, *limit; /* NULL: none */
+};
+
+static struct total cpu_total(const Core__Pod *pod, struct arena *arena)
+{
+    static const struct pod_resource_options all = {0};
+    bool has_request = false, has_limit = false;
+    int64_t request = pod_request_milli_cpu(pod, &all, &has_request);
+    int64_t limit = pod_limit_milli_cpu(pod, &all, &has_limit);
+    return (struct total){
+        .name = "cpu",
+        .request = has_request ? quantity(quantity_from_milli(request, arena), arena) : NULL,
+        .limit = has_limit ? quantity(quantity_from_milli(limit, arena), arena) : NULL};
+}
+
+static struct total memory_total(const Core__Pod *pod, struct arena *arena)
+{
+    static const struct pod_resource_options all = {0};
+    bool has_request = false, has_limit = false;
+    int64_t request = pod_request_bytes(pod, &all, "memory", &has_request);
+    int64_t limit = pod_limit_bytes(pod, &all, "memory", &has_limit);
+    return (struct total){
+        .name = "memory",
+        .request = has_request ? quantity(quantity_from_value(request, true, arena), arena) : NULL,
+        .limit = has_limit ? quantity(quantity_from_value(limit, true, arena), arena) : NULL};
+}
+
+static void add_request(Core__PodStatus *status, const struct total *total, struct arena *arena)
+{
+    Core__PodStatus__AllocatedResourcesEntry *allocated =
+        STATUS_NEW(arena, Core__PodStatus__AllocatedResourcesEntry,
+                   core__pod_status__allocated_resources_entry__descriptor);
+    Core__ResourceRequirements__RequestsEntry *request =
+        STATUS_NEW(arena, Core__ResourceRequirements__RequestsEntry,
+                   core__resource_requirements__requests_entry__descriptor);
+    allocated->key = request->key = arena_strdup(arena, total->name);
+    allocated->value = request->value = total->request;
+    status->allocated_resources[status->n_allocated_resources++] = allocated;
+    status->resources->requests[status->resources->n_requests++] = request;
+}
+
+static void add_limit(Core__ResourceRequirements *resources, const struct total *total,
+                      struct arena *arena)
+{
+    Core__ResourceRequirements__LimitsEntry *limit =
+        STATUS_NEW(arena, Core__ResourceRequirements__LimitsEntry,
+                   core__resource_requirements__limits_entry__descriptor);
+    limit->key = arena_strdup(arena, total->name);
+    limit->value = total->limit;
+    resources->limits[resources->n_limits++] = limit;
+}
+
 /* Pod-level totals: cpu and memory of all containers, as scheduled. */
 static void fill_pod_resources(const struct status_input *input, Core__PodStatus *status,
                                struct arena *arena)
 {
-    static const struct pod_resource_options all = {0};
-    const Core__Pod *pod = input->pod;
-    bool has_cpu = false, has_memory = false;
-    int64_t cpu = pod_request_milli_cpu(pod, &all, &has_cpu);
-    int64_t memory = pod_request_bytes(pod, &all, "memory", &has_memory);
-    status->allocated_resources = arena_calloc(arena, 2, sizeof(void *));
-    const struct {
-        bool present;
-        const char *name, *text;
-    } rows[] = {
-        {has_cpu, "cpu", has_cpu ? quantity_from_milli(cpu, arena) : NULL},
-        {has_memory, "memory", has_memory ? quantity_from_value(memory, true, arena) : NULL},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (!rows[i].present)
-            continue;
-        Core__PodStatus__AllocatedResourcesEntry *entry =
-            STATUS_NEW(arena, Core__PodStatus__AllocatedResourcesEntry,
-                       core__pod_status__allocated_resources_entry__descriptor);
-        entry->key = arena_strdup(arena, rows[i].name);
-        entry->value = quantity(rows[i].text, arena);
-        status->allocated_resources[status->n_allocated_resources++] = entry;
+    const struct total totals[] = {cpu_total(input->pod, arena), memory_total(input->pod, arena)};
+    Core__ResourceRequirements *resources =
+        STATUS_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
+    status->resources = resources;
+    status->allocated_resources = arena_calloc(arena, ARRAY_SIZE(totals), sizeof(void *));
+    resources->requests = arena_calloc(arena, ARRAY_SIZE(totals), sizeof(void *));
+    resources->limits = arena_calloc(arena, ARRAY_SIZE(totals), sizeof(void *));
+    for (size_t i = 0; i < ARRAY_SIZE(totals); i++) {
+        if (totals[i].request)
+            add_request(status, &totals[i], arena);
+        if (totals[i].limit)
+            add_limit(resources, &totals[i], arena);
     }
 }
 
@@ -127,13 +173,24 @@ static void fill_phase(const struct status_input *input, Core__PodStatus *status
     if (old && status_is_terminal(old))
         phase = old->phase; /* never left again */
     status->phase = arena_strdup(arena, phase);
-    if (input->forced_reason) {
+    if (input->forced_reason && text_eq(phase, "Failed")) {
         status->reason = arena_strdup(arena, input->forced_reason);
         status->message = arena_strdup(arena, input->forced_message);
     } else if (old && text_eq(old->phase, phase)) {
         status->reason = arena_strdup(arena, old->reason);
         status->message = arena_strdup(arena, old->message);
     }
+}
+
+/* Spec pods.md §8.8: whatever it was short of, the server's pod is over now. Its conditions go on
+ * saying what that was. */
+static void end_pod(const struct status_input *input, Core__PodStatus *status, struct arena *arena)
+{
+    if (!input->terminated)
+        return;
+    status_end_containers(input, status, arena);
+    if (!input->is_static && !status_is_terminal(status))
+        status->phase = arena_strdup(arena, "Failed");
 }
 
 /*
@@ -143,7 +200,7 @@ static void fill_phase(const struct status_input *input, Core__PodStatus *status
 static int64_t start_ns(const struct status_input *input)
 {
     if (input->old && input->old->start_time)
-        return input->old->start_time->seconds * NS_PER_SEC;
+        return sat_mul_i64(input->old->start_time->seconds, NS_PER_SEC);
     int64_t first_ns = input->now_ns, seen_ns;
     const char *seen = pod_annotation(input->pod, ANNOTATION_CONFIG_SEEN);
     struct error *err = seen ? time_parse_rfc3339(str_from(seen), &seen_ns) : NULL;
@@ -163,9 +220,10 @@ Core__PodStatus *status_generate(const struct status_input *input, struct arena 
     fill_ips(input, status, arena);
     status->qos_class = arena_strdup(arena, pod_qos_name(pod_qos_of(input->pod)));
     status_fill_containers(input, status, arena);
-    status_end_containers(input, status, arena);
     fill_phase(input, status, arena);
+    status_keep_ended(input, status, arena);
     status_fill_conditions(input, status, arena);
+    end_pod(input, status, arena);
     fill_pod_resources(input, status, arena);
     status->start_time = status_time(start_ns(input), arena);
     if (input->pod->metadata->has_generation) {

@@ -41,7 +41,11 @@ struct status_input {
     const char *disruption; /* message of condition DisruptionTarget; NULL: as it was */
 };
 
-/** Computes the whole status. The result lives in @arena and borrows nothing from the input. */
+/**
+ * Computes the whole status. The result lives in @arena and borrows nothing from the input. Neither
+ * a terminal phase nor, unless it may be restarted, the end of a container that @old shows is ever
+ * taken back (spec §8.7); the messages of ends are UTF-8 and share 12288 bytes (§8.6).
+ */
 Core__PodStatus *status_generate(const struct status_input *input, struct arena *arena);
 
 /** Whether condition @type is the node's to set; others are left as the API server has them. */

@@ -9,6 +9,7 @@
 #define CONDITION_TEXT_MAX_BYTES (16 * KiB)
 #define MAX_OWN_CONDITIONS 8
 #define DISRUPTION_TARGET "DisruptionTarget"
+#define NOT_READY "ContainersNotReady"
 
 /* Those a node sets, whatever the API server may still have of them. */
 static const char *const owned[] = {
@@ -52,7 +53,7 @@ static void add(const struct status_input *input, Core__PodStatus *status, const
     condition->message = arena_strdup(arena, verdict.message);
     if (old && text_eq(old->status, condition->status) && old->last_transition_time)
         condition->last_transition_time =
-            status_time(old->last_transition_time->seconds * NS_PER_SEC, arena);
+            status_time(sat_mul_i64(old->last_transition_time->seconds, NS_PER_SEC), arena);
     else
         condition->last_transition_time = status_time(input->now_ns, arena);
     if (input->pod->metadata->has_generation) {
@@ -146,6 +147,13 @@ static void sort_unready(Core__ContainerStatus *const *list, size_t count, const
         name_add(unready, name);
 }
 
+/* The pod was over before its containers had come that far: that stays to be read. */
+static bool was_ended_unready(const struct status_input *input, const Core__PodCondition *old)
+{
+    return input->terminated && old && status_is_terminal(input->old) &&
+           text_eq(old->reason, NOT_READY);
+}
+
 static struct verdict containers_ready(const struct status_input *input,
                                        const Core__PodStatus *status, struct arena *arena)
 {
@@ -162,12 +170,15 @@ static struct verdict containers_ready(const struct status_input *input,
         sort_unready(status->container_statuses, status->n_container_statuses,
                      spec->containers[i]->name, &unknown, &unready);
     struct verdict verdict = {.is_true = true};
+    const Core__PodCondition *old = old_condition(input, "ContainersReady");
     if (text_eq(status->phase, "Succeeded") && unknown.count == 0)
         verdict = (struct verdict){.reason = "PodCompleted"};
+    else if (was_ended_unready(input, old))
+        verdict = (struct verdict){.reason = old->reason, .message = old->message};
     else if (text_eq(status->phase, "Failed"))
         verdict = (struct verdict){.reason = "PodFailed"};
     else if (unknown.count > 0 || unready.count > 0)
-        verdict = (struct verdict){.reason = "ContainersNotReady",
+        verdict = (struct verdict){.reason = NOT_READY,
                                    .message = names_message(&unknown, &unready, "unready", arena)};
     buf_done(&unknown.text);
     buf_done(&unready.text);

@@ -5,8 +5,10 @@
  */
 #include "pod/status_internal.h"
 
+#include "base/buf.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
+#include "wire/doc.h"
 
 /* kubelet_pods.go: exit code of what was lost from sight. */
 #define EXIT_CODE_UNKNOWN 137
@@ -28,7 +30,7 @@ Meta__Time *status_time(int64_t wall_ns, struct arena *arena)
     Meta__Time *time = STATUS_NEW(arena, Meta__Time, meta__time__descriptor);
     time->has_seconds = true;
     time->seconds = wall_ns / NS_PER_SEC; /* whole seconds: finer parts are not shown anywhere */
-    time->has_nanos = true; /* as it is when it comes back from the API server */
+    time->has_nanos = true;               /* as it is when it comes back from the API server */
     return time;
 }
 
@@ -77,7 +79,7 @@ static Core__ContainerState *waiting(struct arena *arena, const char *reason, co
     return state;
 }
 
-static Core__ContainerState *lost(struct arena *arena, const char *message)
+Core__ContainerState *status_lost_state(struct arena *arena, const char *message)
 {
     Core__ContainerState *state =
         STATUS_NEW(arena, Core__ContainerState, core__container_state__descriptor);
@@ -96,16 +98,37 @@ static const char *scheme_id(const struct build *build, const struct container_o
     return arena_printf(build->arena, "%s://%s", build->input->runtime_name, instance->id);
 }
 
-/* A cut inside a UTF-8 character moves back to its first byte. */
-static char *cut_message(const struct build *build, const char *message)
+/*
+ * @message as it may be shown: no longer than the container's share, and text, which the last bytes
+ * a container wrote need not be. What is no UTF-8 becomes U+FFFD here already: the API server would
+ * have it so, and the two would never agree.
+ */
+static char *shown_message(const struct build *build, const char *message)
 {
-    size_t len = strlen(message);
-    if (len > build->message_max) {
-        len = build->message_max;
-        while (len > 0 && ((unsigned char)message[len] & 0xc0) == 0x80)
-            len--;
+    static const char replacement[] = "\xef\xbf\xbd";
+    struct buf text;
+    buf_init(&text, build->message_max);
+    for (size_t left = strlen(message); left > 0;) {
+        size_t len = doc_utf8_length((const unsigned char *)message, left);
+        size_t step = len > 0 ? len : 1;
+        struct str shown = len > 0 ? (struct str){message, len} : str_from(replacement);
+        if (text.len + shown.len > build->message_max)
+            break;
+        buf_add_str(&text, shown);
+        message += step;
+        left -= step;
     }
-    return len > 0 ? arena_strndup(build->arena, message, len) : NULL;
+    char *copy = text.len > 0 ? arena_strdup(build->arena, buf_text(&text)) : NULL;
+    buf_done(&text);
+    return copy;
+}
+
+/* The share may have become smaller since: containers are added for debugging. */
+static void limit_message(const struct build *build, Core__ContainerState *state)
+{
+    Core__ContainerStateTerminated *end = state ? state->terminated : NULL;
+    if (end && end->message && strlen(end->message) > build->message_max)
+        end->message = shown_message(build, end->message);
 }
 
 static Core__ContainerState *exited(const struct build *build,
@@ -120,7 +143,7 @@ static Core__ContainerState *exited(const struct build *build,
     end->exit_code = instance->exit_code;
     if (instance->reason[0] != '\0')
         end->reason = arena_strdup(arena, instance->reason);
-    end->message = cut_message(build, instance->message);
+    end->message = shown_message(build, instance->message);
     end->started_at = status_time(instance->started_ns, arena);
     end->finished_at = status_time(instance->finished_ns, arena);
     end->container_id = arena_strdup(arena, scheme_id(build, instance));
@@ -146,7 +169,8 @@ static Core__ContainerState *instance_state(const struct build *build,
         return exited(build, instance);
     case CONTAINER_UNKNOWN:
         if (status_is_running(old))
-            return lost(arena, "The container could not be located when the pod was terminated");
+            return status_lost_state(
+                arena, "The container could not be located when the pod was terminated");
         return waiting(arena, NULL, NULL);
     case CONTAINER_CREATED:
         return waiting(arena, NULL, NULL);
@@ -317,8 +341,9 @@ static void note_vanished(const struct build *build, Core__ContainerStatus *entr
 {
     if (!status_is_running(old) || entry->last_state->terminated)
         return;
-    entry->last_state = lost(build->arena, "The container could not be located when the pod was "
-                                           "deleted.  The container used to be Running");
+    entry->last_state =
+        status_lost_state(build->arena, "The container could not be located when the pod was "
+                                        "deleted.  The container used to be Running");
     const Meta__ObjectMeta *meta = build->input->pod->metadata;
     if (!meta->deletion_timestamp && !build->input->terminated)
         set_restarts(entry, entry->restart_count + 1);
@@ -463,6 +488,8 @@ static Core__ContainerStatus *build_entry(const struct build *build,
     if (!newest)
         infer_completed(build, entry, container);
     show_failed_start(build, entry, container, newest);
+    limit_message(build, entry->state);
+    limit_message(build, entry->last_state);
     set_started_ready(build, entry, container, newest, old);
     return entry;
 }
@@ -493,37 +520,4 @@ void status_fill_containers(const struct status_input *input, Core__PodStatus *s
         arena_calloc(arena, spec->n_init_containers + 1, sizeof(void *));
     for (size_t i = 0; i < spec->n_init_containers; i++)
         status->init_container_statuses[i] = build_entry(&build, spec->init_containers[i]);
-}
-
-static void end_entry(Core__ContainerStatus *entry, struct arena *arena)
-{
-    if (status_is_terminated(entry))
-        return;
-    entry->state = lost(arena, "The container could not be located when the pod was terminated");
-    entry->ready = entry->started = false;
-}
-
-static bool was_started(const Core__ContainerStatus *entry)
-{
-    return entry->state->running || entry->state->terminated || entry->last_state->terminated;
-}
-
-void status_end_containers(const struct status_input *input, Core__PodStatus *status,
-                           struct arena *arena)
-{
-    if (!input->terminated)
-        return;
-    size_t last_started = 0; /* at least the first init container counts as tried */
-    bool initialised = true;
-    for (size_t i = 0; i < status->n_init_container_statuses; i++) {
-        if (was_started(status->init_container_statuses[i]))
-            last_started = i;
-        if (!status->init_container_statuses[i]->ready &&
-            !container_is_sidecar(input->pod->spec->init_containers[i]))
-            initialised = false;
-    }
-    for (size_t i = 0; i < status->n_init_container_statuses && i <= last_started; i++)
-        end_entry(status->init_container_statuses[i], arena);
-    for (size_t i = 0; initialised && i < status->n_container_statuses; i++)
-        end_entry(status->container_statuses[i], arena);
 }

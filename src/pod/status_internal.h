@@ -19,13 +19,23 @@ void status_fill_containers(const struct status_input *input, Core__PodStatus *s
 /** The entry of container @name in a list, or NULL. */
 Core__ContainerStatus *status_find(Core__ContainerStatus *const *list, size_t count,
                                    const char *name);
-/** What spec.md §8.8 asks of a pod that has been terminated: nothing may look as if it still ran.
- */
-void status_end_containers(const struct status_input *input, Core__PodStatus *status,
-                           struct arena *arena);
+/** The end of what was lost from sight: ContainerStatusUnknown with @message (copied). */
+Core__ContainerState *status_lost_state(struct arena *arena, const char *message);
 Meta__Time *status_time(int64_t wall_ns, struct arena *arena);
 bool status_is_terminated(const Core__ContainerStatus *entry);
 bool status_is_running(const Core__ContainerStatus *entry);
+
+/* status_end.c */
+
+/** What spec §8.8 asks of a pod that has been terminated: nothing may look as if it still ran.
+ */
+void status_end_containers(const struct status_input *input, Core__PodStatus *status,
+                           struct arena *arena);
+/** Puts back what @input->old shows of each container that had ended for good, should @status have
+ * it otherwise than ended (spec §8.7). The phase is that of what is really there: it must have been
+ * made before. */
+void status_keep_ended(const struct status_input *input, Core__PodStatus *status,
+                       struct arena *arena);
 
 /* status_phase.c */
 

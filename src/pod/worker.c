@@ -82,10 +82,21 @@ void pod_worker_free(struct pod_worker *worker)
 void pod_worker_keep_object(struct pod_worker *worker, struct pod_object *object)
 {
     struct pod_object *old = worker->object;
+    probing_prepare(worker, object->pod);
     worker->object = pod_object_ref(object);
     worker->want.pod = object->pod;
     pod_worker_renew_notes(worker); /* while the old names are still there */
+    probing_follow(worker);
     pod_object_unref(old);
+}
+
+/* What a kill has that nobody has asked to be quicker. */
+static int64_t own_grace(const struct pod_worker *worker)
+{
+    const Core__PodSpec *spec = worker->object ? worker->object->pod->spec : NULL;
+    return spec && spec->has_termination_grace_period_seconds
+               ? max_i64(spec->termination_grace_period_seconds, 1)
+               : INT64_MAX;
 }
 
 /* Spec pods.md §3.3: what the deletion and a killer ask for, whichever is less. Without either the
@@ -100,12 +111,14 @@ static bool renew_grace(struct pod_worker *worker)
         grace_s = meta->deletion_grace_period_seconds;
     if (worker->forced.has_grace)
         grace_s = min_i64(grace_s, worker->forced.grace_s);
+    grace_s = max_i64(grace_s, 1);
     bool has_grace = is_deleted || worker->forced.has_grace;
     if (!has_grace || (want->has_grace && grace_s >= want->grace_s))
         return false;
+    int64_t before_s = want->has_grace ? want->grace_s : own_grace(worker);
     want->has_grace = true;
-    want->grace_s = max_i64(grace_s, 1);
-    return true;
+    want->grace_s = grace_s;
+    return grace_s < before_s;
 }
 
 /* Kills that are under way with more time than there is now are begun anew. */
@@ -123,12 +136,14 @@ static void hurry_kills(struct pod_worker *worker)
 void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
 {
     bool had_one = worker->object;
-    worker->spec_round++;
-    probing_stop(worker);
+    if (!had_one || !pod_spec_has_same_volumes(worker->object->pod->spec, object->pod->spec)) {
+        worker->spec_round++;
+        worker->volumes_ready = false;
+    }
+    worker->volumes_stale =
+        worker->volumes_stale || had_one; /* labels may have changed with the spec */
     pod_worker_keep_object(worker, object);
-    if (had_one)
-        worker->volumes_ready = false; /* the spec may name others now */
-    else if (!pod_object_is_static(object) && object->pod->status)
+    if (!had_one && !pod_object_is_static(object) && object->pod->status)
         pod_worker_recover_status(worker, object->pod->status);
     if (object->pod->metadata->deletion_timestamp)
         pod_worker_terminate(worker, false);
@@ -140,16 +155,16 @@ void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
 void pod_worker_terminate(struct pod_worker *worker, bool removed)
 {
     struct pod_desired *want = &worker->want;
-    if (removed && !want->removed)
+    if (removed && !want->removed) {
         worker->disk_clean = false; /* what was kept for a pod that is wanted goes, too */
-    want->removed = want->removed || removed;
-    bool hurries = renew_grace(worker);
-    pod_worker_wake(worker);
-    if (want->life != POD_LIFE_SYNC) {
-        if (hurries)
-            hurry_kills(worker);
-        return;
+        want->removed = true;
+        pod_worker_changed(worker);
     }
+    if (renew_grace(worker))
+        hurry_kills(worker);
+    pod_worker_wake(worker);
+    if (want->life != POD_LIFE_SYNC)
+        return;
     struct pod_op *op, *next;
     DL_FOREACH_SAFE(worker->ops, op, next) {
         if (!op->may_abandon)
@@ -159,6 +174,7 @@ void pod_worker_terminate(struct pod_worker *worker, bool removed)
     }
     want->life = POD_LIFE_TERMINATING;
     want->terminating_since_ns = loop_now_wall_ns(worker->pods->env.loop);
+    pod_worker_changed(worker);
     log_info("Terminating pod", LOG_POD(worker->namespace, worker->name),
              LOG_STR("podUID", worker->uid), LOG_BOOL("removed", want->removed));
 }
@@ -166,6 +182,8 @@ void pod_worker_terminate(struct pod_worker *worker, bool removed)
 void pod_worker_kill(struct pod_worker *worker, const struct pod_kill *kill)
 {
     struct pod_forced_end *forced = &worker->forced;
+    if (worker->want.life == POD_LIFE_TERMINATED)
+        return;            /* it has ended as it has ended */
     if (!forced->reason) { /* the first killer is the one who is told of */
         forced->reason = xstrdup(kill->reason);
         forced->message = xstrdup(kill->message);
@@ -245,7 +263,8 @@ static bool take_slot(struct pod_worker *worker)
     return true;
 }
 
-/* A static pod waits until an older one of the same full name has left the runtime (spec pods.md
+/* A static pod waits until an older one of the same full name has left the runtime, which may be
+ * an orphan of before a restart. A pod of the API server has that name for itself (spec pods.md
  * §3.4). */
 static bool name_is_free(const struct pod_worker *worker)
 {
@@ -253,7 +272,8 @@ static bool name_is_free(const struct pod_worker *worker)
         return true;
     const struct pod_worker *other, *next;
     HASH_ITER(hh, worker->pods->workers, other, next) {
-        if (other != worker && pod_worker_has_name(other, worker->namespace, worker->name) &&
+        if (other != worker && (!other->object || pod_object_is_static(other->object)) &&
+            pod_worker_has_name(other, worker->namespace, worker->name) &&
             (other->want.life == POD_LIFE_TERMINATING ||
              (other->want.life == POD_LIFE_SYNC && pod_observed_is_running(&other->have))))
             return false;
@@ -380,12 +400,12 @@ static void make_plan(struct pod_worker *worker, int64_t now_ns, struct arena *a
 static void finish(struct pod_worker *worker)
 {
     struct pods *pods = worker->pods;
-    AUTO(pod_object) struct pod_object *again = TAKE(worker->again);
-    if (!again && pods->listener.on_gone) {
+    if (!worker->again && pods->listener.on_gone) {
         struct pod_view view;
         pod_worker_view(worker, &view);
         pods->listener.on_gone(pods->listener.ctx, &view);
     }
+    AUTO(pod_object) struct pod_object *again = TAKE(worker->again); /* the listener may want it */
     pod_worker_free(worker);
     if (again)
         pods_put(pods, again);
@@ -443,22 +463,34 @@ static bool is_refreshing(const struct pod_worker *worker)
     return false;
 }
 
-/* Content of volumes follows what it is made of, beside whatever else the pod does. */
-static void refresh_volumes(struct pod_worker *worker, int64_t now_ns, int64_t *next_ns)
+/* Content of volumes follows what it is made of, beside whatever else the pod does. Of a pod that
+ * was found running they are taken up first, once there is nothing else to do for it. */
+static void refresh_volumes(struct pod_worker *worker, const struct pod_plan *plan, int64_t now_ns,
+                            int64_t *next_ns)
 {
-    if (worker->want.life != POD_LIFE_SYNC || !worker->volumes_ready || is_refreshing(worker))
+    if (worker->want.life != POD_LIFE_SYNC || worker->admission != POD_ADMITTED ||
+        is_refreshing(worker))
         return;
-    int64_t due_ns =
-        worker->volumes->refresh_at_ns > 0 ? worker->volumes->refresh_at_ns : INT64_MAX;
-    if (worker->volumes_stale)
+    bool is_ready = worker->volumes_ready;
+    if (!is_ready &&
+        (plan->n_actions > 0 || has_chained(worker) || !pod_observed_is_running(&worker->have)))
+        return;
+    int64_t due_ns = is_ready ? INT64_MAX : worker->setup_retry_at_ns;
+    if (is_ready && worker->volumes->refresh_at_ns > 0)
+        due_ns = worker->volumes->refresh_at_ns;
+    if (is_ready && worker->volumes_stale)
         due_ns = now_ns;
-    due_ns = max_i64(due_ns, worker->volumes_retry_at_ns);
-    if (due_ns <= now_ns) {
-        worker->volumes_stale = false;
-        op_refresh_volumes_start(worker);
-    } else {
+    if (is_ready)
+        due_ns = max_i64(due_ns, worker->volumes_retry_at_ns);
+    if (due_ns > now_ns) {
         *next_ns = min_i64(*next_ns, due_ns);
+        return;
     }
+    worker->volumes_stale = false;
+    if (is_ready)
+        op_refresh_volumes_start(worker);
+    else
+        op_ensure_volumes_start(worker);
 }
 
 /* Reads the runtime first when that was asked for; true when the plan has to wait for it. */
@@ -478,6 +510,14 @@ static bool inspect_first(struct pod_worker *worker, int64_t *next_ns)
     return true;
 }
 
+/* A listener may bring another object or end the pod: what was planned for the old one is dropped
+ * then, as it is when the life moves on. */
+static bool is_outdated(const struct pod_worker *worker, enum pod_life life,
+                        const struct pod_object *object)
+{
+    return worker->want.life != life || worker->object != object;
+}
+
 static void pass(struct pod_worker *worker)
 {
     struct pods *pods = worker->pods;
@@ -493,6 +533,10 @@ static void pass(struct pod_worker *worker)
     probing_sync(worker);
     AUTO(arena) struct arena *arena = arena_new(0);
     struct pod_plan plan = {0};
+    enum pod_life life = worker->want.life;
+    /* Held, so that what comes in its place cannot be taken for it. */
+    AUTO(pod_object)
+    struct pod_object *object = worker->object ? pod_object_ref(worker->object) : NULL;
     bool may_plan = pods->listed && (worker->object || pods_sources_are_ready(pods));
     bool blocked = worker->want.life == POD_LIFE_SYNC && worker->object &&
                    (!name_is_free(worker) || !pod_worker_is_admitted(worker, &next_ns));
@@ -503,10 +547,12 @@ static void pass(struct pod_worker *worker)
         note_changes(worker, &plan);
     }
     pod_worker_renew_status(worker, now_ns);
-    enum pod_life life = worker->want.life;
-    move_life(worker, &plan);
-    if (worker->want.life != life)
-        return; /* the plan is that of the life before; a new pass was promised */
+    if (!is_outdated(worker, life, object))
+        move_life(worker, &plan);
+    if (is_outdated(worker, life, object)) {
+        pod_worker_wake(worker);
+        return;
+    }
     if (plan.has_next_look)
         next_ns = min_i64(next_ns, plan.next_look_ns);
     int64_t due_ns = 0;
@@ -514,7 +560,7 @@ static void pass(struct pod_worker *worker)
         !status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns) &&
         due_ns > 0)
         next_ns = min_i64(next_ns, due_ns);
-    refresh_volumes(worker, now_ns, &next_ns);
+    refresh_volumes(worker, &plan, now_ns, &next_ns);
     if (dispatch(worker, &plan, &next_ns))
         return;
     if (next_ns == INT64_MAX)

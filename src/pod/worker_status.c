@@ -114,12 +114,18 @@ void pod_worker_tell(struct pod_worker *worker)
 
 /* --- the status --- */
 
-void pod_worker_take_status(struct pod_worker *worker, Core__PodStatus *status,
-                            struct arena *arena_owned)
+static void set_status(struct pod_worker *worker, Core__PodStatus *status,
+                       struct arena *arena_owned)
 {
     arena_free(worker->status_arena);
     worker->status_arena = arena_owned;
     worker->status = status;
+}
+
+void pod_worker_take_status(struct pod_worker *worker, Core__PodStatus *status,
+                            struct arena *arena_owned)
+{
+    set_status(worker, status, arena_owned);
     pod_worker_changed(worker);
 }
 
@@ -157,24 +163,48 @@ static struct status_input input_of(const struct pod_worker *worker, int64_t now
                                  .disruption = worker->forced.disruption};
 }
 
+/* A refused pod keeps the status it got, and one that waits for the answer has none yet. */
+static bool has_status(const struct pod_worker *worker)
+{
+    bool waits = worker->admission == POD_WAITS_NODE || worker->admission == POD_WAITS_VICTIMS;
+    return worker->object && worker->observed && worker->admission != POD_REJECTED &&
+           !(waits && worker->want.life == POD_LIFE_SYNC);
+}
+
+/* Someone else may have said at the API server that the pod is over: then it is (§8.1). */
+static void obey_api_phase(const struct pod_worker *worker, struct status_input *input,
+                           Core__PodStatus *room)
+{
+    const Core__PodStatus *api = worker->object->pod->status;
+    if (pod_object_is_static(worker->object) || !api || !status_is_terminal(api) ||
+        (input->old && status_is_terminal(input->old)))
+        return;
+    *room = input->old ? *input->old : *api;
+    room->phase = api->phase;
+    room->reason = api->reason;
+    room->message = api->message;
+    input->old = room;
+}
+
 void pod_worker_renew_status(struct pod_worker *worker, int64_t now_ns)
 {
-    if (!worker->object || !worker->observed || worker->admission == POD_REJECTED)
+    if (!has_status(worker))
         return;
     struct status_input input = input_of(worker, now_ns);
+    Core__PodStatus shallow;
+    obey_api_phase(worker, &input, &shallow);
     int64_t due_ns = 0;
-    bool is_late = status_deadline_exceeded(worker->object->pod, worker->status, now_ns, &due_ns);
+    bool is_late = status_deadline_exceeded(worker->object->pod, input.old, now_ns, &due_ns) &&
+                   !status_is_terminal(input.old); /* what was over in time stays so */
     if (is_late && !input.forced_reason) {
         input.forced_reason = "DeadlineExceeded";
         input.forced_message = "Pod was active on the node longer than the specified deadline";
-        if (!status_is_terminal(worker->status))
-            pod_worker_event(worker, TIMELINE_NORMAL, input.forced_reason, NULL,
-                             input.forced_message);
+        pod_worker_event(worker, TIMELINE_NORMAL, input.forced_reason, NULL, input.forced_message);
     }
     AUTO(arena) struct arena *arena = arena_new(STATUS_ARENA_BYTES);
     Core__PodStatus *status = status_generate(&input, arena);
     if (worker->status && status_eq(worker->status, status))
         return;
-    pod_worker_take_status(worker, status, TAKE(arena));
+    set_status(worker, status, TAKE(arena)); /* this pass goes on with it: no need for another */
     pod_worker_tell(worker);
 }

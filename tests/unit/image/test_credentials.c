@@ -172,6 +172,21 @@ TEST_CASE(a_configuration_has_a_limit)
     assert_int_equal(keyring.count, CREDENTIALS_MAX_ENTRIES);
 }
 
+TEST_CASE(what_does_not_count_is_not_kept)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    AUTO(buf) struct buf text;
+    buf_init(&text, CREDENTIALS_FILE_MAX_BYTES);
+    buf_add_text(&text, "{\"auths\": {\"r.example\": {\"username\": \"u\"}}, \"more\": [0");
+    for (int i = 0; i < 100000; i++)
+        buf_add_text(&text, ", 0");
+    buf_add_text(&text, "]}");
+    struct keyring keyring = {0};
+    assert_no_error(keyring_add_config(&keyring, buf_str(&text), false, arena));
+    assert_true(arena_used(arena) < 4 * KiB);
+    assert_string_equal(logins_for(&keyring, "r.example/a", arena), "u:");
+}
+
 static struct error *add_secret(struct keyring *keyring, const char *type, const char *key,
                                 const char *text, struct arena *arena)
 {
@@ -262,5 +277,6 @@ TEST_CASE(the_nodes_own_configuration_is_found)
 }
 
 TEST_MAIN(TEST(entries_match_images), TEST(logins_are_read), TEST(configurations_have_two_forms),
-          TEST(a_configuration_has_a_limit), TEST(secrets_count_by_their_type),
-          TEST(secrets_are_searched_together), TEST(the_nodes_own_configuration_is_found))
+          TEST(a_configuration_has_a_limit), TEST(what_does_not_count_is_not_kept),
+          TEST(secrets_count_by_their_type), TEST(secrets_are_searched_together),
+          TEST(the_nodes_own_configuration_is_found))

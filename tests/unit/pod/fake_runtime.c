@@ -376,6 +376,13 @@ void fake_runtime_add_image(struct fake_runtime *fake, const char *name)
     fake->images[fake->n_images++] = xstrdup(name);
 }
 
+void fake_runtime_add_handler(struct fake_runtime *fake, const char *name, bool recursive_read_only)
+{
+    ASSERT(fake->n_handlers < FAKE_MAX_HANDLERS);
+    fake->handlers[fake->n_handlers++] =
+        (struct fake_handler){.name = name, .recursive_read_only = recursive_read_only};
+}
+
 void fake_runtime_set_network_ready(struct fake_runtime *fake, bool ready)
 {
     fake->network_ready = ready;

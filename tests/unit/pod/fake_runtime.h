@@ -54,6 +54,12 @@ void fake_runtime_add_image(struct fake_runtime *fake, const char *name);
  * "wrong". */
 void fake_runtime_set_network_ready(struct fake_runtime *fake, bool ready);
 
+#define FAKE_MAX_HANDLERS 4
+/** Its status tells of a handler called @name (borrowed for ever), which can mount read-only
+ * recursively or not. Without any it tells of none. */
+void fake_runtime_add_handler(struct fake_runtime *fake, const char *name,
+                              bool recursive_read_only);
+
 /* --- what happens to it --- */
 
 /** What container @name (of any pod) does on its own. Texts are borrowed for ever. */

@@ -173,6 +173,14 @@ static struct error *do_status(struct fake_exchange *it)
         condition->message = cri_text(it->arena, condition->status ? "" : "no network yet");
         reply->status->conditions[reply->status->n_conditions++] = condition;
     }
+    reply->runtime_handlers = cri_array(it->arena, FAKE_MAX_HANDLERS);
+    for (size_t i = 0; i < it->fake->n_handlers; i++) {
+        Cri__RuntimeHandler *handler = cri_new(it->arena, &cri__runtime_handler__descriptor);
+        handler->name = cri_text(it->arena, it->fake->handlers[i].name);
+        handler->features = cri_new(it->arena, &cri__runtime_handler_features__descriptor);
+        handler->features->recursive_read_only_mounts = it->fake->handlers[i].recursive_read_only;
+        reply->runtime_handlers[reply->n_runtime_handlers++] = handler;
+    }
     return NULL;
 }
 

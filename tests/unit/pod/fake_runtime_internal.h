@@ -69,6 +69,11 @@ struct fake_runtime {
     struct fake_script scripts[FAKE_MAX_SCRIPTS];
     size_t n_scripts;
     bool network_ready, lose_events;
+    struct fake_handler {
+        const char *name;
+        bool recursive_read_only;
+    } handlers[FAKE_MAX_HANDLERS];
+    size_t n_handlers;
     bool holds[RUNTIME_METHOD_COUNT];
     size_t ids, n_calls, counts[RUNTIME_METHOD_COUNT];
     int64_t last_ns;

@@ -5,7 +5,7 @@
 #include "tests/lib/test.h"
 
 #define NODE_TEXT                                                                                  \
-    "metadata: {name: one, labels: {disk: fast, kubernetes.io/os: linux}}\n"                         \
+    "metadata: {name: one, labels: {disk: fast, kubernetes.io/os: linux}}\n"                       \
     "status: {allocatable: {pods: '3', cpu: '2', memory: 1Gi, ephemeral-storage: 1Gi}}\n"
 
 static ProtobufCMessage *parse(const char *text, const ProtobufCMessageDescriptor *type,
@@ -235,7 +235,36 @@ TEST_CASE(without_a_node_there_is_nothing_to_compare_with)
 #define CPU(amount) "resources: {requests: {cpu: " amount "}, limits: {cpu: " amount "}}"
 #define SURE(amount)                                                                               \
     "resources: {requests: {cpu: " amount ", memory: 1Mi}, limits: {cpu: " amount ", memory: "     \
-                                                                                  "1Mi}}"
+    "1Mi}}"
+
+TEST_CASE(what_is_missing_in_spite_of_all_victims_is_told)
+{
+    struct world world;
+    world_init(&world, "");
+    world_add(&world, "", "resources: {requests: {cpu: 500m, memory: 1Gi}}", false);
+    world_add(&world, "", CPU("1500m"), true);
+    decide(&world, pod_of("", "resources: {requests: {cpu: '1', memory: 1Mi}}", world.arena), true);
+    assert_string_equal(world.result.message,
+                        "Unexpected error while attempting to recover from admission failure: "
+                        "preemption: error finding a set of pods to preempt: no set of running "
+                        "pods found to reclaim resources: [(res: cpu, q: 500), ]");
+    arena_free(world.arena);
+}
+
+TEST_CASE(a_sysctl_is_safe_from_its_kernel_on)
+{
+    struct world world;
+    world_init(&world, "");
+    const Core__Pod *pod = pod_of("securityContext: {sysctls: [{name: "
+                                  "net.ipv4.tcp_keepalive_time, value: '1'}]}",
+                                  "", world.arena);
+    world.node.kernel_major = 4;
+    world.node.kernel_minor = 4;
+    assert_string_equal(decide(&world, pod, false)->reason, "SysctlForbidden");
+    world.node.kernel_minor = 5;
+    assert_int_equal(decide(&world, pod, false)->verdict, ADMISSION_ADMITTED);
+    arena_free(world.arena);
+}
 
 static void assert_victims(struct world *world, size_t count, const size_t *expected)
 {
@@ -301,4 +330,6 @@ TEST_MAIN(TEST(each_handler_refuses_in_its_own_words), TEST(there_is_room_for_so
           TEST(a_critical_pod_takes_the_place_of_the_least),
           TEST(a_pod_of_best_effort_makes_room_for_another_pod),
           TEST(critical_pods_do_not_make_room_for_their_equals),
-          TEST(what_no_preemption_helps_is_told))
+          TEST(what_no_preemption_helps_is_told),
+          TEST(what_is_missing_in_spite_of_all_victims_is_told),
+          TEST(a_sysctl_is_safe_from_its_kernel_on))

@@ -101,13 +101,13 @@ TEST_CASE(mounts_come_in_order_and_own_files_last)
     AUTO(arena) struct arena *arena = arena_new(0);
     struct node_facts node = node_for_tests();
     node.selinux_enabled = true;
-    node.handler_recursive_read_only = true;
     struct container_config_input input =
         mounting("{name: ro, mountPath: rel/path, mountPropagation: HostToContainer}, "
                  "{name: data, mountPath: /b, mountPropagation: Bidirectional}, "
                  "{name: data, mountPath: /c, readOnly: true, recursiveReadOnly: IfPossible}, "
                  "{name: img, mountPath: /i, subPath: a/b}",
                  &node, arena);
+    input.handler = (struct runtime_handler){.name = "kata", .recursive_read_only = true};
     const Cri__ContainerConfig *config = container_built(&input, arena);
     static const struct {
         const char *path, *host;
@@ -138,6 +138,7 @@ TEST_CASE(mounts_come_in_order_and_own_files_last)
     }
     assert_string_equal(config->mounts[3]->image->image, "sha256:img");
     assert_string_equal(config->mounts[3]->image->user_specified_image, "r.example/i:1");
+    assert_string_equal(config->mounts[3]->image->runtime_handler, "");
     assert_int_equal(config->mounts[3]->image->n_annotations, 1);
     assert_string_equal(config->mounts[3]->image_sub_path, "a/b");
 }

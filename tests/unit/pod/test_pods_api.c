@@ -18,7 +18,7 @@
 struct api_bench {
     struct bench bench;
     struct pods_gate gate;
-    const char *node_text;
+    const char *node_text, *node_name;
     size_t rereads;
     void (*on_reread)(void *ctx);
     void *on_reread_ctx;
@@ -38,7 +38,7 @@ static void gate_node(struct pods_gate *self, struct admission_node *ret)
     const struct api_bench *api = CONTAINER_OF(self, struct api_bench, gate);
     *ret = (struct admission_node){
         .node = (const Core__Node *)parse(api, api->node_text, &core__node__descriptor),
-        .node_name = "one"};
+        .node_name = api->node_name};
 }
 
 static void gate_reread(struct pods_gate *self, void (*on_done)(void *ctx), void *ctx)
@@ -53,7 +53,8 @@ static const struct pods_gate_vtable gate_vtable = {.node = gate_node, .reread =
 
 static void api_init(struct api_bench *api)
 {
-    *api = (struct api_bench){.node_text = NODE_TEXT, .gate.vtable = &gate_vtable};
+    *api =
+        (struct api_bench){.node_text = NODE_TEXT, .node_name = "one", .gate.vtable = &gate_vtable};
     bench_init(&api->bench);
     api->bench.env.gate = &api->gate;
     api->bench.env.sources = 1U << POD_SOURCE_API;
@@ -346,6 +347,342 @@ TEST_CASE(changes_are_told_in_a_turn_of_their_own)
     bench_finish(&api.bench);
 }
 
+/* --- pods and their successors --- */
+
+#define DOOR                                                                                       \
+    "containers: [{name: c, image: 'img:1', ports: [{containerPort: 80, hostPort: 80}], " FULL "}" \
+    "]"
+
+TEST_CASE(a_manifest_that_was_edited_takes_the_room_of_what_it_was)
+{
+    struct api_bench api;
+    api_init(&api);
+    api.node_name = "n";
+    pods_source_ready(api.bench.pods, POD_SOURCE_API);
+    bench_want_uid(&api.bench, "web", "u-1", DOOR);
+    bench_tell(&api.bench);
+    bench_rest(&api.bench);
+    assert_string_equal(bench_phase(&api.bench, "u-1"), "Running");
+    bench_drop(&api.bench, "u-1");
+    bench_want_uid(&api.bench, "web", "u-2", DOOR);
+    bench_tell(&api.bench);
+    bench_rest(&api.bench);
+    assert_false(bench_has_pod(&api.bench, "u-1"));
+    assert_string_equal(bench_phase(&api.bench, "u-2"), "Running");
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(a_static_pod_does_not_wait_for_an_api_pod_of_its_name)
+{
+    struct api_bench api;
+    api_init(&api);
+    api.node_name = "n";
+    put(&api, "web-n", "", "", "", "");
+    ready(&api);
+    bench_want_uid(&api.bench, "web, namespace: d", "u-static", BENCH_WEB);
+    bench_tell(&api.bench);
+    bench_rest(&api.bench);
+    assert_string_equal(bench_phase(&api.bench, "u-web-n"), "Running");
+    assert_string_equal(bench_phase(&api.bench, "u-static"), "Running");
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(a_running_pod_that_is_refused_after_a_restart_is_ended)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "web", "", "", FULL, "");
+    ready(&api);
+    bench_stop(&api.bench);
+    api.node_text = "metadata: {name: one}\nstatus: {allocatable: {pods: '9', cpu: 500m}}\n";
+    bench_start(&api.bench);
+    put(&api, "web", "", "", FULL, "phase: Running, startTime: '2026-01-01T00:00:00Z'");
+    ready(&api);
+    assert_string_equal(status_of(&api, "u-web")->phase, "Failed");
+    assert_string_equal(status_of(&api, "u-web")->reason, "OutOfcpu");
+    assert_int_equal(status_of(&api, "u-web")->start_time->seconds, 1767225600);
+    assert_int_equal(fake_runtime_running(api.bench.fake, "web", NULL), 0);
+    assert_true(bench_look(&api.bench, "u-web").view.finished);
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(who_is_deleted_while_it_waits_for_the_node_makes_nobody_leave)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "vital", "", "priority: 2000000000, nodeSelector: {disk: slow}", FULL, "");
+    put(&api, "web", "", "", FULL, "");
+    ready(&api);
+    assert_int_equal(api.rereads, 1);
+    put(&api, "vital", "deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 1",
+        "priority: 2000000000, nodeSelector: {disk: slow}", FULL, "");
+    bench_rest(&api.bench);
+    api.node_text = "metadata: {name: one, labels: {disk: slow}}\n"
+                    "status: {allocatable: {pods: '9', cpu: '1', memory: 1Gi}}\n";
+    api.on_reread(api.on_reread_ctx);
+    bench_rest(&api.bench);
+    assert_string_equal(bench_phase(&api.bench, "u-web"), "Running");
+    assert_int_equal(bench_events(&api.bench, "u-vital", "NodeAffinity"), 0);
+    assert_true(bench_look(&api.bench, "u-vital").view.finished);
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(room_that_is_promised_is_nobody_else_s)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "web", "", "", FULL, "");
+    ready(&api);
+    fake_runtime_hold(api.bench.fake, RUNTIME_STOP_CONTAINER, true);
+    put(&api, "vital", "", "priority: 2000000000", FULL, "");
+    bench_until(&api.bench, fake_runtime_count(api.bench.fake, RUNTIME_STOP_CONTAINER) == 1);
+    assert_null(bench_look(&api.bench, "u-vital").view.status);
+    put(&api, "late", "", "", FULL, "");
+    put(&api, "small", "", "", "", "");
+    fake_runtime_hold(api.bench.fake, RUNTIME_STOP_CONTAINER, false);
+    bench_rest(&api.bench);
+    assert_string_equal(status_of(&api, "u-late")->message,
+                        "Pod was rejected: Node didn't have enough resource: cpu, requested: "
+                        "1000, used: 1000, capacity: 1000");
+    assert_string_equal(bench_phase(&api.bench, "u-vital"), "Running");
+    assert_string_equal(bench_phase(&api.bench, "u-small"), "Running");
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(an_orphan_that_was_wanted_for_a_moment_does_not_come_back)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "web", "", "", "", "");
+    ready(&api);
+    bench_stop(&api.bench);
+    fake_runtime_hold(api.bench.fake, RUNTIME_STOP_CONTAINER, true);
+    bench_start(&api.bench);
+    pods_source_ready(api.bench.pods, POD_SOURCE_API);
+    bench_until(&api.bench, fake_runtime_count(api.bench.fake, RUNTIME_STOP_CONTAINER) == 1);
+    put(&api, "web", "", "", "", "");
+    pods_drop(api.bench.pods, POD_SOURCE_API, "u-web");
+    fake_runtime_hold(api.bench.fake, RUNTIME_STOP_CONTAINER, false);
+    bench_rest(&api.bench);
+    assert_false(bench_has_pod(&api.bench, "u-web"));
+    bench_finish(&api.bench);
+}
+
+/* --- ends --- */
+
+TEST_CASE(a_kill_begins_anew_only_when_there_is_less_time)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "web", "", "", "", "");
+    ready(&api);
+    bench_fault(&api.bench, RUNTIME_STOP_CONTAINER, FAKE_HUNG);
+    const struct pod_kill kill = {.reason = "Evicted", .message = "m"};
+    pods_kill(api.bench.pods, "u-web", &kill);
+    bench_until(&api.bench, fake_runtime_count(api.bench.fake, RUNTIME_STOP_CONTAINER) == 1);
+    put(&api, "web", "deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 30",
+        "", "", "");
+    bench_idle(&api.bench);
+    assert_int_equal(fake_runtime_count(api.bench.fake, RUNTIME_STOP_CONTAINER), 1);
+    put(&api, "web", "deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 5", "",
+        "", "");
+    bench_until(&api.bench, fake_runtime_count(api.bench.fake, RUNTIME_STOP_CONTAINER) == 2);
+    bench_rest(&api.bench);
+    assert_non_null(strstr(bench_transcript(&api.bench), "StopContainer web.c/0 5"));
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(a_pod_that_others_declare_over_is_ended)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "web", "", "", "", "");
+    ready(&api);
+    put(&api, "web", "", "", "", "phase: Failed, reason: Lost, message: m");
+    bench_rest(&api.bench);
+    assert_string_equal(status_of(&api, "u-web")->phase, "Failed");
+    assert_string_equal(status_of(&api, "u-web")->reason, "Lost");
+    assert_true(bench_look(&api.bench, "u-web").view.finished);
+    assert_int_equal(fake_runtime_running(api.bench.fake, "web", NULL), 0);
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(what_was_over_in_time_is_not_late)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "done", "", "activeDeadlineSeconds: 1", "",
+        "phase: Succeeded, startTime: '2026-01-01T00:00:00Z'");
+    put(&api, "late", "", "activeDeadlineSeconds: 1", "",
+        "phase: Running, startTime: '2026-01-01T00:00:00Z'");
+    ready(&api);
+    assert_string_equal(status_of(&api, "u-done")->phase, "Succeeded");
+    assert_null(status_of(&api, "u-done")->reason);
+    assert_string_equal(status_of(&api, "u-late")->phase, "Failed");
+    assert_string_equal(status_of(&api, "u-late")->reason, "DeadlineExceeded");
+    assert_int_equal(bench_events(&api.bench, "u-late", "DeadlineExceeded"), 1);
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(the_mirror_of_before_does_not_end_a_static_pod)
+{
+    struct api_bench api;
+    api_init(&api);
+    api.node_name = "n";
+    bench_want_uid(&api.bench, "web", "u-1", BENCH_WEB);
+    bench_tell(&api.bench);
+    const Core__PodStatus *status = (const Core__PodStatus *)parse(
+        &api, "phase: Failed\nstartTime: '2026-01-01T00:00:00Z'\n", &core__pod_status__descriptor);
+    pods_recover_status(api.bench.pods, "u-1", status);
+    ready(&api);
+    assert_string_equal(bench_phase(&api.bench, "u-1"), "Running");
+    bench_finish(&api.bench);
+}
+
+/* --- probes and volumes while objects come and go --- */
+
+#define PROBE "readinessProbe: {exec: {command: [check]}, periodSeconds: 1, timeoutSeconds: 1}"
+
+TEST_CASE(probes_go_on_while_the_object_is_replaced)
+{
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "web", "", "", PROBE, "");
+    pods_source_ready(api.bench.pods, POD_SOURCE_API);
+    bench_until(&api.bench, text_eq(bench_state(&api.bench, "u-web", "c"), "running"));
+    put(&api, "web", "", "", PROBE, "phase: Running");
+    put(&api, "web", "labels: {a: b}", "", PROBE, "phase: Running");
+    bench_until(&api.bench, bench_container(&api.bench, "u-web", "c")->ready);
+    size_t probed = fake_runtime_count(api.bench.fake, RUNTIME_EXEC_SYNC);
+    put(&api, "web", "labels: {a: b}", "activeDeadlineSeconds: 2000000000", PROBE, "");
+    bench_until(&api.bench, fake_runtime_count(api.bench.fake, RUNTIME_EXEC_SYNC) > probed);
+    /* A pod that is deleted is ready for as long as its probes say so. */
+    fake_runtime_hold(api.bench.fake, RUNTIME_STOP_CONTAINER, true);
+    put(&api, "web", "deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 30",
+        "", PROBE, "");
+    bench_until(&api.bench, fake_runtime_count(api.bench.fake, RUNTIME_STOP_CONTAINER) == 1);
+    bench_idle(&api.bench);
+    assert_true(bench_container(&api.bench, "u-web", "c")->ready);
+    fake_runtime_hold(api.bench.fake, RUNTIME_STOP_CONTAINER, false);
+    bench_rest(&api.bench);
+    bench_finish(&api.bench);
+}
+
+static struct error *label_a(UNUSED void *ctx, UNUSED const Core__ObjectFieldSelector *field,
+                             const Core__Pod *pod, UNUSED struct arena *arena, const char **ret)
+{
+    const char *value = pod_label(pod, "a");
+    *ret = value ? value : "none";
+    return NULL;
+}
+
+#define WITH_LABEL                                                                                 \
+    "volumes: [{name: v, downwardAPI: {defaultMode: 420, items: [{path: a, fieldRef: {fieldPath: " \
+    "metadata.labels}}]}}]"
+#define MOUNT "volumeMounts: [{name: v, mountPath: /v}]"
+#define LABEL_FILE "root/pods/u-web/volumes/kubernetes.io~downward-api/v/a"
+
+static bool reads(const struct api_bench *api, const char *text)
+{
+    AUTO(buf) struct buf content;
+    buf_init(&content, KiB);
+    struct error *err = fd_read_file_blocking(bench_path(&api->bench, LABEL_FILE), &content);
+    bool is_it = !err && text_eq(buf_text(&content), text);
+    error_ignore(err, "it is not there yet");
+    return is_it;
+}
+
+TEST_CASE(volumes_follow_after_the_spec_has_changed_elsewhere)
+{
+    struct api_bench api;
+    api_init(&api);
+    struct volume_options volumes = {.root_dir = bench_path(&api.bench, "root"),
+                                     .sources = {.field = label_a}};
+    bench_stop(&api.bench);
+    volume_manager_free(api.bench.volumes);
+    api.bench.volumes = volume_manager_new(api.bench.loop, api.bench.pool, &volumes);
+    api.bench.env.volumes = api.bench.volumes;
+    bench_start(&api.bench);
+    put(&api, "web", "labels: {a: one}", WITH_LABEL, MOUNT, "");
+    ready(&api);
+    bench_until(&api.bench, reads(&api, "one"));
+    put(&api, "web", "labels: {a: one}", "activeDeadlineSeconds: 2000000000, " WITH_LABEL, MOUNT,
+        "");
+    bench_rest(&api.bench);
+    put(&api, "web", "labels: {a: two}", "activeDeadlineSeconds: 2000000000, " WITH_LABEL, MOUNT,
+        "");
+    bench_until(&api.bench, reads(&api, "two"));
+    pods_drop(api.bench.pods, POD_SOURCE_API, "u-web");
+    bench_rest(&api.bench);
+    bench_finish(&api.bench);
+}
+
+TEST_CASE(a_runtime_that_was_never_ready_is_not_down)
+{
+    struct api_bench api;
+    api_init(&api);
+    bench_stop(&api.bench);
+    fake_runtime_fail(api.bench.fake, &(struct fake_fault){.of_method = true,
+                                                           .method = RUNTIME_STATUS,
+                                                           .times = SIZE_MAX,
+                                                           .effect = FAKE_REFUSED});
+    bench_start(&api.bench);
+    bench_idle(&api.bench);
+    const char *texts[PODS_MAX_NOT_READY];
+    assert_int_equal(pods_not_ready(api.bench.pods, texts), 2);
+    assert_string_equal(texts[0], "container runtime status check may not have completed yet");
+    assert_string_equal(texts[1], "network state unknown");
+    bench_finish(&api.bench);
+}
+
+/* --- listeners that call back --- */
+
+struct meddler {
+    struct api_bench *api;
+    bool has_deleted, has_put, was_told_of_removal;
+};
+
+static void meddle(void *ctx, const struct pod_view *view)
+{
+    struct meddler *meddler = ctx;
+    meddler->was_told_of_removal = meddler->was_told_of_removal || view->removed;
+    if (meddler->has_deleted || !view->status || fake_runtime_sandboxes(meddler->api->bench.fake))
+        return;
+    meddler->has_deleted = true;
+    put(meddler->api, "web",
+        "deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 1", "", "", "");
+}
+
+static void bring_back(void *ctx, UNUSED const struct pod_view *view)
+{
+    struct meddler *meddler = ctx;
+    if (!meddler->has_put)
+        put(meddler->api, "web", "", "", "", "");
+    meddler->has_put = true;
+}
+
+TEST_CASE(a_listener_may_end_a_pod_and_bring_it_back)
+{
+    struct api_bench api;
+    api_init(&api);
+    struct meddler meddler = {.api = &api};
+    const struct pods_listener listener = {
+        .on_change = meddle, .on_gone = bring_back, .ctx = &meddler};
+    pods_listen(api.bench.pods, &listener);
+    put(&api, "web", "", "", "", "");
+    ready(&api);
+    assert_true(meddler.has_deleted);
+    assert_true(bench_look(&api.bench, "u-web").view.finished);
+    assert_int_equal(fake_runtime_sandboxes(api.bench.fake), 0);
+    assert_false(meddler.was_told_of_removal);
+    pods_drop(api.bench.pods, POD_SOURCE_API, "u-web");
+    bench_rest(&api.bench);
+    assert_true(meddler.was_told_of_removal);
+    assert_true(meddler.has_put);
+    assert_string_equal(bench_phase(&api.bench, "u-web"), "Running");
+    bench_finish(&api.bench);
+}
+
 TEST_MAIN(TEST(an_admitted_pod_runs), TEST(a_refused_pod_fails_and_never_reaches_the_runtime),
           TEST(labels_that_have_just_changed_are_looked_up_once),
           TEST(a_critical_pod_waits_until_its_place_is_free),
@@ -354,4 +691,17 @@ TEST_MAIN(TEST(an_admitted_pod_runs), TEST(a_refused_pod_fails_and_never_reaches
           TEST(the_status_of_before_goes_on), TEST(a_status_that_comes_back_disturbs_nothing),
           TEST(another_source_s_set_leaves_api_pods_alone),
           TEST(nobody_is_an_orphan_before_every_source_has_spoken),
-          TEST(a_kill_says_why_and_may_be_quick), TEST(changes_are_told_in_a_turn_of_their_own))
+          TEST(a_kill_says_why_and_may_be_quick), TEST(changes_are_told_in_a_turn_of_their_own),
+          TEST(a_manifest_that_was_edited_takes_the_room_of_what_it_was),
+          TEST(a_static_pod_does_not_wait_for_an_api_pod_of_its_name),
+          TEST(a_running_pod_that_is_refused_after_a_restart_is_ended),
+          TEST(who_is_deleted_while_it_waits_for_the_node_makes_nobody_leave),
+          TEST(room_that_is_promised_is_nobody_else_s),
+          TEST(an_orphan_that_was_wanted_for_a_moment_does_not_come_back),
+          TEST(a_kill_begins_anew_only_when_there_is_less_time),
+          TEST(a_pod_that_others_declare_over_is_ended), TEST(what_was_over_in_time_is_not_late),
+          TEST(the_mirror_of_before_does_not_end_a_static_pod),
+          TEST(probes_go_on_while_the_object_is_replaced),
+          TEST(volumes_follow_after_the_spec_has_changed_elsewhere),
+          TEST(a_runtime_that_was_never_ready_is_not_down),
+          TEST(a_listener_may_end_a_pod_and_bring_it_back))

@@ -33,8 +33,8 @@ TEST_CASE(a_failed_pull_says_why_and_backs_off)
     assert_string_equal(bench_state(&bench, "u-web", "c"), "ImagePullBackOff");
     assert_string_equal(
         bench_container(&bench, "u-web", "c")->state->waiting->message,
-        "Back-off pulling image \"absent:1\": ErrImagePull: failed to resolve reference "
-        "\"absent:1\": not found");
+        "Back-off pulling image \"absent:1\": ErrImagePull: rpc error: code = NotFound "
+        "desc = failed to resolve reference \"absent:1\": not found");
     assert_int_equal(fake_runtime_count(bench.fake, IMAGE_PULL_IMAGE), 1);
     assert_string_equal(bench_phase(&bench, "u-web"), "Pending");
     assert_int_equal(bench_events(&bench, "u-web", "BackOff"), 1);
@@ -54,8 +54,10 @@ TEST_CASE(the_text_of_a_failed_pull_outlives_a_crash_loop_back_off)
     fake_runtime_exit(bench.fake, "web-n", "c", 3);
     bench_until(&bench, text_eq(bench_state(&bench, "u-web", "c"), "CrashLoopBackOff"));
     bench_until(&bench, text_eq(bench_state(&bench, "u-web", "c"), "ImagePullBackOff"));
-    assert_string_equal(bench_container(&bench, "u-web", "c")->state->waiting->message,
-                        "Back-off pulling image \"img:1\": ErrImagePull: made to fail");
+    assert_string_equal(
+        bench_container(&bench, "u-web", "c")->state->waiting->message,
+        "Back-off pulling image \"img:1\": ErrImagePull: rpc error: code = Unavailable "
+        "desc = made to fail");
     bench_finish(&bench);
 }
 

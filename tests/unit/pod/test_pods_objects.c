@@ -1,7 +1,7 @@
 /*
  * What a pod takes from the API server while it starts: ConfigMaps, Secrets and services for its
- * environment, pull secrets for its images, the handler of its RuntimeClass. The server is the
- * test.
+ * environment, pull secrets for its images, the handler of its RuntimeClass; and what its volumes
+ * follow while it runs. The server is the test.
  */
 #include "kube/codec_base64.h"
 #include "kube/object_watch.h"
@@ -62,6 +62,18 @@ static void sync_services(struct objects *it)
     answer_list(it, "/api/v1/services?", "v1", "Service", DB);
 }
 
+/* Volumes are made of what the test's server has. @reread_ns: as in struct volume_sources. */
+static void make_volumes(struct objects *it, int64_t reread_ns)
+{
+    volume_manager_free(it->bench.volumes);
+    const struct volume_options options = {.root_dir = it->bench.node.root_dir,
+                                           .sources = {.config_maps = it->config_maps,
+                                                       .secrets = it->secrets,
+                                                       .reread_ns = reread_ns}};
+    it->bench.volumes = volume_manager_new(it->bench.loop, it->bench.pool, &options);
+    it->bench.env.volumes = it->bench.volumes;
+}
+
 /* Services are synced, RuntimeClasses are not. */
 static void objects_init(struct objects *it)
 {
@@ -80,12 +92,14 @@ static void objects_init(struct objects *it)
                                 .runtime_classes = it->classes};
     it->bench.env.api = &it->api;
     it->bench.env.sources = 1U << POD_SOURCE_API;
+    make_volumes(it, 0);
 }
 
 static void objects_done(struct objects *it)
 {
     assert_string_equal(fake_runtime_violations(it->bench.fake), "");
     bench_stop(&it->bench);
+    volume_manager_free(TAKE(it->bench.volumes));
     object_watch_free(it->config_maps);
     object_watch_free(it->secrets);
     reflector_free(it->services);
@@ -265,6 +279,45 @@ TEST_CASE(a_pod_that_ends_waits_for_nothing)
     objects_done(&it);
 }
 
+/* Answers whoever asks until the container runs. */
+static void answer_until_it_runs(struct objects *it)
+{
+    for (size_t i = 0; i < BENCH_TURNS; i++) {
+        if (text_eq(bench_state(&it->bench, "u-web", "c"), "running"))
+            return;
+        if (fake_find(it->client, CM_TARGET))
+            answer_get(it, "ConfigMap", CM_TARGET, "{metadata: {name: cm}, data: {k: v}}");
+        if (fake_find(it->client, SECRET_TARGET("s")))
+            answer_get(it, "Secret", SECRET_TARGET("s"), "{metadata: {name: s}, data: {B: Yg==}}");
+        loop_turn(it->bench.loop, BENCH_WAIT_NS);
+    }
+    fail_msg("it never runs: %s", waiting_message(it));
+}
+
+TEST_CASE(a_pod_or_its_objects_may_change_at_any_moment_of_a_start)
+{
+    for (size_t turns = 0; turns < 30; turns++) {
+        struct objects it;
+        objects_init(&it);
+        sync_services(&it);
+        begin(&it, "enableServiceLinks: false", REFERS);
+        bench_until(&it.bench, fake_find(it.client, CM_TARGET));
+        if (turns > 0)
+            answer_get(&it, "ConfigMap", CM_TARGET, "{metadata: {name: cm}, data: {k: v}}");
+        if (turns > 1)
+            answer_get(&it, "Secret", SECRET_TARGET("s"), "{metadata: {name: s}, data: {B: Yg==}}");
+        for (size_t i = 2; i < turns; i++)
+            loop_turn(it.bench.loop, 0);
+        put(&it, "enableServiceLinks: false, activeDeadlineSeconds: 600", REFERS);
+        pods_object_changed(it.bench.pods, true, "d", "s");
+        answer_until_it_runs(&it);
+        assert_string_equal(env_of(&it), "B=b A=v");
+        assert_int_equal(fake_runtime_count(it.bench.fake, RUNTIME_CREATE_CONTAINER), 1);
+        assert_int_equal(bench_events(&it.bench, "u-web", "Failed"), 0);
+        objects_done(&it);
+    }
+}
+
 TEST_CASE(services_are_waited_for)
 {
     struct objects it;
@@ -385,6 +438,34 @@ TEST_CASE(a_runtime_class_names_the_handler)
     objects_done(&it);
 }
 
+#define READ_ONLY                                                                                  \
+    "volumeMounts: [{name: v, mountPath: /v, readOnly: true, recursiveReadOnly: Enabled}]"
+
+TEST_CASE(what_a_handler_can_do_is_its_own)
+{
+    struct objects it;
+    objects_init(&it);
+    fake_runtime_add_handler(it.bench.fake, "", false);
+    fake_runtime_add_handler(it.bench.fake, "kata", true);
+    sync_services(&it);
+    answer_list(&it, "/runtimeclasses?", "node.k8s.io/v1", "RuntimeClass",
+                "{metadata: {name: sandboxed, uid: r1, resourceVersion: '1'}, handler: kata}");
+    begin(&it, "runtimeClassName: sandboxed, volumes: [{name: v, emptyDir: {}}]", READ_ONLY);
+    bench_until(&it.bench, text_eq(bench_state(&it.bench, "u-web", "c"), "running"));
+    assert_true(fake_runtime_config(it.bench.fake, "web", "c")->mounts[0]->recursive_read_only);
+    objects_done(&it);
+
+    objects_init(&it);
+    fake_runtime_add_handler(it.bench.fake, "", false);
+    fake_runtime_add_handler(it.bench.fake, "kata", true);
+    sync_services(&it);
+    begin(&it, "volumes: [{name: v, emptyDir: {}}]", READ_ONLY);
+    bench_until(&it.bench,
+                text_eq(bench_state(&it.bench, "u-web", "c"), "CreateContainerConfigError"));
+    assert_non_null(strstr(waiting_message(&it), "but it is not supported by the runtime"));
+    objects_done(&it);
+}
+
 TEST_CASE(standalone_a_runtime_class_is_the_default_one)
 {
     struct bench bench;
@@ -395,11 +476,195 @@ TEST_CASE(standalone_a_runtime_class_is_the_default_one)
     bench_finish(&bench);
 }
 
-TEST_MAIN(TEST(a_container_that_refers_to_nothing_asks_for_nothing),
+/* --- volumes --- */
+
+#define VOLUME "root/pods/u-web/volumes/kubernetes.io~configmap/v"
+
+static void answer_value(struct objects *it, const char *value)
+{
+    answer_get(it, "ConfigMap", CM_TARGET,
+               arena_printf(it->bench.arena, "{metadata: {name: cm}, data: {k: '%s'}}", value));
+}
+
+static bool shows(const struct objects *it, const char *value)
+{
+    AUTO(buf) struct buf text;
+    buf_init(&text, 4 * KiB);
+    AUTO(error)
+    struct error *err = fd_read_file_blocking(bench_path(&it->bench, VOLUME "/k"), &text);
+    return !err && text_eq(buf_text(&text), value);
+}
+
+static void put_with_volume(struct objects *it, const char *more)
+{
+    put(it,
+        arena_printf(it->bench.arena,
+                     "%svolumes: [{name: v, configMap: {name: cm, defaultMode: 420}}]", more),
+        "volumeMounts: [{name: v, mountPath: /v}]");
+}
+
+/* The container runs, and its volume has value "1". */
+static void run_with_volume(struct objects *it)
+{
+    sync_services(it);
+    bench_start(&it->bench);
+    put_with_volume(it, "");
+    pods_source_ready(it->bench.pods, POD_SOURCE_API);
+    answer_value(it, "1");
+    bench_until(&it->bench, text_eq(bench_state(&it->bench, "u-web", "c"), "running"));
+    bench_rest(&it->bench);
+    assert_true(shows(it, "1"));
+}
+
+static void change(struct objects *it)
+{
+    pods_object_changed(it->bench.pods, false, "d", "cm");
+}
+
+TEST_CASE(a_volume_follows_its_object_while_the_container_runs)
+{
+    struct objects it;
+    objects_init(&it);
+    run_with_volume(&it);
+    pods_object_changed(it.bench.pods, true, "d", "cm");
+    pods_object_changed(it.bench.pods, false, "other", "cm");
+    pods_object_changed(it.bench.pods, false, "d", "other");
+    bench_idle(&it.bench);
+    assert_null(fake_find(it.client, CM_TARGET));
+    change(&it);
+    bench_until(&it.bench, fake_find(it.client, CM_TARGET));
+    assert_true(shows(&it, "1"));
+    change(&it); /* once more while the answer is under way: that may be the older one */
+    answer_value(&it, "2");
+    bench_until(&it.bench, shows(&it, "2"));
+    answer_value(&it, "3");
+    bench_until(&it.bench, shows(&it, "3"));
+    bench_rest(&it.bench);
+    assert_null(fake_find(it.client, CM_TARGET));
+    assert_int_equal(fake_runtime_count(it.bench.fake, RUNTIME_CREATE_CONTAINER), 1);
+    assert_int_equal(bench_events(&it.bench, "u-web", "FailedMount"), 0);
+    objects_done(&it);
+}
+
+TEST_CASE(a_refresh_that_fails_keeps_the_content_and_comes_again)
+{
+    struct objects it;
+    objects_init(&it);
+    run_with_volume(&it);
+    change(&it);
+    refuse_get(&it, CM_TARGET, "configmaps \"cm\" not found");
+    bench_until(&it.bench, bench_events(&it.bench, "u-web", "FailedMount") == 1);
+    assert_string_equal(event_message(&it, "FailedMount"),
+                        "MountVolume.SetUp failed for volume \"v\" : configmaps \"cm\" not found");
+    bench_idle(&it.bench);
+    assert_null(fake_find(it.client, CM_TARGET)); /* not before half a second has passed */
+    assert_true(shows(&it, "1"));
+    assert_string_equal(bench_state(&it.bench, "u-web", "c"), "running");
+    answer_value(&it, "2");
+    bench_until(&it.bench, shows(&it, "2"));
+
+    change(&it);
+    refuse_get(&it, CM_TARGET, "configmaps \"cm\" not found");
+    bench_until(&it.bench, bench_events(&it.bench, "u-web", "FailedMount") == 2);
+    change(&it); /* what has come is not waited for */
+    bench_idle(&it.bench);
+    assert_non_null(fake_find(it.client, CM_TARGET));
+    answer_value(&it, "3");
+    bench_until(&it.bench, shows(&it, "3"));
+    objects_done(&it);
+}
+
+TEST_CASE(a_pod_may_end_at_any_moment_of_a_refresh)
+{
+    /* Asked, answered, and some turns later. */
+    for (size_t turns = 0; turns < 6; turns++) {
+        struct objects it;
+        objects_init(&it);
+        run_with_volume(&it);
+        change(&it);
+        bench_until(&it.bench, fake_find(it.client, CM_TARGET));
+        if (turns > 0)
+            answer_value(&it, "2");
+        for (size_t i = 1; i < turns; i++)
+            loop_turn(it.bench.loop, 0);
+        pods_drop(it.bench.pods, POD_SOURCE_API, "u-web");
+        bench_until(&it.bench, !bench_has_pod(&it.bench, "u-web"));
+        assert_null(fake_find(it.client, CM_TARGET));
+        assert_false(bench_exists(&it.bench, "root/pods/u-web"));
+        objects_done(&it);
+    }
+}
+
+TEST_CASE(a_pod_may_change_at_any_moment_of_a_refresh)
+{
+    for (size_t turns = 0; turns < 6; turns++) {
+        struct objects it;
+        objects_init(&it);
+        run_with_volume(&it);
+        change(&it);
+        bench_until(&it.bench, fake_find(it.client, CM_TARGET));
+        if (turns > 0)
+            answer_value(&it, "2");
+        for (size_t i = 1; i < turns; i++)
+            loop_turn(it.bench.loop, 0);
+        put_with_volume(&it, "activeDeadlineSeconds: 600, ");
+        for (size_t i = 0; i < BENCH_QUIET_TURNS; i++) {
+            loop_turn(it.bench.loop, BENCH_WAIT_NS);
+            if (fake_find(it.client, CM_TARGET))
+                answer_value(&it, "3");
+        }
+        bench_until(&it.bench, shows(&it, "2") || shows(&it, "3"));
+        assert_int_equal(bench_events(&it.bench, "u-web", "FailedMount"), 0);
+        objects_done(&it);
+    }
+}
+
+TEST_CASE(what_nobody_tells_of_is_read_again)
+{
+    struct objects it;
+    objects_init(&it);
+    make_volumes(&it, 5 * NS_PER_MS);
+    sync_services(&it);
+    bench_start(&it.bench);
+    put_with_volume(&it, "");
+    pods_source_ready(it.bench.pods, POD_SOURCE_API);
+    answer_value(&it, "1");
+    bench_until(&it.bench, text_eq(bench_state(&it.bench, "u-web", "c"), "running"));
+    answer_value(&it, "2");
+    bench_until(&it.bench, shows(&it, "2"));
+    answer_value(&it, "3");
+    bench_until(&it.bench, shows(&it, "3"));
+    objects_done(&it);
+}
+
+TEST_CASE(a_pod_found_running_still_follows)
+{
+    struct objects it;
+    objects_init(&it);
+    run_with_volume(&it);
+    bench_stop(&it.bench); /* the agent restarts */
+    bench_start(&it.bench);
+    put_with_volume(&it, "");
+    pods_source_ready(it.bench.pods, POD_SOURCE_API);
+    answer_value(&it, "2");
+    bench_until(&it.bench, shows(&it, "2"));
+    assert_int_equal(fake_runtime_count(it.bench.fake, RUNTIME_CREATE_CONTAINER), 1);
+    objects_done(&it);
+}
+
+TEST_MAIN(TEST(a_pod_found_running_still_follows),
+          TEST(a_container_that_refers_to_nothing_asks_for_nothing),
           TEST(a_container_waits_for_all_it_refers_to),
           TEST(a_container_with_subpaths_waits_for_all_it_refers_to),
           TEST(a_missing_object_is_waited_for), TEST(a_pod_that_ends_waits_for_nothing),
+          TEST(a_pod_or_its_objects_may_change_at_any_moment_of_a_start),
           TEST(services_are_waited_for), TEST(logins_are_tried_in_order),
           TEST(every_refusal_is_told), TEST(a_missing_pull_secret_is_told_and_done_without),
           TEST(a_malformed_pull_secret_fails_the_pull), TEST(a_runtime_class_names_the_handler),
-          TEST(standalone_a_runtime_class_is_the_default_one))
+          TEST(what_a_handler_can_do_is_its_own),
+          TEST(standalone_a_runtime_class_is_the_default_one),
+          TEST(a_volume_follows_its_object_while_the_container_runs),
+          TEST(a_refresh_that_fails_keeps_the_content_and_comes_again),
+          TEST(a_pod_may_end_at_any_moment_of_a_refresh),
+          TEST(a_pod_may_change_at_any_moment_of_a_refresh),
+          TEST(what_nobody_tells_of_is_read_again))

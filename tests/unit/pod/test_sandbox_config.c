@@ -439,23 +439,37 @@ TEST_CASE(what_cannot_be_done_is_said)
     struct node_facts node = node_for_tests();
     expect_error(pod_with("", "securityContext: {supplementalGroupsPolicy: Odd}", "", arena), &node,
                  "unsupported supplementalGroupsPolicy: Odd", arena);
+}
+
+TEST_CASE(user_namespaces_are_refused)
+{
+#define REFUSED "can't set `spec.hostUsers: false`, "
+    static const struct {
+        struct runtime_handler handler;
+        const char *want;
+    } rows[] = {
+        {{0}, REFUSED "runtime does not support user namespaces"},
+        {{.name = ""}, REFUSED "runtime does not support user namespaces"},
+        {{.name = "", .is_unknown = true},
+         REFUSED "runtime does not support user namespaces: the handler \"\" is not known"},
+        {{.name = "kata"},
+         REFUSED "RuntimeClass handler \"kata\" does not support user namespaces"},
+        {{.name = "kata", .is_unknown = true},
+         REFUSED "RuntimeClass handler \"kata\" does not support user namespaces: the handler "
+                 "\"kata\" is not known"},
+        {{.name = "kata", .user_namespaces = true},
+         REFUSED "cubelet does not support user namespaces yet"},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct node_facts node = node_for_tests();
     Core__Pod *pod = pod_with("", "hostUsers: false", "", arena);
-    expect_error(pod, &node,
-                 "can't set `spec.hostUsers: false`, runtime does not support user namespaces",
-                 arena);
-    node.handler_user_namespaces = true;
-    expect_error(pod, &node,
-                 "can't set `spec.hostUsers: false`, cubelet does not support user namespaces yet",
-                 arena);
-    node.handler_user_namespaces = false;
-    const struct sandbox_config_input input = {
-        .pod = pod, .node = &node, .runtime_handler = "kata"};
-    struct config_notices notices;
-    Cri__PodSandboxConfig *config;
-    assert_error_message(
-        sandbox_config_build(&input, arena, &notices, &config),
-        "can't set `spec.hostUsers: false`, RuntimeClass handler \"kata\" does not support user "
-        "namespaces");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct sandbox_config_input input = {
+            .pod = pod, .node = &node, .handler = rows[i].handler};
+        struct config_notices notices;
+        Cri__PodSandboxConfig *config;
+        assert_error_message(sandbox_config_build(&input, arena, &notices, &config), rows[i].want);
+    }
 }
 
 TEST_MAIN(TEST(the_host_name_follows_the_rules_of_the_pod),
@@ -468,4 +482,4 @@ TEST_MAIN(TEST(the_host_name_follows_the_rules_of_the_pod),
           TEST(cgroup_parents_follow_qos_and_driver), TEST(ports_are_listed_once_each),
           TEST(identity_overrides_labels_of_the_same_name), TEST(sysctls_are_written_with_dots),
           TEST(overhead_and_resources_stand_apart), TEST(the_security_context_is_the_pods),
-          TEST(what_cannot_be_done_is_said))
+          TEST(what_cannot_be_done_is_said), TEST(user_namespaces_are_refused))
