@@ -4,6 +4,7 @@
 #include "agent_journal.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/resident.h"
 #include "base/time.h"
 #include "cri/cri_handshake.h"
 #include "cri/cri_runtime.h"
@@ -25,6 +26,7 @@
 #define WORKER_THREADS 4
 #define WORKER_END_LIMIT_NS (2 * NS_PER_SEC)
 #define AUDIT_PERIOD_NS (60 * NS_PER_SEC) /* DESIGN §4 */
+#define SETTLE_NS (3 * NS_PER_SEC)        /* then what only the start needed is let go */
 #define WATCHDOG_LIMIT_NS (120 * NS_PER_SEC)
 #define PARALLEL_STARTS 16
 #define POD_LOGS_DIR_MODE 0750 /* spec runtime.md §9.1 */
@@ -46,12 +48,15 @@ struct agent {
     struct pull_queue *pulls;
     struct agent_journal journal;
     struct node_facts facts;
+    bool is_limited; /* as in agent_node.h */
+    const char *limit_failure;
     struct node_machine machine;
     struct agent_node node;
     struct agent_cluster *cluster; /* NULL: standalone */
     struct pods *pods;
     struct file_source *source;
     struct local_server *server;
+    struct loop_timer *settle;
 
     const char *runtime_name, *runtime_version; /* from the handshake; in the arena */
     enum cri_cgroup_driver runtime_driver;
@@ -222,11 +227,14 @@ static struct error *limit_node(struct agent *agent)
     struct cgroup_node_limits limits = {.memory_bytes = agent->facts.memory_capacity_bytes,
                                         .cpu_millis = agent->facts.cpu_capacity_millis,
                                         .pids = node_max_pids()};
-    if (agent->config->enforce_node_allocatable & CONFIG_ENFORCE_PODS)
+    bool is_wanted = agent->config->enforce_node_allocatable & CONFIG_ENFORCE_PODS;
+    if (is_wanted)
         node_subtract_reserved(agent->config, &limits);
     struct error *err = cgroup_setup_node(agent->cgroups, &limits);
+    agent->is_limited = is_wanted && agent->config->cgroups_per_qos && !err;
     if (err && text_eq(err->reason, "FailedNodeAllocatableEnforcement")) {
         log_warning("Could not limit pods to the node's allocatable resources", LOG_ERR(err));
+        agent->limit_failure = arena_strdup(agent->arena, err->message);
         error_ignore(err, "the tiers exist, so pods can run");
         return NULL;
     }
@@ -248,6 +256,20 @@ static struct error *set_up_node(struct agent *agent)
     return err ? err : limit_node(agent);
 }
 
+/* Rare: so the old texts may stay where they are, in the arena. */
+static void on_addresses(void *ctx, const struct node_addresses *addresses)
+{
+    struct agent *agent = ctx;
+    const char **ips = arena_calloc(agent->arena, NODE_MAX_ADDRESSES + 1, sizeof(*ips));
+    size_t count = 0;
+    for (size_t i = 0; i < addresses->count; i++) {
+        if (text_eq(addresses->items[i].type, "InternalIP"))
+            ips[count++] = arena_strdup(agent->arena, addresses->items[i].address);
+    }
+    agent->facts.node_ips = ips;
+    pods_set_host_ips(agent->pods, ips);
+}
+
 /* What is told of the node, and the cluster it is told to. */
 static struct error *set_up_cluster(struct agent *agent)
 {
@@ -257,13 +279,17 @@ static struct error *set_up_cluster(struct agent *agent)
                                       .facts = &agent->facts,
                                       .machine = &agent->machine,
                                       .runtime_name = agent->runtime_name,
-                                      .runtime_version = agent->runtime_version};
+                                      .runtime_version = agent->runtime_version,
+                                      .is_limited = agent->is_limited,
+                                      .limit_failure = agent->limit_failure};
     struct error *err = NULL;
     if (config->cluster.kubeconfig[0] != '\0') {
         struct agent_cluster_options options = {.loop = agent->loop,
                                                 .pool = agent->pool,
                                                 .runtime =
                                                     cri_runtime_as_pod_runtime(agent->runtime),
+                                                .on_addresses = on_addresses,
+                                                .ctx = agent,
                                                 .node = &agent->node};
         err = agent_cluster_new(&options, &agent->cluster);
     } else {
@@ -396,6 +422,11 @@ static void on_signal(void *ctx, int number)
     loop_stop(agent->loop);
 }
 
+static void on_settled(UNUSED void *ctx)
+{
+    resident_trim();
+}
+
 static struct error *start(struct agent *agent)
 {
     static const int stop_signals[] = {SIGTERM, SIGINT, 0};
@@ -422,6 +453,8 @@ static struct error *start(struct agent *agent)
         return err;
     start_pods(agent);
     agent->watchdog = watchdog_new(agent->loop, WATCHDOG_LIMIT_NS);
+    agent->settle = loop_timer_new(agent->loop, "settled", on_settled, NULL);
+    loop_timer_start(agent->settle, SETTLE_NS);
     return NULL;
 }
 
@@ -429,6 +462,7 @@ static struct error *start(struct agent *agent)
 static void stop(struct agent *agent)
 {
     watchdog_free(agent->watchdog);
+    loop_timer_free(agent->settle);
     local_server_free(agent->server);
     file_source_free(agent->source);
     agent_cluster_halt(agent->cluster);

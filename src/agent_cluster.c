@@ -13,6 +13,7 @@
 #include "kube/lease_keeper.h"
 #include "kube/object_watch.h"
 #include "kube/token_cache.h"
+#include "node/node_news.h"
 #include "pod/api_source.h"
 #include "pod/cri_request.h"
 #include "pod/mirror.h"
@@ -22,6 +23,7 @@
 
 #define EVENT_COMPONENT "kubelet" /* what people and tools filter by */
 #define IDLE_SYNCS 5              /* kubelet.go: an object not read for 5 × syncFrequency … */
+#define REREAD_SYNCS 3            /* less than those, with the jitter of half */
 #define IDLE_FLOOR_NS (60 * NS_PER_SEC)
 
 struct agent_cluster {
@@ -61,9 +63,17 @@ static void on_node(void *ctx, const struct kube_object *node)
 {
     struct agent_cluster *cluster = ctx;
     if (node)
-        csi_node_registered(cluster->csi);
+        csi_node_registered_as(cluster->csi, kube_object_uid(node));
+    else
+        csi_node_gone(cluster->csi);
     if (cluster->mirrors)
         mirror_node_changed(cluster->mirrors);
+}
+
+static void on_addresses(void *ctx, const struct node_addresses *addresses)
+{
+    const struct agent_cluster *cluster = ctx;
+    cluster->options.on_addresses(cluster->options.ctx, addresses);
 }
 
 static void on_node_synced(void *ctx)
@@ -346,6 +356,7 @@ static void make_node(struct agent_cluster *cluster)
                                          .fill = agent_node_fill,
                                          .on_node = on_node,
                                          .on_synced = on_node_synced,
+                                         .on_addresses = on_addresses,
                                          .on_pod_cidr = on_pod_cidr,
                                          .fill_ctx = node,
                                          .ctx = cluster,
@@ -385,11 +396,39 @@ const struct pods_api *agent_cluster_api(const struct agent_cluster *cluster)
     return &cluster->api;
 }
 
+/* Content is read again now and then even if nobody tells of a change; under Watch often enough
+ * that its objects do not count as idle. */
 void agent_cluster_give_sources(const struct agent_cluster *cluster, struct volume_sources *ret)
 {
+    const struct config *config = cluster->options.node->config;
+    bool is_watched = config->cluster.object_strategy == CONFIG_OBJECTS_WATCH;
+    ret->reread_ns = sat_mul_i64(config->sync_frequency_ns, is_watched ? REREAD_SYNCS : 1);
     ret->config_maps = cluster->config_maps;
     ret->secrets = cluster->secrets;
     ret->tokens = cluster->tokens;
+}
+
+/* What the start has found out about the node, as events (spec node.md §8). */
+static void tell_findings(const struct agent_cluster *cluster)
+{
+    static const char cgroup_v1[] =
+        "cgroup v1 detected. cgroup v1 support is deprecated and will be removed in a future "
+        "release. Please migrate to cgroup v2. More information at "
+        "https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1";
+    const struct agent_node *node = cluster->options.node;
+    const char *name = node->facts->node_name;
+    if (!node->facts->cgroup_v2)
+        node_event_record(cluster->events, name, EVENT_WARNING, "CgroupV1", cgroup_v1);
+    if (node->is_limited)
+        node_event_record(cluster->events, name, EVENT_NORMAL, "NodeAllocatableEnforced",
+                          "Updated Node Allocatable limit across pods");
+    if (!node->limit_failure)
+        return;
+    AUTO(free)
+    char *text = xasprintf("Failed to update Node Allocatable Limits [\"kubepods\"]: %s",
+                           node->limit_failure);
+    node_event_record(cluster->events, name, EVENT_WARNING, "FailedNodeAllocatableEnforcement",
+                      text);
 }
 
 void agent_cluster_start(struct agent_cluster *cluster, struct pods *pods)
@@ -418,6 +457,7 @@ void agent_cluster_start(struct agent_cluster *cluster, struct pods *pods)
     log_info("Joining the cluster", LOG_STR("server", api_transport_server(cluster->transport)));
     lease_keeper_start(cluster->lease);
     node_keeper_start(cluster->keeper);
+    tell_findings(cluster);
     csi_node_start(cluster->csi);
     reflector_start(cluster->services);
     reflector_start(cluster->runtime_classes);

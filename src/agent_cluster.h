@@ -17,6 +17,9 @@ struct agent_cluster_options {
     struct loop *loop;
     struct work_pool *pool;
     struct pod_runtime *runtime;
+    /** The node's addresses are not those of before. */
+    void (*on_addresses)(void *ctx, const struct node_addresses *addresses);
+    void *ctx;
     struct agent_node *node; /* config, facts, machine and runtime are there; its members for a
                                 cluster are filled in */
 };

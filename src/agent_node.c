@@ -16,7 +16,6 @@ void agent_node_fill(void *ctx, struct node_status_input *input)
         node->not_ready[count++] = storage;
     input->not_ready = node->not_ready;
     input->n_not_ready = count;
-    input->now_ns = time_wall_ns();
 }
 
 /* Without a cluster pods are admitted to the node that would be registered in one. */

@@ -15,7 +15,9 @@ struct agent_node {
     const struct node_facts *facts;
     const struct node_machine *machine;
     const char *runtime_name, *runtime_version;
-    const struct pods *pods; /* once they are there */
+    bool is_limited;           /* kubepods has the limits of enforceNodeAllocatable: pods */
+    const char *limit_failure; /* why it has not, though it should; NULL */
+    const struct pods *pods;   /* once they are there */
     /* In a cluster; else NULL. */
     struct image_list *images;
     struct csi_node *csi;
@@ -29,5 +31,5 @@ struct agent_node {
 /** Makes the gate usable. */
 void agent_node_init(struct agent_node *node);
 void agent_node_done(struct agent_node *node);
-/** Has the form of node_keeper_options.fill: @node is a struct agent_node. */
-void agent_node_fill(void *node, struct node_status_input *input);
+/** Has the form of node_keeper_options.fill: @ctx is a struct agent_node. */
+void agent_node_fill(void *ctx, struct node_status_input *input);
