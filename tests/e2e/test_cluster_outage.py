@@ -50,7 +50,7 @@ def test_a_server_that_was_killed_is_told_all_when_it_is_back(space):
     time.sleep(4)  # long enough for waits to have grown
     space.plane.start()
     after = space.wait_pod("dies", "its restart told", lambda p: restarts(p) == 1, timeout=BACK_WITHIN)
-    assert container_status(after)["lastState"]["terminated"]["exitCode"] == 0
+    assert container_status(after)["lastState"]["terminated"]["exitCode"] == 137
     space.create(pod("new", shell("c", SLEEP)))
     space.wait_running("new", timeout=BACK_WITHIN + 5)
     assert space.pod("stays")["status"] == stays["status"]
@@ -200,6 +200,12 @@ def test_kills_at_any_moment_of_much_coming_and_going_do_no_harm(space):
         s.metadata.uid for s in space.bed.cri.sandboxes() if s.state == ready) == sorted(uids), 60)
     assert sorted(c.labels["io.kubernetes.pod.uid"] for c in space.bed.cri.containers() if c.state == running) == sorted(uids)
     assert not twins.seen
-    for name in wanted:
-        assert (directory / f"{name}.starts").read_text() == "start\n", name
-        assert restarts(space.pod(name)) == 0, name
+    for name in wanted:  # a start that a kill cut short may have succeeded or not: that alone is a cause for another
+        told = space.node.log_lines(f'/{name}".*reason="(Created|Started)"')
+        created = ['reason="Created"' in line for line in told]
+        assert all(created[:-1]), told  # nothing is made after one has started
+        starts = (directory / f"{name}.starts").read_text().splitlines()
+        assert 1 <= len(starts) <= sum(created), (name, starts, told)
+        # A kill may also come between a container's creation and the word of it: only the attempt was told then.
+        attempts = space.node.log_lines(f'/{name}".*reason="Pulled"')
+        assert restarts(space.pod(name)) < len(attempts), (name, attempts)

@@ -367,7 +367,7 @@ def test_an_image_that_cannot_be_pulled_is_told_of_then_backed_off_from(fake_nod
     wait_event(fake_node, "Error: ErrImagePull")  # as a reason it is there for a second only
     found = fake_node.wait_pod("a", "ImagePullBackOff", lambda p: waiting(p).get("reason") == "ImagePullBackOff")
     assert waiting(found)["message"] == (
-        'Back-off pulling image "registry.example/a:1": ErrImagePull: no such manifest')
+        'Back-off pulling image "registry.example/a:1": ErrImagePull: rpc error: code = NotFound desc = no such manifest')
     assert len(runtime.calls("PullImage")) == 1
     fake_node.wait_running("a", timeout=60)
     assert len(runtime.calls("PullImage")) == 2

@@ -4,6 +4,7 @@ through the API."""
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import re
 import signal
@@ -16,6 +17,7 @@ import yaml
 import agent as agents
 import apiserver as apiservers
 import bed as beds
+import cri_client
 import forward
 import plane as planes
 
@@ -54,6 +56,9 @@ class InBed:
         self.process.kill(signal.SIGSTOP)
 
     def go_on(self):
+        """Starts the server again, and nsenter above it, which stops with its child."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        os.kill(int(re.search(r"^PPid:\s+(\d+)", status, re.MULTILINE)[1]), signal.SIGCONT)
         self.process.kill(signal.SIGCONT)
 
     def close(self):
@@ -134,9 +139,16 @@ class Cluster:
         if self.node.process is not None and self.node.process.is_running():
             self.node.process.kill()
             self.node.process.wait()
-        self.bed.cri.remove_all()
+        beds.wait_for("the end of all pods", self._remove_pods, timeout=20)
         self.plane.close()
         beds.remove_cgroup(self.node.cgroup_root)
+
+    def _remove_pods(self):
+        try:
+            self.bed.cri.remove_all()
+        except cri_client.grpc.RpcError:  # the runtime still does what the agent asked for last
+            return False
+        return True
 
     @contextlib.contextmanager
     def other_agent(self, *flags, **config):

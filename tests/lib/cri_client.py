@@ -92,10 +92,14 @@ class CriClient:
         return output
 
     def remove_all(self):
-        """Stops and removes every sandbox with its containers."""
+        """Stops and removes every sandbox with its containers. What an agent had begun to remove may go meanwhile."""
         for sandbox in self.sandboxes():
-            self.call("StopPodSandbox", pod_sandbox_id=sandbox.id)
-            self._remove(sandbox.id)
+            try:
+                self.call("StopPodSandbox", pod_sandbox_id=sandbox.id)
+                self._remove(sandbox.id)
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.NOT_FOUND:
+                    raise
 
     def _remove(self, sandbox_id, patience_s=10):
         """Removes a stopped sandbox; a container whose start the agent left under way has to get through it first."""

@@ -232,9 +232,10 @@ static void ask_certificate(struct bed *bed, const char *name, const char *signe
 TEST_CASE(requests_for_certificates_are_approved_and_signed)
 {
     AUTO(bed) struct bed *bed = bed_new();
+    bed->rest->now_ns = loop_now_wall_ns(bed->rest->loop); /* the age of a request counts */
     const struct pki_options options = {.node_name = "node-a",
                                         .service_range = "10.96.0.0/12",
-                                        .now_s = REST_BED_NOW_NS / NS_PER_SEC};
+                                        .now_s = bed->rest->now_ns / NS_PER_SEC};
     assert_no_error(pki_open_blocking(bed->rest->dir, &options, &bed->pki));
     begin(bed);
     /* Its own certificate anew: approved by itself. */
@@ -263,12 +264,14 @@ TEST_CASE(requests_for_certificates_are_approved_and_signed)
 TEST_CASE(old_requests_for_certificates_go)
 {
     AUTO(bed) struct bed *bed = begun_bed();
+    int64_t asked_ns = loop_now_wall_ns(bed->rest->loop) / NS_PER_SEC * NS_PER_SEC;
+    bed->rest->now_ns = asked_ns;
     ask_certificate(bed, "a", "example.com/signer");
-    bed->rest->now_ns = REST_BED_NOW_NS + 3600 * NS_PER_SEC;
+    bed->rest->now_ns = asked_ns + 3600 * NS_PER_SEC;
     assert_int_equal(
         look_at(bed, &concern_signing, "certificatesigningrequests.certificates.k8s.io", "a"),
         23 * 3600 * NS_PER_SEC);
-    bed->rest->now_ns = REST_BED_NOW_NS + 24 * 3600 * NS_PER_SEC;
+    bed->rest->now_ns = asked_ns + 24 * 3600 * NS_PER_SEC;
     look_at(bed, &concern_signing, "certificatesigningrequests.certificates.k8s.io", "a");
     assert_false(is_there(bed, CSRS "/a"));
 }
