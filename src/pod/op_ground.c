@@ -75,7 +75,8 @@ static void on_volumes(void *ctx, const struct volume_mount_result *result)
     if (result->set_owned) {
         volume_set_free(worker->volumes);
         worker->volumes = result->set_owned;
-        worker->volumes_ready = op->spec_round == worker->spec_round; /* else it is another by now */
+        worker->volumes_ready =
+            op->spec_round == worker->spec_round; /* else it is another by now */
         worker->setup_retry_at_ns = 0;
     } else {
         worker->setup_retry_at_ns = tell_failures(worker, result);
