@@ -1,12 +1,14 @@
 """The server gone, the agent gone, and more at once than usual: what was running runs on, and in the end all is as it is
 wanted."""
 
+import pathlib
 import random
 import signal
 import threading
 import time
 
 import bed as beds
+import clocks
 import cluster as clusters
 import cri_client
 from agent import SLEEP, condition, container_status, pod, shell
@@ -31,6 +33,15 @@ def wait_local(cluster, name, what, predicate, timeout=30):
         one = cluster.node.pods().get(name)
         return one if one and predicate(one) else None
     return beds.wait_for(f"pod {name}, as the agent has it: {what}", probe, timeout)
+
+
+def cpu_share(pid, seconds=2):
+    """How much of a processor the process uses: one that spins would use all of it."""
+    def used():
+        return sum(int(task.read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    start = used()
+    time.sleep(seconds)
+    return (used() - start) / seconds
 
 
 def running_containers(cluster, uid):
@@ -209,3 +220,32 @@ def test_kills_at_any_moment_of_much_coming_and_going_do_no_harm(space):
         # A kill may also come between a container's creation and the word of it: only the attempt was told then.
         attempts = space.node.log_lines(f'/{name}".*reason="Pulled"')
         assert restarts(space.pod(name)) < len(attempts), (name, attempts)
+
+
+# The clock
+
+
+def test_a_clock_that_is_set_forward_and_back_harms_nothing(space):
+    clock = clocks.Clock(space.bed.dir)
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1}
+    with space.other_agent() as node:
+        node.prefix = clock.prefix
+        node.start()
+        space.create(pod("calm", shell("c", SLEEP)), pod("probed", {**shell("c", SLEEP), "livenessProbe": probe}))
+        before = {name: node.container(space.wait_running(name)) for name in ("calm", "probed")}
+        for number, step in enumerate((3600, -3600, 24 * 3600, -24 * 3600)):
+            clock.step(step)
+            # New work is done at once, a restart is told, a deletion takes the time it asked for.
+            space.create(pod(f"new-{number}", shell("c", SLEEP)))
+            one = space.wait_running(f"new-{number}", timeout=10)
+            kill_container(space, one)
+            space.wait_pod(f"new-{number}", "restarted", lambda p: restarts(p) == 1 and condition(p, "Ready") == "True", 20)
+            space.delete("pods", f"new-{number}", gracePeriodSeconds=1)
+            space.wait_gone(f"new-{number}", timeout=15)
+            assert space.node_condition("Ready") == "True"
+        for name, container in before.items():
+            assert node.container(space.pod(name)) == container and restarts(space.pod(name)) == 0, name
+        renewed = space.get("leases", space.name, "kube-node-lease")["spec"]["renewTime"]
+        beds.wait_for("the lease to be renewed by the new time", lambda: space.get(
+            "leases", space.name, "kube-node-lease")["spec"]["renewTime"] != renewed, timeout=25)
+        assert cpu_share(node.process.pid) < 0.1

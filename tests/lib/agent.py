@@ -37,6 +37,7 @@ class Agent:
         self.cgroup_root = f"{bed.cgroup}/{self.name}"
         self.process = None
         self.flags = list(flags)
+        self.prefix = []  # a command that starts the program, such as env with variables
         self.manifests.mkdir(parents=True)
         self.root_dir.mkdir()
         self.root_dir.chmod(0o750)
@@ -60,7 +61,7 @@ class Agent:
     # Its life
 
     def command(self, *more):
-        return [self.program, f"--config={self.config_path}", f"--root-dir={self.root_dir}",
+        return [*self.prefix, self.program, f"--config={self.config_path}", f"--root-dir={self.root_dir}",
                 f"--local-socket={self.socket}", *self.flags, *more]
 
     def start(self, *flags, wait=True):

@@ -162,6 +162,7 @@ class Cluster:
         finally:
             self.node.stop(signal.SIGKILL)
             self.node.flags, self.node.config = before
+            self.node.prefix = []
             self.node.write_config()
             self.node.start()
 
