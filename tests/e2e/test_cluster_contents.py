@@ -190,15 +190,6 @@ def test_a_pod_has_a_token_that_the_server_knows(space):
     assert not review["status"].get("authenticated")
 
 
-def test_a_token_for_an_account_that_is_not_there_is_told_in_an_event(space):
-    code, _ = space.request("POST", space.path("pods"), volume_pod("orphan", {"projected": {"sources": [
-        {"serviceAccountToken": {"path": "token"}}]}}, serviceAccountName="none", nodeName=space.name))
-    if code != 201:
-        pytest.skip("the server refuses such a pod itself")
-    message = space.wait_event("orphan", "FailedMount", text="SetUp")[1]
-    assert message.startswith('MountVolume.SetUp failed for volume "v" : failed to fetch token: ')
-
-
 # Images and runtimes
 
 

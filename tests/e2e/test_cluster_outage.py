@@ -212,13 +212,13 @@ def test_kills_at_any_moment_of_much_coming_and_going_do_no_harm(space):
     assert sorted(c.labels["io.kubernetes.pod.uid"] for c in space.bed.cri.containers() if c.state == running) == sorted(uids)
     assert not twins.seen
     for name in wanted:  # a start that a kill cut short may have succeeded or not: that alone is a cause for another
-        told = space.node.log_lines(f'/{name}".*reason="(Created|Started)"')
+        told = space.node.log_lines(f'{space.namespace}/{name}".*reason="(Created|Started)"')
         created = ['reason="Created"' in line for line in told]
         assert all(created[:-1]), told  # nothing is made after one has started
         starts = (directory / f"{name}.starts").read_text().splitlines()
         assert 1 <= len(starts) <= sum(created), (name, starts, told)
         # A kill may also come between a container's creation and the word of it: only the attempt was told then.
-        attempts = space.node.log_lines(f'/{name}".*reason="Pulled"')
+        attempts = space.node.log_lines(f'{space.namespace}/{name}".*reason="Pulled"')
         assert restarts(space.pod(name)) < len(attempts), (name, attempts)
 
 
