@@ -10,6 +10,7 @@
 #include "kube/resources.h"
 
 #include "kube/quantity.h"
+#include "kube/validate.h"
 
 /* scheduling.SystemCriticalPriority: 2 * HighestUserDefinablePriority
  * (pkg/apis/scheduling/types.go). */
@@ -60,6 +61,19 @@ const Meta__Quantity *resource_get_limit(const Core__ResourceRequirements *resou
             return resources->limits[i]->value;
     }
     return NULL;
+}
+
+bool resource_is_native(const char *name)
+{
+    return !strchr(name, '/') || strstr(name, "kubernetes.io/");
+}
+
+bool resource_is_extended(const char *name)
+{
+    if (resource_is_native(name) || text_has_prefix(name, "requests."))
+        return false;
+    AUTO(free) char *quota = xasprintf("requests.%s", name);
+    return name_check_qualified(str_from(quota)) == NULL;
 }
 
 bool resource_is_hugepages(const char *name)

@@ -32,6 +32,10 @@ const Meta__Quantity *resource_get_request(const Core__ResourceRequirements *res
 const Meta__Quantity *resource_get_limit(const Core__ResourceRequirements *resources,
                                          const char *name);
 
+/** Kubernetes' own: without a domain, or below kubernetes.io. */
+bool resource_is_native(const char *name);
+/** A device of someone's: "vendor.com/gpu", whose name still has room for a quota's prefix. */
+bool resource_is_extended(const char *name);
 /** "hugepages-2Mi" and its kin. */
 bool resource_is_hugepages(const char *name);
 /** cpu, memory and hugepages-*: what spec.resources of a pod may name. */

@@ -45,23 +45,9 @@ static const char *const integer_resources[] = {"pods",
                                                 "services.loadbalancers",
                                                 NULL};
 
-static bool is_native(const char *name)
-{
-    return !strchr(name, '/') || strstr(name, "kubernetes.io/");
-}
-
-/* A device of someone's: "vendor.com/gpu", whose name still has room for a quota's prefix. */
-static bool is_extended(struct arena *arena, const char *name)
-{
-    if (is_native(name) || text_has_prefix(name, "requests."))
-        return false;
-    const char *quota = arena_printf(arena, "requests.%s", name);
-    return name_check_qualified(str_from(quota)) == NULL;
-}
-
 static bool is_overcommit_allowed(const char *name)
 {
-    return is_native(name) && !resource_is_hugepages(name);
+    return resource_is_native(name) && !resource_is_hugepages(name);
 }
 
 /* False when the name is no name at all, so that further faults would only repeat it. */
@@ -87,7 +73,7 @@ static void check_container_resource_name(struct validation *v, const char *name
     if (!strchr(name, '/')) {
         if (!is_one_of(name, standard) && !resource_is_hugepages(name))
             field_invalid(v, path, name, "must be a standard resource for containers");
-    } else if (!is_native(name) && !is_extended(v->scratch, name)) {
+    } else if (!resource_is_native(name) && !resource_is_extended(name)) {
         field_invalid(v, path, name, "doesn't follow extended resource name standard");
     }
 }
@@ -143,8 +129,7 @@ static bool check_quantity(struct validation *v, const char *name, const Meta__Q
     }
     if (quantity_compare(quantity, &zero) < 0)
         field_invalid(v, path, canonical(v, quantity), "must be greater than or equal to 0");
-    if ((is_one_of(name, integer_resources) || is_extended(v->scratch, name)) &&
-        !is_whole(quantity))
+    if ((is_one_of(name, integer_resources) || resource_is_extended(name)) && !is_whole(quantity))
         field_invalid(v, path, canonical(v, quantity), "must be an integer");
     return true;
 }

@@ -8,7 +8,6 @@
 
 #include "kube/quantity.h"
 #include "kube/resources.h"
-#include "kube/validate.h"
 #include "node/facts_parse.h"
 #include "node/node_map.h"
 
@@ -110,20 +109,11 @@ static const char *allocatable_of(const struct config *config, const struct node
     return compare_amounts(item->value, "0") < 0 ? "0" : item->value;
 }
 
-/* A device of someone's: "vendor.com/gpu", whose name still has room for a quota's prefix. */
-static bool is_extended(const char *name, struct arena *arena)
-{
-    if (!strchr(name, '/') || strstr(name, "kubernetes.io/") || text_has_prefix(name, "requests."))
-        return false;
-    const char *quota = arena_printf(arena, "requests.%s", name);
-    return name_check_qualified(str_from(quota)) == NULL;
-}
-
 static void drop_without_capacity(const struct node_map *capacity, struct node_map *allocatable)
 {
     for (size_t i = allocatable->count; i > 0; i--) {
         const char *name = allocatable->pairs[i - 1].key;
-        if (!node_map_get(capacity, name) && is_extended(name, allocatable->arena))
+        if (!node_map_get(capacity, name) && resource_is_extended(name))
             node_map_remove(allocatable, name);
     }
 }
@@ -169,7 +159,7 @@ static void zero_extended(struct node_map *capacity, struct node_map *allocatabl
 {
     for (size_t i = 0; i < capacity->count; i++) {
         const char *name = capacity->pairs[i].key;
-        if (!is_extended(name, capacity->arena))
+        if (!resource_is_extended(name))
             continue;
         node_map_set(capacity, name, "0");
         node_map_set(allocatable, name, "0");

@@ -17,14 +17,6 @@ static void short_of(struct fit *fit, const struct shortage *shortage)
     fit->shortages[fit->n_shortages++] = *shortage;
 }
 
-/* A resource no node can have without a plugin: what the node does not know of it is not asked for
- * (§4.2). */
-static bool is_extended(const char *name)
-{
-    return strchr(name, '/') && strncmp(name, "kubernetes.io/", strlen("kubernetes.io/")) != 0 &&
-           !strstr(name, ".kubernetes.io/");
-}
-
 static int64_t used_by_others(const struct admission_input *input, const char *name)
 {
     int64_t used = 0;
@@ -49,7 +41,8 @@ static void fit_resources(const struct admission_input *input, struct arena *are
     for (size_t i = 0; i < asked.count; i++) {
         const struct resource_amount *item = &asked.items[i];
         int64_t capacity = node_allocatable(node, item->name, &is_known);
-        if (item->amount <= 0 || (!is_known && is_extended(item->name)))
+        /* What no plugin has brought to the node is not asked of it (§4.2). */
+        if (item->amount <= 0 || (!is_known && resource_is_extended(item->name)))
             continue;
         int64_t in_use = used_by_others(input, item->name);
         if (item->amount > sat_sub_i64(capacity, in_use))
