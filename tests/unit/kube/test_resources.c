@@ -142,6 +142,17 @@ TEST_CASE(options_leave_levels_out)
     assert_true(pod_has_pod_level_resources(pod));
 }
 
+TEST_CASE(an_extended_resource_has_a_vendor)
+{
+    assert_true(resource_is_extended("vendor.com/gpu"));
+    assert_false(resource_is_extended("cpu"));
+    assert_false(resource_is_extended("node.kubernetes.io/thing"));
+    assert_false(resource_is_extended("requests.vendor.com/gpu"));
+    assert_false(resource_is_extended("vendor.com/not a name"));
+    assert_true(resource_is_native("memory"));
+    assert_false(resource_is_native("vendor.com/gpu"));
+}
+
 TEST_CASE(sums_saturate)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -218,6 +229,7 @@ TEST_CASE(labels_and_annotations_are_found_by_key)
 TEST_MAIN(TEST(qos_class_follows_requests_and_limits), TEST(a_given_qos_class_is_taken_as_it_is),
           TEST(requests_are_the_larger_of_steady_state_and_init_steps),
           TEST(limits_ignore_overhead_when_there_is_no_limit), TEST(options_leave_levels_out),
-          TEST(sums_saturate), TEST(a_pod_is_limited_when_every_container_is),
+          TEST(an_extended_resource_has_a_vendor), TEST(sums_saturate),
+          TEST(a_pod_is_limited_when_every_container_is),
           TEST(static_mirror_and_important_pods_are_critical),
           TEST(labels_and_annotations_are_found_by_key))
