@@ -8,7 +8,6 @@
 
 #define CONDITION_TEXT_MAX_BYTES (16 * KiB)
 #define MAX_OWN_CONDITIONS 8
-#define DISRUPTION_TARGET "DisruptionTarget"
 #define NOT_READY "ContainersNotReady"
 
 /* Those a node sets, whatever the API server may still have of them. */

@@ -10,6 +10,9 @@
 #define STATUS_NEW(arena, type, descriptor)                                                        \
     ((type *)(void *)kube_message_new(&(descriptor), (arena)))
 
+/* A condition that whoever ends the pod may set as well as the node. */
+#define DISRUPTION_TARGET "DisruptionTarget"
+
 /* status_containers.c */
 
 /** Fills container_statuses (by name) and init_container_statuses (spec order), with started and

@@ -18,7 +18,7 @@
  *   probe after each of growing waits, until anything is answered; then all goes on by importance.
  * - A refusal: someone has changed the pod, so it is read and tried again; the second one in a row
  *   waits. A request that was answered, either way, is not repeated for STATUS_RETRY_NS unless it
- * is another one by then: neither a server that drops a field nor a pod it refuses is asked in a
+ *   is another one by then: neither a server that drops a field nor a pod it refuses is asked in a
  *   circle.
  * - The server has no such pod: nothing more is sent until the watch has another state of it.
  */

@@ -5,8 +5,6 @@
 #include "pod/status_internal.h"
 #include "wire/json.h"
 
-#define DISRUPTION_TARGET "DisruptionTarget"
-
 static const char *const readiness[] = {"ContainersReady", "Ready"};
 
 /* What has been decided of a merge before its conditions are. */
@@ -271,14 +269,4 @@ struct error *status_patch(const struct status_patch_input *input, struct buf *o
     if (!err)
         *ret_empty = !patch;
     return err;
-}
-
-bool status_needs_sending(const struct status_patch_input *input)
-{
-    AUTO(arena) struct arena *arena = arena_new(0);
-    const struct doc_node *patch = NULL;
-    struct error *err = make_patch(input, arena, &patch);
-    bool is_known = !err;
-    error_ignore(err, "whoever sends it will hear of it");
-    return patch || !is_known;
 }

@@ -31,7 +31,3 @@ Core__PodStatus *status_merge(const struct status_patch_input *input, struct are
  */
 MUST_CHECK struct error *status_patch(const struct status_patch_input *input, struct buf *out,
                                       bool *ret_empty);
-
-/** True when the server lacks something of what would be sent (§8.9 the full pass), or that cannot
- * be told. */
-bool status_needs_sending(const struct status_patch_input *input);
