@@ -63,7 +63,7 @@ static void on_node(void *ctx, const struct kube_object *node)
 {
     struct agent_cluster *cluster = ctx;
     if (node)
-        csi_node_registered_as(cluster->csi, kube_object_uid(node));
+        csi_node_registered(cluster->csi, kube_object_uid(node));
     else
         csi_node_gone(cluster->csi);
     if (cluster->mirrors)

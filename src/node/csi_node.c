@@ -412,17 +412,9 @@ void csi_node_start(struct csi_node *node)
     look_again(node);
 }
 
-void csi_node_registered(struct csi_node *node)
+void csi_node_registered(struct csi_node *node, const char *uid)
 {
-    if (node->is_registered)
-        return;
-    node->is_registered = true;
-    look_again(node);
-}
-
-void csi_node_registered_as(struct csi_node *node, const char *uid)
-{
-    if (node->is_registered && text_eq(node->node_uid, uid))
+    if (node->is_registered && (*uid == '\0' || text_eq(node->node_uid, uid)))
         return;
     free(node->node_uid);
     node->node_uid = xstrdup(uid);

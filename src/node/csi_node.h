@@ -17,11 +17,9 @@ DEFINE_AUTO(csi_node, struct csi_node *, csi_node_free)
 
 /** Begins; the Node object must exist, so it waits for csi_node_registered(). */
 void csi_node_start(struct csi_node *node);
-/** The Node object is there; nothing when that was known. */
-void csi_node_registered(struct csi_node *node);
-/** The same from one who knows its @uid (copied), which spares a request. Another uid than the one
- * before is another Node: it begins again. */
-void csi_node_registered_as(struct csi_node *node, const char *uid);
+/** The Node object of @uid (copied) is there; nothing when that was known. Another uid than the one
+ * before is another Node: it begins again. "" when the uid is not known, which costs a request. */
+void csi_node_registered(struct csi_node *node, const char *uid);
 /** The Node object is gone, and its CSINode with it: csi_node_registered() begins again. What
  * csi_node_pending() says stays until then. */
 void csi_node_gone(struct csi_node *node);

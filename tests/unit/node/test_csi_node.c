@@ -99,7 +99,7 @@ static void settle(struct bench *bench)
 static void begin(struct bench *bench)
 {
     csi_node_start(bench->node);
-    csi_node_registered(bench->node);
+    csi_node_registered(bench->node, "");
 }
 
 /* All requests so far, one a line. */
@@ -180,14 +180,14 @@ TEST_CASE(nothing_is_asked_before_it_is_started_and_the_node_is_there)
 {
     AUTO(bench) struct bench bench;
     bench_init(&bench);
-    csi_node_registered(bench.node);
+    csi_node_registered(bench.node, "");
     assert_int_equal(fake_started(bench.client), 0);
     csi_node_start(bench.node);
     csi_node_start(bench.node);
-    csi_node_registered(bench.node);
+    csi_node_registered(bench.node, "");
     assert_int_equal(fake_started(bench.client), 1);
     settle(&bench);
-    csi_node_registered(bench.node);
+    csi_node_registered(bench.node, "");
     csi_node_start(bench.node);
     assert_int_equal(fake_started(bench.client), 3);
 }
@@ -236,24 +236,24 @@ TEST_CASE(a_uid_that_was_told_is_not_asked_for)
     AUTO(bench) struct bench bench;
     bench_init(&bench);
     csi_node_start(bench.node);
-    csi_node_registered_as(bench.node, UID);
-    csi_node_registered_as(bench.node, UID);
-    csi_node_registered(bench.node);
+    csi_node_registered(bench.node, UID);
+    csi_node_registered(bench.node, UID);
+    csi_node_registered(bench.node, "");
     settle(&bench);
     assert_null(csi_node_pending(bench.node));
     assert_string_equal(requests(&bench), "GET " CSINODES "/node-a\n"
                                           "POST " CSINODES "\n");
     assert_string_equal(bench.object->metadata->owner_references[0]->uid, UID);
-    csi_node_registered_as(bench.node, UID);
+    csi_node_registered(bench.node, UID);
     assert_int_equal(fake_started(bench.client), 2);
     /* Another Node of the name. */
-    csi_node_registered_as(bench.node, "another-uid");
+    csi_node_registered(bench.node, "another-uid");
     settle(&bench);
     assert_string_equal(bench.object->metadata->owner_references[0]->uid, "another-uid");
     assert_int_equal(fake_started(bench.client), 5);
     /* Gone and back. */
     csi_node_gone(bench.node);
-    csi_node_registered_as(bench.node, UID);
+    csi_node_registered(bench.node, UID);
     settle(&bench);
     assert_string_equal(bench.object->metadata->owner_references[0]->uid, UID);
     assert_int_equal(fake_started(bench.client), 8);
@@ -264,11 +264,11 @@ TEST_CASE(a_uid_that_leads_nowhere_is_asked_for_and_one_told_meanwhile_counts)
     AUTO(bench) struct bench bench;
     bench_init(&bench);
     csi_node_start(bench.node);
-    csi_node_registered_as(bench.node, "stale");
+    csi_node_registered(bench.node, "stale");
     fake_fail(fake_first(bench.client), 403, "Forbidden", "no");
     fake_loop_advance(bench.loop, 10 * NS_PER_MS);
     assert_string_equal(fake_log(bench.client, 1), "GET /api/v1/nodes/node-a");
-    csi_node_registered_as(bench.node, UID);
+    csi_node_registered(bench.node, UID);
     fake_fail(fake_first(bench.client), 500, "InternalError", "no");
     settle(&bench);
     assert_null(csi_node_pending(bench.node));
@@ -331,7 +331,7 @@ TEST_CASE(a_node_made_anew_gets_another)
     bench.node_uid = "new-uid";
     fake_loop_advance(bench.loop, 60 * NS_PER_SEC);
     assert_int_equal(fake_started(bench.client), 3);
-    csi_node_registered(bench.node);
+    csi_node_registered(bench.node, "");
     settle(&bench);
     assert_string_equal(bench.object->metadata->owner_references[0]->uid, "new-uid");
     assert_null(csi_node_pending(bench.node));
@@ -349,7 +349,7 @@ TEST_CASE(a_node_made_anew_meanwhile_is_looked_at_again)
             answer(&bench);
         csi_node_gone(bench.node);
         bench.node_uid = "new-uid";
-        csi_node_registered(bench.node);
+        csi_node_registered(bench.node, "");
         settle(&bench);
         fake_loop_advance(bench.loop, NS_PER_SEC);
         settle(&bench);
@@ -367,12 +367,12 @@ TEST_CASE(without_its_node_it_rests)
     fake_fail(fake_first(bench.client), 404, "NotFound", "nodes \"node-a\" not found");
     fake_loop_advance(bench.loop, 60 * NS_PER_SEC);
     assert_int_equal(fake_started(bench.client), 1);
-    csi_node_registered(bench.node);
+    csi_node_registered(bench.node, "");
     fake_lose(fake_first(bench.client));
     csi_node_gone(bench.node);
     fake_loop_advance(bench.loop, 60 * NS_PER_SEC);
     assert_int_equal(fake_started(bench.client), 2);
-    csi_node_registered(bench.node);
+    csi_node_registered(bench.node, "");
     settle(&bench);
     assert_null(csi_node_pending(bench.node));
 }
