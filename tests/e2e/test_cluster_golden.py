@@ -237,6 +237,8 @@ ACCEPTED_STATES = [
      r"^deleted, Pending, PodReadyToStartContainers=F, .* waiting ContainerCreating",
      "That the sandbox is gone and that the pod is over is one write."),
     ("guaranteed", "recorded", r"^Running, ", "The recording resizes it."),
+    ("web", "recorded", r"^Running, .* Ready=F/ContainersNotReady, .* web running r0 started$",
+     "Its first probe may succeed before the write that it runs has gone out; one write then tells both."),
     (STATIC_NAME, "ours", r"^Pending, .* c waiting ContainerCreating", "Its mirror is made before it runs, not after."),
     (STATIC_NAME, "ours", r"Running, .* c terminated", "Its end is told of it before its mirror goes."),
     (STATIC_NAME, "recorded", r"^deleted, Running, .* c running", "As above."),
