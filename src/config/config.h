@@ -12,6 +12,7 @@
 #include "base/arena.h"
 
 #include "config/config_cluster.h"
+#include "config/config_server.h"
 #include "config/config_values.h"
 #include "config/gates.h"
 
@@ -125,9 +126,7 @@ struct config {
 
     struct config_cluster cluster; /* what makes the node a member of one */
 
-    /* Servers. */
-    const char *healthz_bind_address;
-    int32_t healthz_port; /* 0 = off */
+    struct config_server server; /* the node's own API */
 
     /* Node information. */
     struct config_list boot_id_files;

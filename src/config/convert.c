@@ -291,6 +291,64 @@ static void convert_cluster(const Kubeletconfig__Options *options, struct arena 
     };
 }
 
+static enum config_tls_version to_tls_version(const char *text)
+{
+    static const char *const names[] = {[CONFIG_TLS_1_0] = "VersionTLS10",
+                                        [CONFIG_TLS_1_1] = "VersionTLS11",
+                                        [CONFIG_TLS_1_2] = "VersionTLS12",
+                                        [CONFIG_TLS_1_3] = "VersionTLS13"};
+    for (size_t i = CONFIG_TLS_1_0; i < ARRAY_SIZE(names); i++) {
+        if (text_eq(text, names[i]))
+            return (enum config_tls_version)i;
+    }
+    return CONFIG_TLS_DEFAULT;
+}
+
+static void convert_access(const Kubeletconfig__KubeletConfiguration *config,
+                           struct config_server *ret)
+{
+    const Kubeletconfig__KubeletAuthentication *authentication = config->authentication;
+    const Kubeletconfig__KubeletAuthorization *authorization = config->authorization;
+    ret->client_ca_file =
+        authentication->x509 ? text_or_empty(authentication->x509->client_ca_file) : "";
+    ret->is_anonymous_allowed = authentication->anonymous->enabled;
+    ret->is_token_webhook = authentication->webhook->enabled;
+    ret->token_cache_ttl_ns = authentication->webhook->cache_ttl->duration;
+    ret->is_authorization_webhook = text_eq(authorization->mode, "Webhook");
+    ret->authorized_cache_ttl_ns = authorization->webhook->cache_authorized_ttl->duration;
+    ret->unauthorized_cache_ttl_ns = authorization->webhook->cache_unauthorized_ttl->duration;
+}
+
+static void convert_server(const Kubeletconfig__Options *options, struct config_server *ret)
+{
+    const Kubeletconfig__KubeletConfiguration *config = options->config;
+    *ret = (struct config_server){
+        .enable_server = config->enable_server,
+        .address = config->address,
+        .port = config->port,
+        .read_only_port = config->read_only_port,
+        .healthz_bind_address = config->healthz_bind_address,
+        .healthz_port = config->healthz_port,
+        .enable_debugging_handlers = config->enable_debugging_handlers,
+        .enable_system_log_handler = config->enable_system_log_handler,
+        .enable_system_log_query = config->enable_system_log_query,
+        .enable_profiling_handler = config->enable_profiling_handler,
+        .enable_debug_flags_handler = config->enable_debug_flags_handler,
+        .tls_cert_file = text_or_empty(config->tls_cert_file),
+        .tls_private_key_file = text_or_empty(config->tls_private_key_file),
+        .tls_cipher_suites = {.count = config->n_tls_cipher_suites,
+                              .items = (const char *const *)config->tls_cipher_suites},
+        .tls_curve_preferences = {.count = config->n_tls_curve_preferences,
+                                  .ids = config->tls_curve_preferences},
+        .tls_min_version = to_tls_version(config->tls_min_version),
+        .server_tls_bootstrap = config->server_tls_bootstrap,
+        .kubelet_cgroups = text_or_empty(config->kubelet_cgroups),
+        .system_cgroups = text_or_empty(config->system_cgroups),
+        .runtime_cgroups = text_or_empty(options->flags->runtime_cgroups),
+    };
+    convert_access(config, ret);
+}
+
 void convert_options(const Kubeletconfig__Options *options, struct arena *arena, struct config *ret)
 {
     Kubeletconfig__KubeletConfiguration *config = options->config;
@@ -298,6 +356,7 @@ void convert_options(const Kubeletconfig__Options *options, struct arena *arena,
     convert_runtime(config, ret);
     convert_resources(config, arena, ret);
     convert_cluster(options, arena, &ret->cluster);
+    convert_server(options, &ret->server);
     ret->seccomp_default = options->flags->seccomp_default || config->seccomp_default;
     ret->pod_logs_dir = config->pod_logs_dir;
     ret->static_pod_path = text_or_empty(config->static_pod_path);
@@ -309,8 +368,6 @@ void convert_options(const Kubeletconfig__Options *options, struct arena *arena,
     ret->cluster_dns = (struct config_list){.count = config->n_cluster_dns,
                                             .items = (const char *const *)config->cluster_dns};
     ret->resolv_conf = text_or_empty(config->resolv_conf);
-    ret->healthz_bind_address = config->healthz_bind_address;
-    ret->healthz_port = config->healthz_port;
     ret->log_verbosity = (int)config->logging->verbosity;
     ret->log_format = text_eq(config->logging->format, "json") ? CONFIG_LOG_JSON : CONFIG_LOG_TEXT;
     ret->kubelet_configuration = &config->base;

@@ -143,7 +143,7 @@ TEST_CASE(zero_is_kept_only_where_absence_is_something_else)
         load_text("healthzPort: 0\nregistryPullQPS: 0\nresolvConf: \"\"\nmaxPods: 0\n"
                   "eventBurst: 0\nkubeAPIQPS: 0\noomScoreAdj: 0\nfailSwapOn: false",
                   "");
-    assert_int_equal(config->healthz_port, 0);
+    assert_int_equal(config->server.healthz_port, 0);
     assert_int_equal(config->registry_pull_qps, 0);
     assert_string_equal(config->resolv_conf, "");
     assert_int_equal(config->max_pods, 110);

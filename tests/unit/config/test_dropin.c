@@ -47,7 +47,7 @@ TEST_CASE(objects_merge_lists_replace_and_null_deletes)
     assert_string_equal(config->system_reserved.pairs[1].key, "pid");
     assert_int_equal(kubelet_of(config)->n_register_with_taints, 0);
     assert_int_equal(config->max_pods, 110);
-    assert_int_equal(config->healthz_port, 0);
+    assert_int_equal(config->server.healthz_port, 0);
     assert_int_equal(config->log_verbosity, 3);
     assert_int_equal(config->log_format, CONFIG_LOG_JSON);
     assert_int_equal(config->eviction_hard.count, 5);

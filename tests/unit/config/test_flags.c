@@ -12,8 +12,8 @@ TEST_CASE(without_arguments_the_defaults_hold)
     assert_string_equal(config->static_pod_path, "");
     assert_string_equal(config->resolv_conf, "/etc/resolv.conf");
     assert_string_equal(config->cgroup_root, "/");
-    assert_string_equal(config->healthz_bind_address, "127.0.0.1");
-    assert_int_equal(config->healthz_port, 10248);
+    assert_string_equal(config->server.healthz_bind_address, "127.0.0.1");
+    assert_int_equal(config->server.healthz_port, 10248);
     assert_int_equal(config->sync_frequency_ns, 60 * NS_PER_SEC);
     assert_int_equal(config->file_check_frequency_ns, 20 * NS_PER_SEC);
     assert_int_equal(config->runtime_request_timeout_ns, 120 * NS_PER_SEC);
