@@ -103,13 +103,8 @@ void pod_worker_changed(struct pod_worker *worker)
 
 void pod_worker_tell(struct pod_worker *worker)
 {
-    const struct pods_listener *listener = &worker->pods->listener;
     worker->is_changed = false;
-    if (!listener->on_change || !worker->object)
-        return;
-    struct pod_view view;
-    pod_worker_view(worker, &view);
-    listener->on_change(listener->ctx, &view);
+    pods_tell_changed(worker);
 }
 
 /* --- the status --- */
