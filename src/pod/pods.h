@@ -12,6 +12,7 @@
 #include "pod/admission.h"
 #include "pod/cri_config.h"
 #include "pod/object.h"
+#include "pod/observed.h"
 #include "pod/runtime.h"
 #include "pod/timeline.h"
 #include "volume/volume.h"
@@ -148,6 +149,7 @@ struct pod_view {
     const char *doing;             /* "StartContainer web", … or "" */
     int64_t doing_since_ns;
     const struct timeline *timeline;
+    const struct pod_observed *observed; /* what the runtime holds of it */
     bool terminating;
     bool removed;   /* no source wants it any more */
     bool could_run; /* containers may be running, or may yet be started */

@@ -82,6 +82,7 @@ void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret)
                              .status = worker->status,
                              .doing = "",
                              .timeline = &worker->timeline,
+                             .observed = &worker->have,
                              .terminating = worker->want.life != POD_LIFE_SYNC,
                              .removed = worker->want.removed,
                              .could_run = !is_over,
