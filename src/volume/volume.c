@@ -14,6 +14,8 @@
 #include "kube/token_cache.h"
 #include "volume/content_gather.h"
 #include "volume/volume_jobs.h"
+#include "volume/volume_metrics.h"
+#include "volume/volume_plugin.h"
 
 /* pkg/util/goroutinemap/exponentialbackoff: initialDurationBeforeRetry, maxDurationBeforeRetry. */
 static const struct growing_wait_policy retry_policy = {.initial_ns = 500 * NS_PER_MS,
@@ -24,6 +26,7 @@ struct volume_manager {
     struct work_pool *pool;
     struct volume_options options; /* root_dir is owned through root_dir below */
     char *root_dir;
+    struct volume_metrics metrics;
     struct volume_op *ops; /* list head; each op is the manager's until it is done or cancelled */
     struct volume_lane *lanes; /* hash head by uid */
 };
@@ -66,6 +69,7 @@ struct volume_manager *volume_manager_new(struct loop *loop, struct work_pool *p
     manager->root_dir = xstrdup(options->root_dir);
     manager->options = *options;
     manager->options.root_dir = manager->root_dir;
+    volume_metrics_init(&manager->metrics, options->metrics);
     return manager;
 }
 
@@ -216,11 +220,22 @@ static void run_mount(void *job)
     volume_mount_job_run_blocking(job);
 }
 
+static void count_mounts(const struct volume_manager *manager, const struct volume_mount_job *job)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        const struct volume_mount_item *item = &job->items[i];
+        if (item->took_ns > 0)
+            volume_metrics_mounted(&manager->metrics, item->plugin->name, item->took_ns,
+                                   item->failure != NULL);
+    }
+}
+
 static void on_mount_done(void *ctx, void *job)
 {
     struct volume_mount_job *done = job;
     struct volume_op op = op_end(ctx);
     struct volume_manager *manager = op.manager;
+    count_mounts(manager, done);
     struct volume_mount_result result = {.set_owned = TAKE(done->set),
                                          .failures = done->failures,
                                          .failure_count = done->failure_count};
@@ -297,6 +312,9 @@ static void on_teardown_done(void *ctx, void *job)
 {
     struct volume_teardown_job *done = job;
     struct volume_op op = op_end(ctx);
+    for (size_t i = 0; i < done->volume_count; i++)
+        volume_metrics_unmounted(&op.manager->metrics, done->volumes[i].plugin->name,
+                                 done->volumes[i].took_ns, done->volumes[i].has_failed);
     op.on_torn_down(op.ctx, TAKE(done->err));
 }
 

@@ -37,12 +37,15 @@ struct volume_sources {
     void *ctx;
 };
 
+struct metrics; /* base/metrics.h */
+
 struct volume_options {
     struct volume_sources sources; /* copied */
     const char *root_dir;          /* copied; e.g. /var/lib/kubelet */
     bool tmpfs_noswap;    /* the kernel takes -o noswap: volume_detect_tmpfs_noswap_blocking() */
     bool selinux_enabled; /* the host enforces labels; else selinux_relabel is never set */
     int64_t allocatable_memory_bytes; /* the ceiling of a tmpfs; 0: unknown, no ceiling */
+    struct metrics *metrics;          /* borrowed, outlives the manager; NULL: nothing is counted */
 };
 
 /** Makes a manager; @loop and @pool must outlive it. The caller owns it. Never fails. */
@@ -80,6 +83,11 @@ struct volume_set {
 };
 void volume_set_free(struct volume_set *set); /* NULL is fine */
 DEFINE_AUTO(volume_set, struct volume_set *, volume_set_free)
+
+/** Calls @each for every volume of @pod that some container mounts and a plugin serves: its name
+ * and the plugin's ("kubernetes.io/empty-dir"). */
+void volume_each_wanted(const Core__Pod *pod,
+                        void (*each)(void *ctx, const char *name, const char *plugin), void *ctx);
 
 /** Something that keeps the volumes from being ready: an event for the pod's author. */
 struct volume_failure {

@@ -21,6 +21,7 @@ struct volume_mount_item {
     struct content *content; /* the input of a plugin with content, else NULL */
     struct error *failure;   /* from planning, or from setting up; owned by the job */
     const char *host_path;   /* when there is no failure */
+    int64_t took_ns;         /* to set it up; 0: that was not tried */
 };
 
 struct volume_mount_job {
@@ -53,12 +54,21 @@ void volume_mount_job_build(struct volume_mount_job *job, const struct volume_so
 void volume_mount_job_run_blocking(struct volume_mount_job *job);
 void volume_mount_job_free(struct volume_mount_job *job);
 
+/** One volume that was taken down, or could not be. */
+struct volume_taken_down {
+    const struct volume_plugin *plugin;
+    int64_t took_ns;
+    bool has_failed;
+};
+
 struct volume_teardown_job {
     struct volume_lane *lane; /* the door's own */
     char *root_dir;           /* owned */
     char *pod_uid;            /* owned */
     enum volume_teardown what;
-    struct error *err; /* the result */
+    struct error *err;                 /* the result */
+    struct volume_taken_down *volumes; /* owned */
+    size_t volume_count;
 };
 struct volume_teardown_job *volume_teardown_job_new(const char *root_dir, const char *pod_uid,
                                                     enum volume_teardown what);

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/time.h"
 #include "kube/codec.h"
 #include "volume/content.h"
 #include "volume/volume_plugin.h"
@@ -125,6 +126,18 @@ static void plan_items(struct volume_mount_job *job, const struct volume_plan_en
     }
 }
 
+void volume_each_wanted(const Core__Pod *pod,
+                        void (*each)(void *ctx, const char *name, const char *plugin), void *ctx)
+{
+    const Core__PodSpec *spec = pod->spec;
+    for (size_t i = 0; spec && i < spec->n_volumes; i++) {
+        const Core__Volume *volume = spec->volumes[i];
+        const struct volume_plugin *plugin = volume_plugin_for(volume->volume_source);
+        if (plugin && volume->name && is_used(spec, volume->name))
+            each(ctx, volume->name, plugin->name);
+    }
+}
+
 struct volume_mount_job *volume_mount_job_new(const struct volume_options *options,
                                               const Core__Pod *pod)
 {
@@ -202,7 +215,9 @@ static void set_up_item(const struct volume_mount_job *job, struct volume_mount_
         .has_fs_group = job->has_fs_group,
         .fs_group = job->fs_group,
     };
+    int64_t began_ns = time_mono_ns();
     item->failure = item->plugin->set_up_blocking(&set_up, &item->host_path);
+    item->took_ns = max_i64(time_mono_ns() - began_ns, 1);
 }
 
 static int compare_items(const void *a, const void *b)

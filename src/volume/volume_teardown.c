@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/time.h"
 #include "volume/mounter.h"
 #include "volume/mountinfo.h"
 #include "volume/subpath.h"
@@ -34,6 +35,7 @@ struct teardown {
     const char *pod_uid;
     const char *pod_dir; /* without links, as the mount table has it */
     enum volume_teardown what;
+    struct volume_teardown_job *job; /* for what was done */
 };
 
 struct volume_teardown_job *volume_teardown_job_new(const char *root_dir, const char *pod_uid,
@@ -53,6 +55,7 @@ void volume_teardown_job_free(struct volume_teardown_job *job)
     free(job->root_dir);
     free(job->pod_uid);
     error_free(job->err);
+    free(job->volumes);
     free(job);
 }
 
@@ -79,6 +82,14 @@ static struct error *tear_down_unknown(const struct teardown *teardown, const ch
                             teardown->pod_uid, path);
 }
 
+static void note_taken_down(struct volume_teardown_job *job, const struct volume_plugin *plugin,
+                            int64_t took_ns, bool has_failed)
+{
+    job->volumes = xrealloc(job->volumes, (job->volume_count + 1) * sizeof(*job->volumes));
+    job->volumes[job->volume_count++] =
+        (struct volume_taken_down){.plugin = plugin, .took_ns = took_ns, .has_failed = has_failed};
+}
+
 static struct error *tear_down_volume(const struct teardown *teardown, const char *plugin_dir,
                                       const char *name)
 {
@@ -91,8 +102,10 @@ static struct error *tear_down_volume(const struct teardown *teardown, const cha
                                        .pod_uid = teardown->pod_uid,
                                        .name = name,
                                        .arena = teardown->arena};
-    return error_wrap(plugin->tear_down_blocking(plugin, &place),
-                      "UnmountVolume.TearDown failed for volume \"%s\"", name);
+    int64_t began_ns = time_mono_ns();
+    struct error *err = plugin->tear_down_blocking(plugin, &place);
+    note_taken_down(teardown->job, plugin, time_mono_ns() - began_ns, err != NULL);
+    return error_wrap(err, "UnmountVolume.TearDown failed for volume \"%s\"", name);
 }
 
 /* All volumes are tried before the first error is returned: one that is stuck must not hold the
@@ -233,7 +246,8 @@ void volume_teardown_job_run_blocking(struct volume_teardown_job *job)
                                       .root_dir = job->root_dir,
                                       .pod_uid = job->pod_uid,
                                       .pod_dir = pod_dir,
-                                      .what = job->what};
+                                      .what = job->what,
+                                      .job = job};
     job->err = run(&teardown);
 }
 

@@ -1,5 +1,6 @@
 #include "volume/volume.h"
 
+#include "tests/lib/metrics_read.h"
 #include "volume_test.h"
 
 /* The pool runs its jobs inline at the next turn of the loop. */
@@ -7,6 +8,7 @@ struct world {
     struct scratch *scratch;
     struct loop *loop;
     struct work_pool *pool;
+    struct metrics *metrics;
     struct volume_manager *manager;
     size_t n_done;
     struct volume_set *set;
@@ -23,8 +25,9 @@ static struct world *world_new(void)
     buf_init(&world->failures, 64 * KiB);
     assert_no_error(loop_new(&world->loop));
     world->pool = work_pool_new(world->loop, 0);
-    const struct volume_options options = {.root_dir = world->scratch->dir,
-                                           .selinux_enabled = true};
+    world->metrics = metrics_new();
+    const struct volume_options options = {
+        .root_dir = world->scratch->dir, .selinux_enabled = true, .metrics = world->metrics};
     world->manager = volume_manager_new(world->loop, world->pool, &options);
     return world;
 }
@@ -32,6 +35,7 @@ static struct world *world_new(void)
 static void world_free(struct world *world)
 {
     volume_manager_free(world->manager);
+    metrics_free(world->metrics);
     work_pool_free(world->pool, NS_PER_SEC);
     loop_free(world->loop);
     volume_set_free(world->set);
@@ -210,6 +214,59 @@ TEST_CASE(pods_are_listed_and_torn_down)
     assert_false(is_there(at(world->scratch, "pods/a")));
 }
 
+static void list_wanted(void *ctx, const char *name, const char *plugin)
+{
+    buf_printf(ctx, "%s of %s\n", name, plugin);
+}
+
+TEST_CASE(volumes_are_counted_by_plugin_and_how_it_went)
+{
+    AUTO(world) struct world *world = world_new();
+    struct arena *arena = world->scratch->arena;
+    Core__Pod *pod = pod_new(arena, "uid");
+    Core__Container *container = pod_add_container(arena, pod);
+    (void)pod_add_empty_dir(arena, pod, "work", "");
+    (void)pod_add_empty_dir(arena, pod, "more", "");
+    pod_add_host_path(arena, pod, "host", "/not-there", "Directory");
+    (void)pod_add_volume(arena, pod, "odd");
+    (void)pod_add_empty_dir(arena, pod, "unused", "");
+    container_mount(arena, container, "work");
+    container_mount(arena, container, "more");
+    container_mount(arena, container, "host");
+    container_mount(arena, container, "odd");
+    mount_pod(world, pod);
+    assert_non_null(volume_teardown_start(world->manager, "uid", VOLUME_TEARDOWN_REMOVE_DIR,
+                                          on_torn_down, world));
+    turn(world);
+    assert_null(world->err);
+
+    static const struct {
+        const char *values;
+        int64_t want;
+    } cases[] = {
+        {"false,volume_mount,success,kubernetes.io/empty-dir", 2},
+        {"false,volume_mount,fail-unknown,kubernetes.io/host-path", 1},
+        {"false,volume_mount,success,kubernetes.io/host-path", -1},
+        {"false,volume_unmount,success,kubernetes.io/empty-dir", 2},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(
+            metrics_count(world->metrics, "storage_operation_duration_seconds", cases[i].values),
+            cases[i].want);
+    static const char overall[] = "volume_operation_total_seconds";
+    assert_int_equal(
+        metrics_count(world->metrics, overall, "overall_volume_mount,kubernetes.io/empty-dir"), 2);
+    assert_int_equal(
+        metrics_count(world->metrics, overall, "overall_volume_mount,kubernetes.io/host-path"), -1);
+
+    AUTO(buf) struct buf wanted;
+    buf_init(&wanted, KiB);
+    volume_each_wanted(pod, list_wanted, &wanted);
+    assert_string_equal(buf_text(&wanted), "work of kubernetes.io/empty-dir\n"
+                                           "more of kubernetes.io/empty-dir\n"
+                                           "host of kubernetes.io/host-path\n");
+}
+
 TEST_CASE(a_cancelled_operation_is_silent)
 {
     AUTO(world) struct world *world = world_new();
@@ -245,4 +302,5 @@ TEST_MAIN(TEST(what_containers_mount_is_set_up_and_the_rest_is_left_out),
           TEST(all_causes_of_failure_are_told_in_upstreams_form),
           TEST(a_pods_directory_that_cannot_be_made_is_told_apart),
           TEST(names_that_cannot_be_directories_are_refused), TEST(pods_are_listed_and_torn_down),
+          TEST(volumes_are_counted_by_plugin_and_how_it_went),
           TEST(a_cancelled_operation_is_silent), TEST(a_callback_may_free_the_manager))
