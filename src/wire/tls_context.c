@@ -56,7 +56,7 @@ static struct error *no_certificate(const char *what)
 
 /* --- parts --- */
 
-static struct error *use_authorities(struct tls_context *context, const char *pem)
+struct error *tls_add_authorities(X509_STORE *store, SSL_CTX *ssl_ctx, const char *pem)
 {
     static const char what[] = "CA certificate";
     AUTO(BIO) BIO *bio = bio_from_text(pem);
@@ -66,10 +66,10 @@ static struct error *use_authorities(struct tls_context *context, const char *pe
         struct error *err = read_certificate(bio, what, &cert);
         if (err || !cert)
             return err ? err : count == 0 ? no_certificate(what) : NULL;
-        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context->ssl_ctx), cert) != 1)
+        if (X509_STORE_add_cert(store, cert) != 1)
             return tls_error_take(ERROR_INVALID_ARGUMENT, what, "not usable");
         /* Their names tell a client which of its certificates is asked for. */
-        if (context->is_server && SSL_CTX_add_client_CA(context->ssl_ctx, cert) != 1)
+        if (ssl_ctx && SSL_CTX_add_client_CA(ssl_ctx, cert) != 1)
             return tls_error_take(ERROR_INVALID_ARGUMENT, what, "not usable");
     }
 }
@@ -133,13 +133,22 @@ static struct error *use_own_certificate(struct tls_context *context,
     return err ? err : use_key(context, options->key_pem);
 }
 
+/* Takes any certificate: whoever wants to know looks at it later. */
+static int accept_unverified(UNUSED X509_STORE_CTX *store, UNUSED void *ctx)
+{
+    return 1;
+}
+
 static struct error *use_trust(struct tls_context *context, const struct tls_options *options)
 {
+    if (context->is_server && options->client_auth == TLS_CLIENT_AUTH_UNVERIFIED)
+        SSL_CTX_set_cert_verify_callback(context->ssl_ctx, accept_unverified, NULL);
     /* Whoever is on the list is trusted, also when it is not a root: so Go does it. */
     (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context->ssl_ctx),
                                       X509_V_FLAG_PARTIAL_CHAIN);
     if (options->ca_pem)
-        return use_authorities(context, options->ca_pem);
+        return tls_add_authorities(SSL_CTX_get_cert_store(context->ssl_ctx),
+                                   context->is_server ? context->ssl_ctx : NULL, options->ca_pem);
     if (!context->is_server && context->is_verifying &&
         SSL_CTX_set_default_verify_paths(context->ssl_ctx) != 1)
         return tls_error_take(ERROR_INVALID_ARGUMENT, "CA certificate",
