@@ -8,6 +8,7 @@
 #include "wire/tls_certificate.h"
 
 struct bio_method_st;
+struct bio_st;
 struct ssl_ctx_st;
 struct asn1_string_st;
 struct stack_st_X509;
@@ -46,6 +47,18 @@ bool tls_error_is_eof(void);
  */
 struct error *tls_error_verify(struct x509_store_ctx_st *store, const char *server_name,
                                int64_t now_wall_ns);
+
+/** A reader of @pem, borrowed; the caller releases it with BIO_free_all(). */
+struct bio_st *tls_pem_open(const char *pem);
+/** The next certificate of @bio, the caller's; *ret NULL at the end. Other things in the text are
+ * passed over: a kubelet keeps its key in the same file. INVALID_ARGUMENT `<what>: …`. */
+MUST_CHECK struct error *tls_pem_next_certificate(struct bio_st *bio, const char *what,
+                                                  struct x509_st **ret);
+/** `<what>: no certificate in PEM form found`. */
+struct error *tls_pem_none(const char *what);
+/** For OpenSSL's readers of keys: a key is never decrypted, an agent has nobody to ask. Tells
+ * @asked (a bool) that it was. */
+int tls_pem_refuse_passphrase(char *out, int size, int is_writing, void *asked);
 
 /** Adds the certificates of @pem to @store, and their names to those that @ssl_ctx (NULL: nobody)
  * asks clients for. Errors as for `ca_pem` of a context. */
