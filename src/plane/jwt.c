@@ -10,6 +10,7 @@
 
 #include "plane/crypto.h"
 
+#include "wire/base64url.h"
 #include "wire/json.h"
 
 #include <openssl/core_names.h>

@@ -84,11 +84,3 @@ MUST_CHECK struct error *jwt_verify(const struct jwt_key *key, struct str token,
 void jwt_write_jwks(const struct jwt_key *key, struct buf *out);
 /** Appends the discovery document, for /.well-known/openid-configuration. */
 void jwt_write_discovery(const char *issuer, const char *jwks_uri, struct buf *out);
-
-/* --- base64url without padding (RFC 4648 §5) --- */
-
-/** Appends the encoding of @bytes. */
-void base64url_encode(struct str bytes, struct buf *out);
-/** Decodes into @arena. False for padding, white space, any other foreign character, an impossible
- * length, or bits that are left over and not zero: a text has one decoding and bytes one text. */
-MUST_CHECK bool base64url_decode(struct str text, struct arena *arena, struct str *ret);

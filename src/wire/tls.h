@@ -9,13 +9,16 @@
 
 #include "wire/byte_stream.h"
 
-struct tls_context; /* opaque, reference counted */
+struct tls_context;     /* opaque, reference counted */
+struct tls_certificate; /* wire/tls_certificate.h */
 
 enum tls_client_auth {
-    TLS_CLIENT_AUTH_NONE,     /* no certificate is asked for */
-    TLS_CLIENT_AUTH_REQUEST,  /* asked for; who shows one that does not verify is refused */
-    TLS_CLIENT_AUTH_OPTIONAL, /* asked for; one that does not verify counts as none (kubelet's way)
-                               */
+    TLS_CLIENT_AUTH_NONE,       /* no certificate is asked for */
+    TLS_CLIENT_AUTH_REQUEST,    /* asked for; who shows one that does not verify is refused */
+    TLS_CLIENT_AUTH_OPTIONAL,   /* asked for; one that does not verify counts as none
+                                   (kube-apiserver's way) */
+    TLS_CLIENT_AUTH_UNVERIFIED, /* asked for and not looked at: wire/tls_certificate.h does that
+                                   when a request comes (kubelet's way) */
 };
 
 /** PEM texts; NULL where there is none. All borrowed for the call. */
@@ -52,6 +55,8 @@ struct tls_peer {
     const char *const *organizations;
     size_t organization_count;
     int64_t not_after_s; /* seconds since 1970 */
+    /* With TLS_CLIENT_AUTH_UNVERIFIED what was shown, of which nothing above is told; else NULL. */
+    struct tls_certificate *certificate;
 };
 
 /** The handshake is over: @err (borrowed) NULL when it succeeded; then byte_stream calls work. */

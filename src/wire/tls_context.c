@@ -15,74 +15,17 @@ DEFINE_AUTO(BIO, BIO *, BIO_free_all)
 DEFINE_AUTO(EVP_PKEY, EVP_PKEY *, EVP_PKEY_free)
 DEFINE_AUTO(X509, X509 *, X509_free)
 
-/* --- PEM --- */
-
-static BIO *bio_from_text(const char *pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    if (!bio)
-        base_die("openssl: out of memory");
-    return bio;
-}
-
-/* A key is never decrypted: an agent has nobody to ask. Tells @asked (a bool) that it was. */
-static int refuse_passphrase(UNUSED char *out, UNUSED int size, UNUSED int is_writing, void *asked)
-{
-    *(bool *)asked = true;
-    return -1;
-}
-
-/* The next certificate of @bio; *ret NULL at the end. Other things in the text are passed over: a
- * kubelet keeps its key in the same file. */
-static struct error *read_certificate(BIO *bio, const char *what, X509 **ret)
-{
-    bool asked = false;
-    ERR_clear_error();
-    *ret = PEM_read_bio_X509(bio, NULL, refuse_passphrase, &asked);
-    if (*ret)
-        return NULL;
-    unsigned long code = ERR_peek_last_error();
-    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
-        ERR_clear_error();
-        return NULL;
-    }
-    return tls_error_take(ERROR_INVALID_ARGUMENT, what, "not PEM");
-}
-
-static struct error *no_certificate(const char *what)
-{
-    return error_new(ERROR_INVALID_ARGUMENT, "%s: no certificate in PEM form found", what);
-}
-
 /* --- parts --- */
-
-static struct error *use_authorities(struct tls_context *context, const char *pem)
-{
-    static const char what[] = "CA certificate";
-    AUTO(BIO) BIO *bio = bio_from_text(pem);
-    size_t count = 0;
-    for (;; count++) {
-        AUTO(X509) X509 *cert = NULL;
-        struct error *err = read_certificate(bio, what, &cert);
-        if (err || !cert)
-            return err ? err : count == 0 ? no_certificate(what) : NULL;
-        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context->ssl_ctx), cert) != 1)
-            return tls_error_take(ERROR_INVALID_ARGUMENT, what, "not usable");
-        /* Their names tell a client which of its certificates is asked for. */
-        if (context->is_server && SSL_CTX_add_client_CA(context->ssl_ctx, cert) != 1)
-            return tls_error_take(ERROR_INVALID_ARGUMENT, what, "not usable");
-    }
-}
 
 static struct error *use_chain(struct tls_context *context, const char *pem)
 {
     static const char what[] = "certificate";
-    AUTO(BIO) BIO *bio = bio_from_text(pem);
+    AUTO(BIO) BIO *bio = tls_pem_open(pem);
     for (size_t count = 0;; count++) {
         AUTO(X509) X509 *cert = NULL;
-        struct error *err = read_certificate(bio, what, &cert);
+        struct error *err = tls_pem_next_certificate(bio, what, &cert);
         if (err || !cert)
-            return err ? err : count == 0 ? no_certificate(what) : NULL;
+            return err ? err : count == 0 ? tls_pem_none(what) : NULL;
         if ((count == 0 ? SSL_CTX_use_certificate(context->ssl_ctx, cert)
                         : (int)SSL_CTX_add1_chain_cert(context->ssl_ctx, cert)) != 1)
             return tls_error_take(ERROR_INVALID_ARGUMENT, what, "not usable");
@@ -92,10 +35,11 @@ static struct error *use_chain(struct tls_context *context, const char *pem)
 static struct error *use_key(struct tls_context *context, const char *pem)
 {
     static const char what[] = "private key";
-    AUTO(BIO) BIO *bio = bio_from_text(pem);
+    AUTO(BIO) BIO *bio = tls_pem_open(pem);
     bool asked = false;
     ERR_clear_error();
-    AUTO(EVP_PKEY) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &asked);
+    AUTO(EVP_PKEY)
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, tls_pem_refuse_passphrase, &asked);
     if (!key) {
         AUTO(error) struct error *err = tls_error_take(ERROR_INVALID_ARGUMENT, what, "not PEM");
         return asked ? error_new(ERROR_INVALID_ARGUMENT, "%s: it is encrypted", what) : TAKE(err);
@@ -133,13 +77,22 @@ static struct error *use_own_certificate(struct tls_context *context,
     return err ? err : use_key(context, options->key_pem);
 }
 
+/* Takes any certificate: whoever wants to know looks at it later. */
+static int accept_unverified(UNUSED X509_STORE_CTX *store, UNUSED void *ctx)
+{
+    return 1;
+}
+
 static struct error *use_trust(struct tls_context *context, const struct tls_options *options)
 {
+    if (context->is_server && options->client_auth == TLS_CLIENT_AUTH_UNVERIFIED)
+        SSL_CTX_set_cert_verify_callback(context->ssl_ctx, accept_unverified, NULL);
     /* Whoever is on the list is trusted, also when it is not a root: so Go does it. */
     (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context->ssl_ctx),
                                       X509_V_FLAG_PARTIAL_CHAIN);
     if (options->ca_pem)
-        return use_authorities(context, options->ca_pem);
+        return tls_add_authorities(SSL_CTX_get_cert_store(context->ssl_ctx),
+                                   context->is_server ? context->ssl_ctx : NULL, options->ca_pem);
     if (!context->is_server && context->is_verifying &&
         SSL_CTX_set_default_verify_paths(context->ssl_ctx) != 1)
         return tls_error_take(ERROR_INVALID_ARGUMENT, "CA certificate",

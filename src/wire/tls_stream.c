@@ -28,9 +28,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-/* A certificate with more is not one of ours: the rest is not looked at. */
-#define PEER_MAX_ORGANIZATIONS 64
-
 enum tls_state { TLS_HANDSHAKING, TLS_OPEN, TLS_BROKEN };
 
 struct tls_stream {
@@ -196,54 +193,28 @@ static enum outcome interpret(struct tls_stream *stream, int result, struct erro
 
 /* --- the peer --- */
 
-/* The text of @entry in @stream's arena; NULL when it is no text, or one with a NUL in it, which
- * would let a name pass for a shorter one. */
-static const char *entry_text(struct tls_stream *stream, const X509_NAME_ENTRY *entry)
+/* What a certificate says that the handshake has verified. */
+static void read_verified(struct tls_stream *stream, const X509 *cert)
 {
-    unsigned char *utf8 = NULL;
-    int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(entry));
-    const char *text = NULL;
-    if (len >= 0 && memchr(utf8, '\0', (size_t)len) == NULL)
-        text = arena_strndup(stream->peer_arena, (const char *)utf8, (size_t)len);
-    OPENSSL_free(utf8);
-    ERR_clear_error();
-    return text;
-}
-
-static void read_subject(struct tls_stream *stream, const X509 *cert)
-{
-    const X509_NAME *subject = X509_get_subject_name(cert);
-    const char **organizations =
-        arena_calloc(stream->peer_arena, PEER_MAX_ORGANIZATIONS, sizeof(*organizations));
-    struct tls_peer peer = {.organizations = organizations};
-    bool is_sound = true;
-    for (int i = 0; i < X509_NAME_entry_count(subject); i++) {
-        const X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, i);
-        int kind = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
-        if (kind != NID_commonName && kind != NID_organizationName)
-            continue;
-        const char *text = entry_text(stream, entry);
-        is_sound = is_sound && text;
-        if (kind == NID_commonName)
-            peer.common_name = text; /* of several the last one counts, as in Go */
-        else if (peer.organization_count < PEER_MAX_ORGANIZATIONS)
-            organizations[peer.organization_count++] = text;
-    }
-    struct tm tm;
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1)
-        peer.not_after_s = timegm(&tm);
-    if (is_sound && peer.common_name)
-        stream->peer = peer;
+    struct tls_subject subject;
+    stream->peer_arena = arena_new(KiB);
+    if (!tls_subject_read(cert, stream->peer_arena, &subject) || !*subject.common_name)
+        return;
+    stream->peer = (struct tls_peer){.common_name = subject.common_name,
+                                     .organizations = subject.organizations,
+                                     .organization_count = subject.organization_count,
+                                     .not_after_s = tls_time_s(X509_get0_notAfter(cert), 0)};
 }
 
 static void read_peer(struct tls_stream *stream)
 {
-    const X509 *cert = SSL_get0_peer_certificate(stream->ssl);
-    if (cert && stream->context->is_verifying && !stream->refusal &&
-        SSL_get_verify_result(stream->ssl) == X509_V_OK) {
-        stream->peer_arena = arena_new(KiB);
-        read_subject(stream, cert);
-    }
+    X509 *cert = SSL_get0_peer_certificate(stream->ssl);
+    bool is_unverified = stream->context->client_auth == TLS_CLIENT_AUTH_UNVERIFIED;
+    if (cert && is_unverified)
+        stream->peer.certificate = tls_certificate_new(cert, SSL_get_peer_cert_chain(stream->ssl));
+    else if (cert && stream->context->is_verifying && !stream->refusal &&
+             SSL_get_verify_result(stream->ssl) == X509_V_OK)
+        read_verified(stream, cert);
     const unsigned char *protocol = NULL;
     unsigned len = 0;
     SSL_get0_alpn_selected(stream->ssl, &protocol, &len);
@@ -450,6 +421,7 @@ static void tls_free(struct byte_stream *self)
     error_free(stream->write_error);
     error_free(stream->refusal);
     arena_free(stream->peer_arena);
+    tls_certificate_free(stream->peer.certificate);
     free(stream->server_name);
     free(stream->protocol);
     free(stream);

@@ -5,6 +5,7 @@
  */
 #include "plane/crypto.h"
 #include "plane/jwt.h"
+#include "wire/base64url.h"
 
 #include <openssl/bn.h>
 #include <openssl/ecdsa.h>

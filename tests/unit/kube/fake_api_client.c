@@ -5,6 +5,8 @@
 #include "kube/api_error.h"
 #include "kube/api_request.h"
 
+#include <errno.h>
+
 struct api_transport {
     unsigned resets;
 };
@@ -264,6 +266,15 @@ void fake_lose(struct fake_exchange *exchange)
     struct api_result result = {
         .err = err, .http_status = exchange->is_open ? 200 : 0, .arena = arena_new(0)};
     finish(exchange, &result);
+}
+
+void fake_reset(struct fake_exchange *call)
+{
+    AUTO(error)
+    struct error *err =
+        error_wrap(error_from_errno(ECONNRESET, "read tcp 10.0.0.1:6443"), "Post \"https://…\"");
+    struct api_result result = {.err = err, .arena = arena_new(0)};
+    finish(call, &result);
 }
 
 void fake_lose_as(struct fake_exchange *exchange, enum error_code code)

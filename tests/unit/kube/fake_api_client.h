@@ -58,6 +58,8 @@ void fake_fail(struct fake_exchange *exchange, unsigned http_status, const char 
 void fake_fail_bare(struct fake_exchange *exchange, unsigned http_status);
 /** No answer; or the connection of an open watch is lost. */
 void fake_lose(struct fake_exchange *exchange);
+/** No answer: the server has reset the connection. */
+void fake_reset(struct fake_exchange *call);
 /** No answer, for a reason of our own: a certificate, a plugin, a request that cannot be made. */
 void fake_lose_as(struct fake_exchange *exchange, enum error_code code);
 

@@ -6,6 +6,7 @@
 #include "tests/lib/choppy_stream.h"
 #include "tests/lib/test.h"
 #include "tests/lib/tls_certs.h"
+#include "wire/tls_certificate.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -512,6 +513,10 @@ TEST_CASE(a_server_asks_for_certificates_as_it_is_told)
         {"optional, expired", TLS_CLIENT_AUTH_OPTIONAL, &expired, NULL, NULL},
         {"optional, a server's", TLS_CLIENT_AUTH_OPTIONAL, &wrong, NULL, NULL},
         {"optional, without a name", TLS_CLIENT_AUTH_OPTIONAL, &nameless, NULL, NULL},
+        {"unverified, good", TLS_CLIENT_AUTH_UNVERIFIED, &world->client, NULL, NULL},
+        {"unverified, none", TLS_CLIENT_AUTH_UNVERIFIED, NULL, NULL, NULL},
+        {"unverified, stranger", TLS_CLIENT_AUTH_UNVERIFIED, &stranger, NULL, NULL},
+        {"unverified, expired", TLS_CLIENT_AUTH_UNVERIFIED, &expired, NULL, NULL},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct pair_options options = options_for(world);
@@ -536,9 +541,41 @@ TEST_CASE(a_server_asks_for_certificates_as_it_is_told)
             fail_msg("%s: %s", rows[i].name, peer->common_name ? peer->common_name : "nobody");
         if (!rows[i].want_name)
             assert_int_equal(peer->organization_count, 0);
+        assert_int_equal(peer->certificate != NULL,
+                         rows[i].mode == TLS_CLIENT_AUTH_UNVERIFIED && rows[i].cert);
         send_text(&pair.client, "hello");
         TURN_UNTIL(&pair, pair.server.received.len == 5);
     }
+}
+
+TEST_CASE(what_was_not_looked_at_can_be_verified_later)
+{
+    const struct world *world = *test_state;
+    AUTO(test_cert)
+    struct test_cert middle = test_cert_new(
+        &(struct test_cert_options){.common_name = "middle", .is_ca = true}, &world->ca);
+    AUTO(test_cert)
+    struct test_cert client =
+        test_cert_new(&(struct test_cert_options){.common_name = "bob"}, &middle);
+    AUTO(free) char *chain = xasprintf("%s%s", client.cert_pem, middle.cert_pem);
+    struct pair_options options = options_for(world);
+    options.server.client_auth = TLS_CLIENT_AUTH_UNVERIFIED;
+    options.client.cert_pem = chain;
+    options.client.key_pem = client.key_pem;
+    AUTO(pair) struct pair pair;
+    pair_init(&pair, &options);
+    shake_hands(&pair);
+    AUTO(tls_authorities) struct tls_authorities *ours = NULL;
+    AUTO(tls_authorities) struct tls_authorities *theirs = NULL;
+    assert_no_error(tls_authorities_new(world->ca.cert_pem, &ours));
+    assert_no_error(tls_authorities_new(world->other_ca.cert_pem, &theirs));
+    const struct tls_subject *subject = NULL;
+    struct tls_certificate *certificate = tls_stream_peer(pair.server.stream)->certificate;
+    int64_t now_ns = loop_now_wall_ns(pair.loop);
+    assert_no_error(tls_certificate_verify(certificate, ours, now_ns, &subject));
+    assert_string_equal(subject->common_name, "bob");
+    assert_error_code(tls_certificate_verify(certificate, theirs, now_ns, &subject),
+                      ERROR_UNAUTHENTICATED);
 }
 
 TEST_CASE(an_end_of_the_wire_later_does_not_show_an_earlier_refusal)
@@ -960,6 +997,7 @@ int main(void)
         TEST(a_client_refuses_a_certificate_that_is_not_the_servers),
         TEST(a_client_trusts_its_authorities_only),
         TEST(a_server_asks_for_certificates_as_it_is_told),
+        TEST(what_was_not_looked_at_can_be_verified_later),
         TEST(an_end_of_the_wire_later_does_not_show_an_earlier_refusal),
         TEST(the_server_chooses_the_protocol),
         TEST(versions_and_ciphers_are_limited),

@@ -1,4 +1,4 @@
-#include "plane/jwt.h"
+#include "wire/base64url.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
