@@ -197,9 +197,13 @@ static void match_service(const struct service *service, const struct http_reque
     ret->allow = methods ? allowed(methods) : NULL;
 }
 
-static bool owns(const struct service *service, const char *path)
+/* A client that escapes the slashes of a root has sent fewer segments than it has. */
+static bool owns(const struct service *service, const struct http_target *target)
 {
+    const char *path = target->path;
     size_t len = strlen(service->root);
+    if (target->segment_count < root_segments(service))
+        return false;
     if (service->root[len - 1] == '/')
         return strncmp(path, service->root, len) == 0;
     return strncmp(path, service->root, len) == 0 && (path[len] == '/' || path[len] == '\0');
@@ -264,7 +268,7 @@ void endpoint_find(enum endpoint_port port, const struct http_request *request, 
             (void)redirect(services[i].root, target, arena, ret);
             return;
         }
-        if (owns(&services[i], target->path)) {
+        if (owns(&services[i], target)) {
             match_service(&services[i], request, ret);
             return;
         }

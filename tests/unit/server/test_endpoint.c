@@ -109,6 +109,8 @@ TEST_CASE(what_is_not_there_is_told_apart)
         {"GET", "/podsx", "unknown"},
         {"GET", "/debug/nope", "unknown"},
         {"GET", "/Pods", "unknown"},
+        {"GET", "/debug%2fpprof%2fheap", "unknown"},
+        {"GET", "/%2f", "unknown"},
         {"GET", "/pods/a", "no route"},
         {"GET", "/exec", "no route"},
         {"GET", "/exec/ns/web", "no route"},
