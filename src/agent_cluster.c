@@ -68,6 +68,7 @@ static void on_node(void *ctx, const struct kube_object *node)
         csi_node_gone(cluster->csi);
     if (cluster->mirrors)
         mirror_node_changed(cluster->mirrors);
+    cluster->options.on_node(cluster->options.ctx, node ? (const Core__Node *)node->message : NULL);
 }
 
 static void on_addresses(void *ctx, const struct node_addresses *addresses)
@@ -394,6 +395,18 @@ struct error *agent_cluster_new(const struct agent_cluster_options *options,
 const struct pods_api *agent_cluster_api(const struct agent_cluster *cluster)
 {
     return &cluster->api;
+}
+
+struct api_client *agent_cluster_client(const struct agent_cluster *cluster)
+{
+    return cluster->client;
+}
+
+const char *agent_cluster_mirror_uid(const struct agent_cluster *cluster, const char *uid)
+{
+    const struct kube_object *mirror =
+        cluster->mirrors ? mirror_of(cluster->mirrors, uid) : NULL;
+    return mirror ? kube_object_uid(mirror) : NULL;
 }
 
 /* Content is read again now and then even if nobody tells of a change; under Watch often enough

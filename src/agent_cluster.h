@@ -17,6 +17,8 @@ struct agent_cluster_options {
     struct loop *loop;
     struct work_pool *pool;
     struct pod_runtime *runtime;
+    /** The Node as the server has it has changed; NULL: it is gone. */
+    void (*on_node)(void *ctx, const Core__Node *node);
     /** The node's addresses are not those of before. */
     void (*on_addresses)(void *ctx, const struct node_addresses *addresses);
     void *ctx;
@@ -33,6 +35,12 @@ void agent_cluster_free(struct agent_cluster *cluster); /* NULL is fine */
 /** What pods and volumes use. */
 const struct pods_api *agent_cluster_api(const struct agent_cluster *cluster);
 void agent_cluster_give_sources(const struct agent_cluster *cluster, struct volume_sources *ret);
+
+/** The client for requests that are nobody's own. */
+struct api_client *agent_cluster_client(const struct agent_cluster *cluster);
+/** The UID by which the server knows static pod @uid, its mirror's; NULL: there is none. Borrowed
+ * until the next turn. */
+const char *agent_cluster_mirror_uid(const struct agent_cluster *cluster, const char *uid);
 
 /** Begins: the node registers, pods come. @pods outlive agent_cluster_halt(). */
 void agent_cluster_start(struct agent_cluster *cluster, struct pods *pods);

@@ -1,0 +1,193 @@
+/* What is there for people who look for a fault: configuration, flags, versions, profiles. */
+#include "server/node_server_internal.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "kube/codec.h"
+#include "server/reply.h"
+#include "server/zpages.h"
+
+#include <fcntl.h>
+
+#define MAX_VERBOSITY 1000
+#define COMPILER "C " __VERSION__
+
+/* --- /configz --- */
+
+void node_answer_configz(struct node_server *server, struct node_request *request)
+{
+    static const struct kube_type_meta type = {.kind = "KubeletConfiguration",
+                                               .api_version = "kubelet.config.k8s.io/v1beta1"};
+    AUTO(buf) struct buf page;
+    buf_init(&page, NODE_REPLY_MAX_BYTES);
+    buf_add_text(&page, "{\"kubeletconfig\":");
+    kube_encode_json(server->options.kubelet_configuration, &type, &page);
+    buf_add_text(&page, "}\n");
+    AUTO(error) struct error *err = buf_error(&page, "the configuration");
+    if (err)
+        reply_plain_error(request->exchange, 500, err->message);
+    else
+        reply_json(request->exchange, 200, buf_str(&page));
+}
+
+/* --- /flagz and /statusz --- */
+
+static const char *deprecation(const char *kind, struct arena *arena)
+{
+    return arena_printf(arena,
+                        "299 - \"config.k8s.io/v1alpha1 %s is deprecated, use "
+                        "config.k8s.io/v1beta1 %s\"",
+                        kind, kind);
+}
+
+/* Sees to what is wanted; false: it was refused. */
+static bool wants_page(struct node_request *request, const char *kind, struct zpage_wish *ret)
+{
+    zpage_negotiate(http_fields_get(&request->http->fields, "accept"), kind, ret);
+    if (ret->form != ZPAGE_NOT_ACCEPTABLE)
+        return true;
+    const char *text = arena_printf(http_exchange_arena(request->exchange),
+                                    "only the following media types are accepted: text/plain, "
+                                    "application/json;g=config.k8s.io;v=v1beta1;as=%s, "
+                                    "application/yaml;g=config.k8s.io;v=v1beta1;as=%s",
+                                    kind, kind);
+    reply_plain_error(request->exchange, 406, text);
+    return false;
+}
+
+static void reply_page(struct node_request *request, const char *kind,
+                       const struct zpage_wish *wish, const struct buf *page)
+{
+    const struct http_field items[] = {
+        {"content-type", zpage_content_type(wish->form)},
+        {"warning", deprecation(kind, http_exchange_arena(request->exchange))}};
+    const struct http_fields fields = {.items = items,
+                                       .count = wish->is_deprecated ? ARRAY_SIZE(items) : 1};
+    http_exchange_reply(request->exchange, 200, &fields, buf_str(page));
+}
+
+void node_answer_flagz(struct node_server *server, struct node_request *request)
+{
+    const struct zpage_flags flags = {.items = server->options.flag_values->items,
+                                      .count = server->options.flag_values->count};
+    struct zpage_wish wish;
+    if (!wants_page(request, "Flagz", &wish))
+        return;
+    AUTO(buf) struct buf page;
+    buf_init(&page, NODE_REPLY_MAX_BYTES);
+    zpage_write_flags(&wish, &flags, server->flagz_delimiter, &page);
+    reply_page(request, "Flagz", &wish, &page);
+}
+
+/* "v1.36.2" as "1.36". */
+static const char *minor_version(const char *version, struct arena *arena)
+{
+    struct str text = str_from(version[0] == 'v' ? version + 1 : version);
+    size_t major = str_find(text, '.');
+    if (major == text.len)
+        return arena_strdup(arena, text.ptr);
+    struct str rest = {.ptr = text.ptr + major + 1, .len = text.len - major - 1};
+    return arena_strndup(arena, text.ptr, major + 1 + str_find(rest, '.'));
+}
+
+void node_answer_statusz(struct node_server *server, struct node_request *request)
+{
+    struct arena *arena = http_exchange_arena(request->exchange);
+    const char *version = server->options.version;
+    const struct zpage_status status = {
+        .started_wall_ns = server->options.started_wall_ns,
+        .now_wall_ns = loop_now_wall_ns(server->parts.loop),
+        .compiler = COMPILER,
+        .binary_version = version[0] == 'v' ? version + 1 : version,
+        .emulation_version = minor_version(server->options.kubernetes_version, arena),
+        .paths = endpoint_plain_roots(request->listener->endpoints)};
+    struct zpage_wish wish;
+    if (!wants_page(request, "Statusz", &wish))
+        return;
+    AUTO(buf) struct buf page;
+    buf_init(&page, NODE_REPLY_MAX_BYTES);
+    zpage_write_status(&wish, &status, server->flagz_delimiter, &page);
+    reply_page(request, "Statusz", &wish, &page);
+}
+
+/* --- /debug/flags/v --- */
+
+static void reply_flags(struct node_request *request, unsigned status, const char *text)
+{
+    static const struct http_field items[] = {{"content-type", "text/plain; charset=utf-8"},
+                                              {"x-content-type-options", "nosniff"}};
+    const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
+    http_exchange_reply(request->exchange, status, &fields, str_from(text));
+}
+
+void node_answer_debug_flags(struct node_server *server, struct node_request *request)
+{
+    struct arena *arena = http_exchange_arena(request->exchange);
+    struct str body = str_trim(request->http->body);
+    int64_t level = 0;
+    if (!server->options.config->enable_debug_flags_handler) {
+        reply_plain_error(request->exchange, 405, "flags endpoint is disabled.");
+        return;
+    }
+    if (!text_eq(request->http->method, "PUT")) {
+        reply_plain_error(request->exchange, 406, "unsupported http method");
+        return;
+    }
+    const char *text = arena_strndup(arena, body.ptr, body.len);
+    if (!parse_i64(text, 0, MAX_VERBOSITY, &level)) {
+        reply_flags(request, 400,
+                    arena_printf(arena,
+                                 "failed set klog.logging.verbosity %s: not a number from 0 "
+                                 "to %d",
+                                 text, MAX_VERBOSITY));
+        return;
+    }
+    log_set_verbosity((int)level);
+    reply_flags(
+        request, 200,
+        arena_printf(arena, "successfully set klog.logging.verbosity to %lld", (long long)level));
+}
+
+/* --- /debug/pprof/ --- */
+
+static void reply_command_line(struct node_request *request)
+{
+    AUTO(buf) struct buf text;
+    buf_init(&text, 4 * MiB);
+    /* A file of the kernel's own memory: it waits for no disk. */
+    AUTO(error) struct error *err = fd_read_file_blocking("/proc/self/cmdline", &text);
+    if (err) {
+        reply_plain_error(request->exchange, 500, err->message);
+        return;
+    }
+    if (text.len > 0) /* Go joins the arguments, the kernel ends each */
+        buf_truncate(&text, text.len - 1);
+    static const struct http_field items[] = {{"content-type", "text/plain; charset=utf-8"},
+                                              {"x-content-type-options", "nosniff"}};
+    const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
+    http_exchange_reply(request->exchange, 200, &fields, buf_str(&text));
+}
+
+void node_answer_pprof(struct node_server *server, struct node_request *request)
+{
+    static const struct http_field items[] = {{"content-type", "text/html; charset=utf-8"},
+                                              {"x-content-type-options", "nosniff"}};
+    static const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
+    static const char index_page[] =
+        "<html>\n<head>\n<title>/debug/pprof/</title>\n</head>\n<body>\n<p>/debug/pprof/</p>\n"
+        "<ul>\n<li><a href=\"cmdline\">cmdline</a>: the command line of this process</li>\n</ul>\n"
+        "<p>This agent is written in C and has none of Go's profiles; perf(1) can profile "
+        "it.</p>\n</body>\n</html>\n";
+    const char *name = request->match.params[0];
+    if (!server->options.config->enable_profiling_handler)
+        reply_plain_error(request->exchange, 405, "profiling endpoint is disabled.");
+    else if (name[0] == '\0')
+        http_exchange_reply(request->exchange, 200, &fields, str_from(index_page));
+    else if (text_eq(name, "cmdline"))
+        reply_command_line(request);
+    else
+        reply_plain_error(request->exchange, 501,
+                          "This agent is written in C and has no such profile of Go's; perf(1) "
+                          "can profile it.");
+}
