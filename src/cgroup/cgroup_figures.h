@@ -42,32 +42,50 @@ struct cgroup_pressure {
     struct cgroup_pressure_line some, full;
 };
 
+/** What the kernel counts per device: v1 tells all of them, v2 READ and WRITE. */
+enum cgroup_io_kind {
+    CGROUP_IO_READ,
+    CGROUP_IO_WRITE,
+    CGROUP_IO_SYNC,
+    CGROUP_IO_ASYNC,
+    CGROUP_IO_DISCARD,
+    CGROUP_IO_TOTAL,
+};
+#define CGROUP_IO_KIND_COUNT (CGROUP_IO_TOTAL + 1)
+/** "Read", "Write", …: as v1 writes them. */
+const char *cgroup_io_kind_name(enum cgroup_io_kind kind);
+
+/** io.cost of v2, in microseconds. */
+enum cgroup_io_cost {
+    CGROUP_COST_USAGE,
+    CGROUP_COST_WAIT,
+    CGROUP_COST_INDEBT,
+    CGROUP_COST_INDELAY
+};
+#define CGROUP_IO_COST_COUNT (CGROUP_COST_INDELAY + 1)
+
 /** What one block device did for the cgroup and everything below it. */
 struct cgroup_io_device {
     uint64_t major, minor;
-    const char *device;               /* "/dev/vda"; "" when it has no name */
-    bool has_async;                   /* v1: the kernel splits by direction and kind both ways */
-    bool has_discard;                 /* bytes and operations of kind Discard are told */
-    uint64_t read_bytes, write_bytes; /* v2 io.stat rbytes, wbytes; v1 service bytes */
-    uint64_t sync_bytes, async_bytes; /* v1 only */
-    uint64_t discard_bytes;
-    uint64_t total_bytes; /* v1 as told */
-    uint64_t reads, writes;
-    bool has_cost; /* v2 with io.cost: the four below, in microseconds */
-    uint64_t cost_usage_us, cost_wait_us, cost_indebt_us, cost_indelay_us;
+    unsigned has_bytes, has_operations; /* bits 1 << enum cgroup_io_kind */
+    uint64_t bytes[CGROUP_IO_KIND_COUNT], operations[CGROUP_IO_KIND_COUNT];
+    unsigned has_cost; /* bits 1 << enum cgroup_io_cost */
+    uint64_t cost_us[CGROUP_IO_COST_COUNT];
 };
 
 struct cgroup_figures {
-    int64_t created_ns; /* wall clock; 0: unknown */
+    uint64_t inode;     /* of its directory: another cgroup of the same name has another */
+    int64_t created_ns; /* wall clock; 0: unknown, or not asked for */
     bool has_cpu, has_memory, has_io, has_pids, has_pressure, has_processes, has_open_files;
     struct cgroup_cpu_figures cpu;
     struct cgroup_memory_figures memory;
     size_t n_io_devices;
-    struct cgroup_io_device *io_devices; /* by major, minor; in the reader's arena */
-    uint64_t tasks;                      /* pids.current */
-    uint64_t tasks_max;                  /* 0: no limit */
+    const struct cgroup_io_device *io_devices; /* in the kernel's order; in the caller's arena */
+    uint64_t tasks;                            /* pids.current */
+    uint64_t tasks_max;                        /* 0: no limit */
     struct cgroup_pressure cpu_pressure, memory_pressure, io_pressure; /* v2 */
     uint64_t processes;                                                /* of this cgroup alone */
+    int64_t first_pid;             /* of them; 0: there is none */
     uint64_t descriptors, sockets; /* has_open_files: only when asked for */
     bool has_ulimit;               /* a process was there to be asked */
     int64_t open_files_limit;      /* soft; -1: none */
