@@ -186,6 +186,20 @@ struct metric_family *metrics_family(struct metrics *metrics, const struct metri
     return family;
 }
 
+void metrics_families(struct metrics *metrics, const struct metric_info *infos, size_t count,
+                      struct metric_family **ret)
+{
+    for (size_t i = 0; i < count; i++)
+        ret[i] = metrics_family(metrics, &infos[i]);
+}
+
+void metrics_each_family(const struct metrics *metrics,
+                         void (*each)(void *ctx, const struct metric_info *info), void *ctx)
+{
+    for (size_t i = 0; metrics && i < metrics->family_count; i++)
+        each(ctx, metrics->families[i]->info);
+}
+
 void metric_add_values(struct metric_family *family, double by, const char *const *values)
 {
     struct series *series = have_series(family, values);

@@ -32,6 +32,10 @@ struct metric_family; /* opaque; belongs to its registry */
 /** Buckets that Prometheus' clients have by default: .005 to 10 s. */
 #define METRICS_DEFAULT_BOUND_COUNT 11
 extern const double metrics_default_bounds[METRICS_DEFAULT_BOUND_COUNT];
+/** For the description of a histogram: those buckets, or an array's. */
+#define METRIC_DEFAULT_BOUNDS                                                                      \
+    .bounds = metrics_default_bounds, .bound_count = METRICS_DEFAULT_BOUND_COUNT
+#define METRIC_BOUNDS(array) .bounds = (array), .bound_count = ARRAY_SIZE(array)
 
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics); /* NULL is fine */
@@ -42,6 +46,12 @@ DEFINE_AUTO(metrics, struct metrics *, metrics_free)
  * NULL. Lives as long as the registry.
  */
 struct metric_family *metrics_family(struct metrics *metrics, const struct metric_info *info);
+/** The same for each of the @count @infos, in their order. */
+void metrics_families(struct metrics *metrics, const struct metric_info *infos, size_t count,
+                      struct metric_family **ret);
+/** Calls @each for every family, by name, also for one that shows nothing. */
+void metrics_each_family(const struct metrics *metrics,
+                         void (*each)(void *ctx, const struct metric_info *info), void *ctx);
 
 /*
  * Counting. @values are the labels' values in the order of the family's labels (one that is NULL

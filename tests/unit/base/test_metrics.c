@@ -102,6 +102,25 @@ TEST_CASE(a_family_is_made_once)
     assert_ptr_equal(metrics_family(metrics, &again), family);
 }
 
+TEST_CASE(every_family_is_told_whether_it_shows_anything_or_not)
+{
+    AUTO(metrics) struct metrics *metrics = metrics_new();
+    const struct metric_info infos[] = {waits, starts, calls};
+    struct metric_family *families[ARRAY_SIZE(infos)];
+    metrics_families(metrics, infos, ARRAY_SIZE(infos), families);
+    for (size_t i = 0; i < ARRAY_SIZE(infos); i++)
+        assert_ptr_equal(families[i], metrics_family(metrics, &infos[i]));
+    AUTO(buf) struct buf out;
+    buf_init(&out, SHOWN_MAX_BYTES);
+    metrics_each_family(metrics, show_family, &out);
+    assert_string_equal(buf_text(&out), "calls_total:\nstarts_total:\nwait_seconds:\n");
+
+    metrics_families(NULL, infos, ARRAY_SIZE(infos), families);
+    for (size_t i = 0; i < ARRAY_SIZE(infos); i++)
+        assert_null(families[i]);
+    metrics_each_family(NULL, show_family, NULL);
+}
+
 TEST_CASE(a_gauge_goes_up_and_down)
 {
     AUTO(metrics) struct metrics *metrics = metrics_new();
@@ -215,6 +234,7 @@ TEST_CASE(who_has_no_registry_counts_nothing)
 
 TEST_MAIN(TEST(without_labels_a_figure_is_there_from_the_start),
           TEST(families_come_by_name_and_series_by_values), TEST(a_family_is_made_once),
+          TEST(every_family_is_told_whether_it_shows_anything_or_not),
           TEST(a_gauge_goes_up_and_down), TEST(a_histogram_counts_up_to_each_bound),
           TEST(what_is_forgotten_is_not_shown), TEST(a_family_has_a_limit_and_tells_of_it),
           TEST(collectors_run_before_each_visit), TEST(who_has_no_registry_counts_nothing))
