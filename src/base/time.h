@@ -10,6 +10,12 @@
 int64_t time_wall_ns(void);
 int64_t time_mono_ns(void);
 
+/** Seconds, as figures for people and scrapers have them. */
+static inline double time_seconds(int64_t duration_ns)
+{
+    return (double)duration_ns / (double)NS_PER_SEC;
+}
+
 #define TIME_TEXT_SIZE 40 /* enough for every format below, with the NUL */
 
 /** "2026-11-21T03:24:00Z": metav1.Time, whole seconds, UTC. Returns @text. */

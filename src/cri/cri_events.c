@@ -12,6 +12,7 @@
 #include "cri/cri_events.h"
 
 #include "base/log.h"
+#include "base/time.h"
 #include "cri/cri_methods.h"
 
 /* A runtime that ends every stream at once is asked again ever more rarely. */
@@ -26,6 +27,7 @@ struct cri_events {
     struct loop *loop;
     struct grpc_channel *channel;
     struct runtime_listener listener;
+    const struct cri_metrics *metrics;
     enum events_state state;
     struct grpc_call *stream; /* OPEN */
     struct loop_timer *reopen;
@@ -46,6 +48,9 @@ static void on_message(void *ctx, const ProtobufCMessage *message)
     const Cri__ContainerEventResponse *event =
         (const Cri__ContainerEventResponse *)(const void *)message;
     events->is_good = true;
+    if (event->created_at > 0)
+        metric_observe(events->metrics->families[CRI_EVENT_SECONDS],
+                       time_seconds(loop_now_wall_ns(events->loop) - event->created_at), NULL);
     const Cri__PodSandboxStatus *sandbox = event->pod_sandbox_status;
     /* Without a sandbox nobody knows whose event it is; a runtime sends such ones when the pod is
      * gone already. */
@@ -64,13 +69,15 @@ static void on_end(void *ctx, struct error *err_owned)
     events->stream = NULL;
     if (events->state != EVENTS_OPEN)
         return; /* the connection went first: cri_events_connected() goes on from there */
+    int64_t lived_ns = sat_sub_i64(loop_now_mono_ns(events->loop), events->opened_mono_ns);
+    events->is_good = events->is_good || lived_ns >= GOOD_LIFE_NS;
+    if (err && !events->is_good)
+        metric_add(events->metrics->families[CRI_EVENT_STREAM_ERRORS], 1, NULL);
     if (error_is(err, ERROR_UNIMPLEMENTED)) {
         events->state = EVENTS_UNSUPPORTED;
         log_v(2, "The container runtime has no event stream, watching processes instead");
         return;
     }
-    int64_t lived_ns = sat_sub_i64(loop_now_mono_ns(events->loop), events->opened_mono_ns);
-    events->is_good = events->is_good || lived_ns >= GOOD_LIFE_NS;
     if (events->is_good)
         events->pause_ns = REOPEN_FIRST_NS;
     log_v(2, "The container runtime ended the event stream", LOG_ERR(err));
@@ -90,6 +97,7 @@ static void open_stream(struct cri_events *events)
     events->opened_mono_ns = loop_now_mono_ns(events->loop);
     events->stream =
         grpc_stream_start(events->channel, &cri_get_container_events, NULL, &stream_events, events);
+    metric_add(events->metrics->families[CRI_EVENT_STREAMS], 1, NULL);
 }
 
 static void on_reopen_due(void *ctx)
@@ -124,12 +132,14 @@ void cri_events_disconnected(struct cri_events *events)
 }
 
 struct cri_events *cri_events_new(struct loop *loop, struct grpc_channel *channel,
-                                  const struct runtime_listener *listener)
+                                  const struct runtime_listener *listener,
+                                  const struct cri_metrics *metrics)
 {
     struct cri_events *events = xcalloc(1, sizeof(*events));
     events->loop = loop;
     events->channel = channel;
     events->listener = *listener;
+    events->metrics = metrics;
     events->reopen = loop_timer_new(loop, "cri events", on_reopen_due, events);
     return events;
 }

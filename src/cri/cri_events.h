@@ -5,15 +5,17 @@
  */
 #pragma once
 
+#include "cri/cri_metrics.h"
 #include "pod/runtime.h"
 #include "wire/grpc.h"
 
 struct cri_events; /* opaque */
 
-/** @listener is copied, its members may be NULL. Opens nothing yet. @channel is borrowed and must
- * outlive it. */
+/** @listener is copied, its members may be NULL. Opens nothing yet. @channel and @metrics are
+ * borrowed and must outlive it. */
 struct cri_events *cri_events_new(struct loop *loop, struct grpc_channel *channel,
-                                  const struct runtime_listener *listener);
+                                  const struct runtime_listener *listener,
+                                  const struct cri_metrics *metrics);
 void cri_events_free(struct cri_events *events); /* NULL is fine */
 
 /** The channel is connected: opens the stream. From the second time on everything may have changed

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cri/cri_events.h"
 #include "cri/cri_methods.h"
+#include "cri/cri_metrics.h"
 #include "cri/exit_watch.h"
 
 struct runtime_call {
@@ -19,7 +20,9 @@ struct runtime_call {
     struct grpc_call *grpc;    /* NULL: a request that was not sent, see `refusal` */
     struct loop_timer *refuse; /* tells `refusal` in the next turn */
     struct error *refusal;
-    char *subject; /* never NULL */
+    char *subject;         /* never NULL */
+    char *runtime_handler; /* of a sandbox to be made; else NULL */
+    int64_t began_ns;      /* mono */
     int64_t extra_ns;
     runtime_on_reply *on_reply;
     void *ctx;
@@ -31,6 +34,7 @@ struct cri_runtime {
     struct grpc_channel *channels[CRI_SERVICE_COUNT];
     int64_t request_timeout_ns;
     struct runtime_call *calls; /* list head; the runtime owns every call */
+    struct cri_metrics metrics;
     struct runtime_listener listener;
     struct cri_events *events; /* NULL before listen() */
     struct exit_watcher *watcher;
@@ -50,7 +54,17 @@ static void call_free(struct runtime_call *call)
     loop_timer_free(call->refuse);
     error_free(call->refusal);
     free(call->subject);
+    free(call->runtime_handler);
     free(call);
+}
+
+static void count_call(const struct runtime_call *call, bool has_failed)
+{
+    const struct cri_metrics *metrics = &call->runtime->metrics;
+    int64_t took_ns = loop_now_mono_ns(call->runtime->loop) - call->began_ns;
+    cri_metrics_call(metrics, call->method, took_ns, has_failed);
+    if (call->runtime_handler)
+        cri_metrics_sandbox(metrics, call->runtime_handler, took_ns, has_failed);
 }
 
 /* The call is gone before its owner hears of it, who may start the next or free us all. */
@@ -59,6 +73,7 @@ static void finish(struct runtime_call *call, const ProtobufCMessage *reply,
 {
     runtime_on_reply *on_reply = call->on_reply;
     void *ctx = call->ctx;
+    count_call(call, err_owned != NULL);
     struct error *err = cri_method_error(call->method, call->subject, call->extra_ns, err_owned);
     call->grpc = NULL;
     call_free(call);
@@ -93,6 +108,10 @@ static struct runtime_call *start_call(struct pod_runtime *self, enum runtime_me
     call->subject = method->subject ? method->subject(request) : NULL;
     if (!call->subject)
         call->subject = xstrdup("");
+    if (method_id == RUNTIME_RUN_POD_SANDBOX)
+        call->runtime_handler =
+            xstrdup(((const Cri__RunPodSandboxRequest *)(const void *)request)->runtime_handler);
+    call->began_ns = loop_now_mono_ns(runtime->loop);
     call->extra_ns = extra_ns;
     call->on_reply = on_reply;
     call->ctx = ctx;
@@ -161,7 +180,7 @@ static void set_listener(struct pod_runtime *self, const struct runtime_listener
     const struct runtime_listener own = {
         .on_changed = on_changed, .on_lost = on_lost, .ctx = runtime};
     struct grpc_channel *channel = runtime->channels[CRI_SERVICE_RUNTIME];
-    runtime->events = cri_events_new(runtime->loop, channel, &own);
+    runtime->events = cri_events_new(runtime->loop, channel, &own, &runtime->metrics);
     grpc_channel_keep_connected(channel);
     if (grpc_channel_is_connected(channel))
         cri_events_connected(runtime->events);
@@ -219,6 +238,7 @@ struct error *cri_runtime_new(struct loop *loop, const struct cri_runtime_option
     runtime->base.vtable = &vtable;
     runtime->loop = loop;
     runtime->request_timeout_ns = options->request_timeout_ns;
+    cri_metrics_init(&runtime->metrics, options->metrics);
     runtime->channels[CRI_SERVICE_RUNTIME] = grpc_channel_new(loop, runtime_path);
     runtime->channels[CRI_SERVICE_IMAGE] = grpc_channel_new(loop, image_path);
     const struct grpc_channel_listener listener = {

@@ -9,12 +9,15 @@
 
 #include "loop/loop.h"
 
+struct metrics; /* base/metrics.h */
+
 struct cri_runtime; /* opaque */
 
 struct cri_runtime_options {
     const char *runtime_endpoint; /* containerRuntimeEndpoint: "unix:///path" or "/path" */
     const char *image_endpoint;   /* imageServiceEndpoint; NULL or "" means the runtime's */
     int64_t request_timeout_ns;   /* runtimeRequestTimeout: T of the method table */
+    struct metrics *metrics;      /* borrowed, outlives the client; NULL: nothing is counted */
 };
 
 /**

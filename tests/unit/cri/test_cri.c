@@ -2,6 +2,7 @@
  */
 #include "cri/cri_handshake.h"
 #include "cri/cri_runtime.h"
+#include "tests/lib/metrics_read.h"
 #include "tests/lib/test.h"
 #include "tests/unit/cri/grpc_peer.h"
 
@@ -23,6 +24,7 @@
 struct node {
     struct loop *loop;
     struct grpc_peer *peer;
+    struct metrics *metrics;
     struct cri_runtime *cri;
     struct pod_runtime *runtime;
 
@@ -77,8 +79,24 @@ static void answer_events(struct node *node, struct grpc_peer_stream *stream)
         node->events = stream;
 }
 
+/* Refuses the handler "bad". */
+static void answer_sandbox(struct grpc_peer_stream *stream, struct str message)
+{
+    char id[] = "s1";
+    Cri__RunPodSandboxResponse reply = CRI__RUN_POD_SANDBOX_RESPONSE__INIT;
+    reply.pod_sandbox_id = id;
+    Cri__RunPodSandboxRequest *request =
+        cri__run_pod_sandbox_request__unpack(NULL, message.len, (const uint8_t *)message.ptr);
+    assert_non_null(request);
+    if (text_eq(request->runtime_handler, "bad"))
+        grpc_peer_end(stream, 3, "unknown handler");
+    else
+        grpc_peer_reply(stream, &reply.base);
+    cri__run_pod_sandbox_request__free_unpacked(request, NULL);
+}
+
 static void on_request(void *ctx, struct grpc_peer_stream *stream, const char *path,
-                       UNUSED struct str message)
+                       struct str message)
 {
     struct node *node = ctx;
     Cri__ImageFsInfoResponse fs = CRI__IMAGE_FS_INFO_RESPONSE__INIT;
@@ -95,6 +113,8 @@ static void on_request(void *ctx, struct grpc_peer_stream *stream, const char *p
         grpc_peer_reply(stream, &absent.base);
     else if (text_eq(path, RUNTIME_SERVICE "StopContainer"))
         grpc_peer_reply(stream, &absent.base); /* an empty message */
+    else if (text_eq(path, RUNTIME_SERVICE "RunPodSandbox"))
+        answer_sandbox(stream, message);
     else if (text_eq(path, RUNTIME_SERVICE "CreateContainer"))
         grpc_peer_reply(stream, &absent.base); /* lacks its id */
     else
@@ -119,9 +139,11 @@ static void node_init(struct node *node)
 {
     *node = (struct node){.api_version = "0.1.0", .cgroup_driver = -1};
     assert_no_error(loop_new(&node->loop));
+    node->metrics = metrics_new();
     node->peer = grpc_peer_new(node->loop, on_request, node);
     const struct cri_runtime_options options = {.runtime_endpoint = grpc_peer_path(node->peer),
-                                                .request_timeout_ns = 60 * NS_PER_SEC};
+                                                .request_timeout_ns = 60 * NS_PER_SEC,
+                                                .metrics = node->metrics};
     assert_no_error(cri_runtime_new(node->loop, &options, &node->cri));
     node->runtime = cri_runtime_as_pod_runtime(node->cri);
 }
@@ -136,6 +158,7 @@ static void node_listen(struct node *node)
 static void node_done(struct node *node)
 {
     cri_runtime_free(node->cri);
+    metrics_free(node->metrics);
     grpc_peer_free(node->peer);
     loop_free(node->loop);
 }
@@ -233,6 +256,61 @@ TEST_CASE(a_refused_request_fails_in_the_next_turn)
     node_done(&node);
 }
 
+static void run_sandbox(struct node *node, char *handler)
+{
+    char name[] = "web";
+    Cri__PodSandboxMetadata metadata = CRI__POD_SANDBOX_METADATA__INIT;
+    Cri__PodSandboxConfig config = CRI__POD_SANDBOX_CONFIG__INIT;
+    Cri__RunPodSandboxRequest request = CRI__RUN_POD_SANDBOX_REQUEST__INIT;
+    metadata.name = name;
+    config.metadata = &metadata;
+    request.config = &config;
+    request.runtime_handler = handler;
+    size_t before = node->replies;
+    runtime_call_start(node->runtime, RUNTIME_RUN_POD_SANDBOX, &request.base, 0, on_reply, node);
+    turn_until(node, node->replies == before + 1);
+}
+
+TEST_CASE(calls_are_counted_by_what_they_do_and_how_they_end)
+{
+    char none[] = "", bad[] = "bad";
+    Cri__ImageStatusRequest image = CRI__IMAGE_STATUS_REQUEST__INIT;
+    struct node node;
+    node_init(&node);
+    run_sandbox(&node, none);
+    run_sandbox(&node, bad);
+    run_sandbox(&node, none);
+    runtime_call_start(node.runtime, IMAGE_IMAGE_STATUS, &image.base, 0, on_reply, &node);
+    turn_until(&node, node.replies == 4);
+    runtime_call_cancel(node.runtime, runtime_call_start(node.runtime, IMAGE_IMAGE_STATUS,
+                                                         &image.base, 0, on_reply, &node));
+
+    static const struct {
+        const char *operation;
+        double total, errors;
+    } cases[] = {{"run_podsandbox", 3, 1}, {"image_status", 1, -1}, {"version", -1, -1}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *operation = cases[i].operation;
+        assert_float_equal(
+            metrics_value(node.metrics, "kubelet_runtime_operations_total", operation),
+            cases[i].total, 0);
+        assert_float_equal(
+            metrics_value(node.metrics, "kubelet_runtime_operations_errors_total", operation),
+            cases[i].errors, 0);
+        assert_int_equal(
+            metrics_count(node.metrics, "kubelet_runtime_operations_duration_seconds", operation),
+            (int64_t)cases[i].total);
+    }
+    static const char took[] = "kubelet_run_podsandbox_duration_seconds",
+                      failed[] = "kubelet_run_podsandbox_errors_total";
+    assert_int_equal(metrics_count(node.metrics, took, ""), 2);
+    assert_int_equal(metrics_count(node.metrics, took, "bad"), 1);
+    assert_float_equal(metrics_value(node.metrics, failed, "bad"), 1, 0);
+    assert_float_equal(metrics_value(node.metrics, failed, ""), -1, 0);
+    assert_true(metrics_sum(node.metrics, took, "") > 0);
+    node_done(&node);
+}
+
 /* --- handshake --- */
 
 TEST_CASE(a_handshake_learns_who_the_runtime_is)
@@ -318,6 +396,7 @@ static void send_event(struct node *node, const char *uid, const char *container
     sandbox.metadata = &metadata;
     event.pod_sandbox_status = uid ? &sandbox : NULL;
     event.container_id = id;
+    event.created_at = 1;
     grpc_peer_send(node->events, &event.base);
 }
 
@@ -337,6 +416,8 @@ TEST_CASE(events_name_the_pod_that_changed)
     assert_string_equal(node.changed_uid, "uid-2");
     assert_string_equal(node.changed_id, "none");
     assert_int_equal(node.lost, 0); /* the first stream of all missed nothing */
+    assert_int_equal(
+        metrics_count(node.metrics, "kubelet_evented_pleg_connection_latency_seconds", ""), 3);
     node_done(&node);
 }
 
@@ -355,6 +436,10 @@ TEST_CASE(a_stream_that_ends_is_opened_again)
     send_event(&node, "uid-1", "c1");
     turn_until(&node, node.changed == 2);
     assert_int_equal(grpc_peer_seen(node.peer)->connections, 1);
+    assert_float_equal(
+        metrics_value(node.metrics, "kubelet_evented_pleg_connection_success_count", ""), 2, 0);
+    assert_float_equal(
+        metrics_value(node.metrics, "kubelet_evented_pleg_connection_error_count", ""), 0, 0);
     node_done(&node);
 }
 
@@ -390,6 +475,8 @@ TEST_CASE(a_runtime_without_events_is_asked_once_a_connection)
     grpc_peer_drop(node.peer, true);
     turn_until(&node, node.event_opens == 2);
     turn_until(&node, node.lost == 1);
+    turn_until(&node,
+               metrics_value(node.metrics, "kubelet_evented_pleg_connection_error_count", "") == 2);
     node_done(&node);
 }
 
@@ -407,6 +494,7 @@ TEST_CASE(listening_late_opens_the_stream_of_the_connection_that_is_there)
 TEST_MAIN(TEST(calls_reach_their_service_and_come_back),
           TEST(a_reply_that_lacks_something_is_an_error),
           TEST(a_refused_request_fails_in_the_next_turn),
+          TEST(calls_are_counted_by_what_they_do_and_how_they_end),
           TEST(a_handshake_learns_who_the_runtime_is),
           TEST(a_failed_handshake_has_the_words_of_kubernetes),
           TEST(a_cancelled_handshake_is_silent), TEST(events_name_the_pod_that_changed),
