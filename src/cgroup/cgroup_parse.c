@@ -356,3 +356,53 @@ bool cgroup_parse_open_files_limit(struct str text, int64_t *ret)
     }
     return false;
 }
+
+/* "4:cpu,cpuacct:/user.slice" → the path when @controller is listed. */
+static bool path_of_controller(struct str line, const char *controller, struct str *ret)
+{
+    struct str rest = line, number, controllers, name;
+    if (!str_split_next(&rest, ':', &number) || !str_split_next(&rest, ':', &controllers))
+        return false;
+    if (controllers.len == 0 && controller[0] == '\0') {
+        *ret = rest;
+        return true;
+    }
+    while (str_split_next(&controllers, ',', &name)) {
+        if (str_eq_c(name, controller)) {
+            *ret = rest;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct str find_path(struct str text, const char *controller)
+{
+    struct str rest = text, line, path = {0};
+    while (str_split_next(&rest, '\n', &line)) {
+        if (path_of_controller(line, controller, &path))
+            break;
+    }
+    return path;
+}
+
+struct error *cgroup_parse_own_path(struct str text, enum cgroup_version version,
+                                    struct arena *arena, const char **ret)
+{
+    struct str path = find_path(text, version == CGROUP_V2 ? "" : "cpu");
+    if (path.len == 0)
+        return error_new(ERROR_FAILED_PRECONDITION, "the process is in no cgroup");
+    if (version == CGROUP_V1) {
+        struct str memory = find_path(text, "memory");
+        if (!str_eq(path, memory))
+            return error_new(ERROR_FAILED_PRECONDITION,
+                             "cpu and memory cgroup hierarchy not unified.  cpu: %.*s, memory: "
+                             "%.*s",
+                             STR_ARG(path), STR_ARG(memory));
+        struct str systemd = find_path(text, "name=systemd");
+        if (systemd.len > 0)
+            path = systemd;
+    }
+    *ret = arena_strndup(arena, path.ptr, path.len);
+    return NULL;
+}

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "cgroup/cgroup.h"
 #include "cgroup/cgroup_figures.h"
 
 /** A number, or "max" for UINT64_MAX; surrounding blanks do not matter. False: neither. */
@@ -51,3 +52,11 @@ struct cgroup_meminfo {
 };
 /** /proc/meminfo. */
 void cgroup_parse_meminfo(struct str text, struct cgroup_meminfo *ret);
+
+/**
+ * /proc/<pid>/cgroup: the one cgroup of the process, in @arena. v1: that of its cpu and memory
+ * hierarchies, FAILED_PRECONDITION when those differ; where systemd has a hierarchy, it is the one
+ * in there.
+ */
+MUST_CHECK struct error *cgroup_parse_own_path(struct str text, enum cgroup_version version,
+                                               struct arena *arena, const char **ret);

@@ -12,6 +12,7 @@
 #include "pod/admission.h"
 #include "pod/cri_config.h"
 #include "pod/object.h"
+#include "pod/observed.h"
 #include "pod/runtime.h"
 #include "pod/timeline.h"
 #include "volume/volume.h"
@@ -144,7 +145,8 @@ struct pod_view {
     const Core__Pod *pod;      /* NULL for an orphan */
     struct pod_object *object; /* the same with its source; NULL for an orphan */
     const char *uid, *name, *namespace;
-    const Core__PodStatus *status; /* NULL before the first one */
+    const struct pod_observed *observed; /* what the runtime was seen to hold of it */
+    const Core__PodStatus *status;       /* NULL before the first one */
     const char *doing;             /* "StartContainer web", … or "" */
     int64_t doing_since_ns;
     const struct timeline *timeline;

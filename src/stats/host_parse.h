@@ -17,14 +17,7 @@
  * lives in @arena. */
 size_t stats_parse_net_dev(struct str text, struct arena *arena, struct stats_interface **ret);
 
-/** One line of /proc/diskstats. */
-struct stats_disk {
-    uint64_t major, minor;
-    const char *name; /* "nvme0n1p2" */
-    uint64_t reads, reads_merged, sectors_read, read_ms;
-    uint64_t writes, writes_merged, sectors_written, write_ms;
-    uint64_t io_in_flight, io_ms, io_weighted_ms;
-};
+/** /proc/diskstats. */
 size_t stats_parse_diskstats(struct str text, struct arena *arena, struct stats_disk **ret);
 /** The disk of that number; NULL: there is none. */
 const struct stats_disk *stats_find_disk(const struct stats_disk *disks, size_t count,

@@ -30,15 +30,21 @@ struct stats_interface {
     uint64_t tx_bytes, tx_packets, tx_errors, tx_dropped;
 };
 
-/** A mounted file system of the host, with what its disk did; the root record's only. */
-struct stats_filesystem {
-    const char *device; /* "/dev/vda"; for a tmpfs its mount point */
-    uint64_t capacity_bytes, free_bytes, available_bytes; /* available: to users without rights */
-    uint64_t inodes, inodes_free;
-    /* /proc/diskstats; all 0 for what is no disk */
+/** A block device: one line of /proc/diskstats. */
+struct stats_disk {
+    uint64_t major, minor;
+    const char *name; /* "nvme0n1p2" */
     uint64_t reads, reads_merged, sectors_read, read_ms;
     uint64_t writes, writes_merged, sectors_written, write_ms;
     uint64_t io_in_flight, io_ms, io_weighted_ms;
+};
+
+/** A mounted file system of the host; the root record's only. */
+struct stats_filesystem {
+    const char *device;            /* "/dev/vda"; for a tmpfs its mount point */
+    const struct stats_disk *disk; /* NULL: it is on none */
+    uint64_t capacity_bytes, free_bytes, available_bytes; /* available: to users without rights */
+    uint64_t inodes, inodes_free;
 };
 
 /** Texts are "" where there is nothing, never NULL. */
@@ -76,6 +82,8 @@ struct stats_records {
     int64_t taken_ns; /* wall clock, when the pass began */
     struct stats_machine machine;
     bool has_pressure; /* the kernel measures it (v2) */
+    size_t n_disks;
+    const struct stats_disk *disks;
     size_t count;
     const struct stats_record *items; /* the root first, then by path */
 };

@@ -181,8 +181,35 @@ TEST_CASE(meminfo_is_told_in_bytes)
     assert_int_equal(info.total_bytes, 0);
 }
 
-TEST_MAIN(TEST(a_number_is_digits_or_max), TEST(cpu_max_is_a_quota_or_none_and_a_period),
-          TEST(keys_fill_what_they_name_and_no_more), TEST(pressure_has_both_lines_or_only_some),
-          TEST(blkio_gathers_kinds_by_device), TEST(io_stat_survives_devices_without_figures),
-          TEST(the_list_of_devices_has_an_end), TEST(pids_are_numbers_on_lines_of_their_own),
-          TEST(the_soft_limit_of_open_files_is_found), TEST(meminfo_is_told_in_bytes))
+TEST_CASE(a_process_has_one_cgroup_or_none)
+{
+    static const struct {
+        const char *name, *text;
+        enum cgroup_version version;
+        const char *path; /* NULL: refused */
+    } rows[] = {
+        {"v2", "0::/system.slice/cubelet.service\n", CGROUP_V2, "/system.slice/cubelet.service"},
+        {"v2 without its line", "1:cpu:/a\n", CGROUP_V2, NULL},
+        {"v1 with systemd", "4:cpu,cpuacct:/a\n3:memory:/a\n1:name=systemd:/a/b\n", CGROUP_V1,
+         "/a/b"},
+        {"v1 without systemd", "4:cpuacct,cpu:/a:b\n3:memory:/a:b\n0::/x\n", CGROUP_V1, "/a:b"},
+        {"v1 torn", "4:cpu:/\n3:memory:/other\n1:name=systemd:/\n", CGROUP_V1, NULL},
+        {"empty", "", CGROUP_V1, NULL},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *path = NULL;
+        AUTO(error)
+        struct error *err =
+            cgroup_parse_own_path(str_from(rows[i].text), rows[i].version, arena, &path);
+        if (!text_eq(path, rows[i].path) || (err == NULL) != (rows[i].path != NULL))
+            fail_msg("%s: %s", rows[i].name, path ? path : "refused");
+    }
+}
+
+TEST_MAIN(TEST(a_process_has_one_cgroup_or_none), TEST(a_number_is_digits_or_max),
+          TEST(cpu_max_is_a_quota_or_none_and_a_period), TEST(keys_fill_what_they_name_and_no_more),
+          TEST(pressure_has_both_lines_or_only_some), TEST(blkio_gathers_kinds_by_device),
+          TEST(io_stat_survives_devices_without_figures), TEST(the_list_of_devices_has_an_end),
+          TEST(pids_are_numbers_on_lines_of_their_own), TEST(the_soft_limit_of_open_files_is_found),
+          TEST(meminfo_is_told_in_bytes))
