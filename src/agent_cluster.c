@@ -468,8 +468,7 @@ void agent_cluster_halt(struct agent_cluster *cluster)
 {
     if (!cluster || !cluster->pods)
         return;
-    static const struct pods_listener nobody = {0};
-    pods_listen(cluster->pods, &nobody);
+    pods_unlisten(cluster->pods, cluster);
     api_source_free(TAKE(cluster->source));
     status_manager_free(TAKE(cluster->statuses));
     mirror_manager_free(TAKE(cluster->mirrors));

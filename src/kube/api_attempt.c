@@ -33,6 +33,7 @@ struct api_attempt {
     char *target;           /* with the base path */
     uint64_t generation;    /* of the credentials sent */
     uint64_t sent_after;    /* so many failures of the transport */
+    bool is_answered;       /* what was sent last */
     bool was_refreshed, is_stream;
 
     bool is_reset; /* how it ends */
@@ -129,6 +130,8 @@ static void on_response(void *ctx, unsigned status, const struct http_fields *fi
     const char *length = http_fields_get(fields, "content-length");
     int64_t bytes = 0;
     api_transport_note_reached(attempt->transport);
+    api_metrics_answer(&attempt->transport->metrics, attempt->request.method, status);
+    attempt->is_answered = true;
     attempt->http_status = status;
     free(attempt->content_type);
     attempt->content_type = xstrdup(content_type);
@@ -179,6 +182,8 @@ static void on_call_end(void *ctx, const struct http_call_end *end)
     struct api_attempt *attempt = ctx;
     attempt->call = NULL;
     if (end->err) {
+        if (!attempt->is_answered)
+            api_metrics_answer(&attempt->transport->metrics, attempt->request.method, 0);
         if (was_unreached(attempt, end))
             api_transport_note_failure(attempt->transport, attempt->sent_after);
         if (!attempt->is_stream)
@@ -222,6 +227,7 @@ static void send_request(struct api_attempt *attempt)
                                               .body = request->body,
                                               .deadline_ns = request->deadline_ns};
     attempt->state = AT_SENT;
+    attempt->is_answered = false;
     attempt->sent_after = attempt->transport->all_failures;
     attempt->generation = api_auth_generation(attempt->transport->auth);
     attempt->call = http_call_start(attempt->transport->http, &options, &call_events, attempt);

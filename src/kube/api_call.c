@@ -53,6 +53,10 @@ static void call_detach(struct api_call *call)
 /* Tells, and frees. @result's error is ours. */
 static void call_finish(struct api_call *call, struct api_result *result)
 {
+    const struct api_transport *transport = call->client->transport;
+    if (call->state != API_CALL_FAILING)
+        api_metrics_time(&transport->metrics, API_REQUEST_SECONDS, call->request.method,
+                         loop_now_mono_ns(transport->loop) - call->started_ns);
     call_detach(call);
     call->on_done(call->ctx, result);
     arena_free(result->arena);
@@ -136,9 +140,13 @@ static struct api_expectation expectation_of(const struct api_call *call)
 static void on_attempt_end(void *ctx, const struct api_outcome *outcome)
 {
     struct api_call *call = ctx;
+    const struct api_metrics *metrics = &call->client->transport->metrics;
     int64_t pause_ns;
     call->attempt = NULL;
+    if (!outcome->err)
+        api_metrics_size(metrics, API_RESPONSE_BYTES, call->request.method, outcome->body.len);
     if (may_retry(call, outcome, &pause_ns) && fits_deadline(call, pause_ns)) {
+        api_metrics_retry(metrics, call->request.method, outcome->http_status);
         error_free(call->failure);
         call->failure = error_dup(outcome->err);
         retry(call, pause_ns);
@@ -163,6 +171,8 @@ void api_call_send(struct api_call *call)
     struct api_transport *transport = call->client->transport;
     call->state = API_CALL_SENT;
     call->request.deadline_ns = transport->timing->attempt_limit_ns;
+    api_metrics_size(&transport->metrics, API_REQUEST_BYTES, call->request.method,
+                     call->request.body.len);
     call->attempt = api_attempt_start(transport, &call->request, &attempt_events, call);
 }
 

@@ -25,6 +25,8 @@ static void pump(struct api_client *client)
         }
         api_client_withdraw(client, call);
         int64_t waited_ns = now_ns - call->queued_ns;
+        api_metrics_time(&client->transport->metrics, API_LIMITER_SECONDS, call->request.method,
+                         waited_ns);
         if (waited_ns > TOLD_WAIT_NS)
             log_v(3, "Waited before sending request because of client-side throttling",
                   LOG_INT("delayMilliseconds", waited_ns / NS_PER_MS),

@@ -13,6 +13,7 @@
 #include "kube/watch_frame.h"
 #include "loop/work.h"
 
+struct metrics;       /* base/metrics.h */
 struct api_transport; /* opaque */
 struct api_client;    /* opaque */
 struct api_call;      /* opaque */
@@ -25,6 +26,8 @@ struct api_call;      /* opaque */
 MUST_CHECK struct error *api_transport_new(struct loop *loop, struct work_pool *pool,
                                            const struct kubeconfig *config, const char *user_agent,
                                            struct api_transport **ret);
+/** From now on counts requests in @metrics (borrowed, outlives the transport): rest_client_*. */
+void api_transport_count(struct api_transport *transport, struct metrics *metrics);
 /** All clients must have been freed. NULL is fine. */
 void api_transport_free(struct api_transport *transport);
 DEFINE_AUTO(api_transport, struct api_transport *, api_transport_free)

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "kube/api_auth.h"
 #include "kube/api_client.h"
+#include "kube/api_metrics.h"
 #include "kube/api_request.h"
 #include "kube/rate_limit.h"
 #include "wire/http_client.h"
@@ -37,6 +38,8 @@ struct api_transport {
     const char *user_agent;
     struct http_client *http;
     struct api_auth *auth;
+    bool has_plugin; /* for credentials */
+    struct api_metrics metrics;
     struct api_attempt *streams; /* attempts that have become streams */
     size_t client_count;
     unsigned failures;       /* connections in a row that could not be made */

@@ -109,6 +109,7 @@ struct error *api_transport_new_timed(struct loop *loop, struct work_pool *pool,
     transport->arena = arena_new(0);
     transport->server = arena_strdup(transport->arena, config->server);
     transport->user_agent = arena_strdup(transport->arena, user_agent);
+    transport->has_plugin = config->exec != NULL;
     bool prefers_tls = config->ca_file || config->ca_data || config->cert_file ||
                        config->cert_data || config->insecure_skip_tls_verify;
     struct error *err =
@@ -135,6 +136,11 @@ struct error *api_transport_new(struct loop *loop, struct work_pool *pool,
                                 struct api_transport **ret)
 {
     return api_transport_new_timed(loop, pool, config, user_agent, &api_timing_default, ret);
+}
+
+void api_transport_count(struct api_transport *transport, struct metrics *metrics)
+{
+    api_metrics_init(&transport->metrics, metrics, transport->origin.text, transport->has_plugin);
 }
 
 void api_transport_free(struct api_transport *transport)

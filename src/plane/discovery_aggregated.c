@@ -4,7 +4,7 @@
  */
 #include "plane/discovery_internal.h"
 
-#include "plane/accept.h"
+#include "wire/accept.h"
 #include "wire/json.h"
 
 static const struct discovery_aggregated forms[] = {

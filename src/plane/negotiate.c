@@ -1,6 +1,6 @@
 #include "plane/negotiate.h"
 
-#include "plane/accept.h"
+#include "wire/accept.h"
 
 #define JSON_TYPE "application/json"
 #define YAML_TYPE "application/yaml"

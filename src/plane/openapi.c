@@ -4,7 +4,7 @@
  */
 #include "plane/openapi.h"
 
-#include "plane/accept.h"
+#include "wire/accept.h"
 #include "plane/openapi_internal.h"
 #include "wire/json.h"
 

@@ -158,8 +158,7 @@ void pods_on_listed(struct pods *pods)
     pods->listed = true;
     pods_end_orphans(pods);
     pods_wake_all(pods);
-    if (pods->listener.on_runtime)
-        pods->listener.on_runtime(pods->listener.ctx);
+    pods_tell_runtime(pods);
 }
 
 void pods_set_host_ips(struct pods *pods, const char *const *host_ips)
@@ -224,6 +223,7 @@ void pods_free(struct pods *pods)
     backoff_free(pods->image_backoff);
     pods_exec_free(pods->probe_exec);
     pods_runtime_done(pods);
+    pods_listeners_free(pods);
     free(pods);
 }
 
@@ -270,11 +270,6 @@ void pods_visit(const struct pods *pods, void (*visit)(void *ctx, const struct p
         visit(ctx, &view);
     }
     free(sorted);
-}
-
-void pods_listen(struct pods *pods, const struct pods_listener *listener)
-{
-    pods->listener = *listener;
 }
 
 bool pods_view(const struct pods *pods, const char *uid, struct pod_view *ret)

@@ -150,6 +150,7 @@ struct pod_view {
     const char *doing;             /* "StartContainer web", … or "" */
     int64_t doing_since_ns;
     const struct timeline *timeline;
+    const struct pod_observed *observed; /* what the runtime holds of it */
     bool terminating;
     bool removed;   /* no source wants it any more */
     bool could_run; /* containers may be running, or may yet be started */
@@ -173,8 +174,10 @@ struct pods_listener {
     void (*on_image)(void *ctx);
     void *ctx;
 };
-/** Sets the one listener (copied). */
+/** One more who is told (copied), in the order of asking; none may go from inside a callback. */
 void pods_listen(struct pods *pods, const struct pods_listener *listener);
+/** The one with @ctx is told no more. */
+void pods_unlisten(struct pods *pods, const void *ctx);
 
 /** Host path of the log of container @name's newest (or @previous) instance; NULL when there is
  * none. Owned. */

@@ -131,8 +131,16 @@ struct pods {
     bool qos_known; /* the tiers' shares were written for burstable_millis */
     int64_t burstable_millis;
     uint64_t missed_changes;
-    struct pods_listener listener;
+    struct pods_listening *listeners; /* listeners.c */
 };
+
+/* --- listeners.c: who is told --- */
+
+void pods_tell_changed(const struct pod_worker *worker);
+void pods_tell_gone(const struct pod_worker *worker); /* unless it is wanted again */
+void pods_tell_runtime(const struct pods *pods);
+void pods_tell_image(const struct pods *pods);
+void pods_listeners_free(struct pods *pods);
 
 /** Makes a worker for @uid and links it into the set. @name and @namespace may be "" for an orphan
  * on disk. */

@@ -20,12 +20,6 @@ struct verdict {
     const char *message;                     /* the more important of the two, or "" */
 };
 
-static void tell(struct pods *pods)
-{
-    if (pods->listener.on_runtime)
-        pods->listener.on_runtime(pods->listener.ctx);
-}
-
 static void set_text(char **text, const char *value)
 {
     free(*text);
@@ -51,7 +45,7 @@ static void set_state(struct pods *pods, const struct verdict *verdict)
     else if (is_news)
         log_info("Container runtime is ready");
     pods_wake_all(pods);
-    tell(pods);
+    pods_tell_runtime(pods);
 }
 
 static const Cri__RuntimeCondition *condition_of(const Cri__RuntimeStatus *status, const char *type)

@@ -241,6 +241,7 @@ static void tell_pulled(struct pod_op *op)
                                   "Image size: %llu bytes.",
                                   op->container->image, pull_text, total_text,
                                   (unsigned long long)start->image_bytes));
+    pods_tell_image(op->worker->pods);
 }
 
 /* Starting what may be meant to run as somebody else as root is no way out when the look-up fails.

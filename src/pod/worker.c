@@ -400,11 +400,7 @@ static void make_plan(struct pod_worker *worker, int64_t now_ns, struct arena *a
 static void finish(struct pod_worker *worker)
 {
     struct pods *pods = worker->pods;
-    if (!worker->again && pods->listener.on_gone) {
-        struct pod_view view;
-        pod_worker_view(worker, &view);
-        pods->listener.on_gone(pods->listener.ctx, &view);
-    }
+    pods_tell_gone(worker);
     AUTO(pod_object) struct pod_object *again = TAKE(worker->again); /* the listener may want it */
     pod_worker_free(worker);
     if (again)

@@ -83,6 +83,7 @@ void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret)
                              .status = worker->status,
                              .doing = "",
                              .timeline = &worker->timeline,
+                             .observed = &worker->have,
                              .terminating = worker->want.life != POD_LIFE_SYNC,
                              .removed = worker->want.removed,
                              .could_run = !is_over,
@@ -104,13 +105,8 @@ void pod_worker_changed(struct pod_worker *worker)
 
 void pod_worker_tell(struct pod_worker *worker)
 {
-    const struct pods_listener *listener = &worker->pods->listener;
     worker->is_changed = false;
-    if (!listener->on_change || !worker->object)
-        return;
-    struct pod_view view;
-    pod_worker_view(worker, &view);
-    listener->on_change(listener->ctx, &view);
+    pods_tell_changed(worker);
 }
 
 /* --- the status --- */

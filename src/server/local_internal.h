@@ -41,8 +41,6 @@ void local_socket_remove(const char *path, uint64_t inode);
 
 /* --- local_render.c: what is served, as text. Overflow is seen through buf_error(). --- */
 
-/** The v1 PodList; @orphans adds pods that are only known from the runtime. */
-void local_render_pods(const struct local_server *server, bool orphans, struct buf *out);
 /** The v1 EventList of the pods' timelines; @namespace and @pod (NULL: all) choose. */
 void local_render_events(const struct local_server *server, const char *namespace, const char *pod,
                          struct buf *out);

@@ -51,64 +51,6 @@ static void write_type(struct doc_writer *writer, const char *kind)
     end_object(writer);
 }
 
-/* --- pods --- */
-
-struct pods_render {
-    struct buf *out;
-    int64_t now_ns;
-    bool orphans, needs_comma;
-};
-
-/* When the pod began to end: its newest Killing, or now when nothing of it runs. */
-static int64_t terminating_since(const struct pods_render *render, const struct timeline *timeline)
-{
-    for (size_t i = timeline ? timeline->count : 0; i-- > 0;) {
-        const struct timeline_entry *entry = timeline_at(timeline, i);
-        if (text_eq(entry->reason, "Killing"))
-            return entry->last_ns;
-    }
-    return render->now_ns;
-}
-
-static void render_pod(void *ctx, const struct pod_view *view)
-{
-    struct pods_render *render = ctx;
-    if (!view->pod && !render->orphans)
-        return;
-    Core__Pod pod = CORE__POD__INIT;
-    Meta__ObjectMeta metadata = META__OBJECT_META__INIT;
-    Meta__Time deleted = META__TIME__INIT;
-    if (view->pod) {
-        pod = *view->pod;
-        metadata = *view->pod->metadata;
-    } else { /* the messages are only encoded: their non-const texts are not touched */
-        metadata.name = (char *)(uintptr_t)view->name;
-        metadata.namespace_ = (char *)(uintptr_t)view->namespace;
-        metadata.uid = (char *)(uintptr_t)view->uid;
-    }
-    if (view->terminating && !metadata.deletion_timestamp) {
-        deleted.has_seconds = true;
-        deleted.seconds = terminating_since(render, view->timeline) / NS_PER_SEC;
-        metadata.deletion_timestamp = &deleted;
-    }
-    pod.metadata = &metadata;
-    if (view->status)
-        pod.status = (Core__PodStatus *)(uintptr_t)view->status;
-    if (render->needs_comma)
-        buf_add_char(render->out, ',');
-    render->needs_comma = true;
-    kube_encode_json(&pod.base, NULL, render->out);
-}
-
-void local_render_pods(const struct local_server *server, bool orphans, struct buf *out)
-{
-    struct pods_render render = {
-        .out = out, .orphans = orphans, .now_ns = loop_now_wall_ns(server->loop)};
-    buf_add_text(out, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
-    pods_visit(server->pods, render_pod, &render);
-    buf_add_text(out, "]}\n");
-}
-
 /* --- events --- */
 
 struct events_render {

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "server/local_internal.h"
+#include "server/pod_list.h"
 #include "server/route.h"
 
 #define MAX_HEADER_BYTES (16 * KiB)
@@ -71,7 +72,8 @@ static struct error *answer_pods(struct local_server *server, struct evhttp_requ
         return error_new(ERROR_INVALID_ARGUMENT, "Unable to decode query.");
     AUTO(buf) struct buf content;
     buf_init(&content, LOCAL_REPLY_MAX_BYTES);
-    local_render_pods(server, route_query_bool(all), &content);
+    unsigned flags = POD_LIST_LOCAL | (route_query_bool(all) ? POD_LIST_ORPHANS : 0);
+    pod_list_write(server->pods, flags, loop_now_wall_ns(server->loop), &content);
     return finish_json(request, &content);
 }
 

@@ -77,6 +77,12 @@ struct arena *http_exchange_arena(struct http_exchange *exchange);
  * @on_gone returns. NULL: nobody. */
 void http_exchange_on_gone(struct http_exchange *exchange, void (*on_gone)(void *ctx), void *ctx);
 
+/** Told once when the exchange ends in whatever way, before on_gone: @status is what was answered,
+ * 101 when the connection was taken over, 0 when the client went away unanswered. For figures and
+ * the log; the exchange's arena still lives. */
+void http_exchange_on_end(struct http_exchange *exchange,
+                          void (*on_end)(void *ctx, unsigned status), void *ctx);
+
 /** Answers in one go and ends the exchange. Everything is copied; content-length and date are
  * added.
  */

@@ -112,6 +112,8 @@ void http_exchange_end(struct http_exchange *exchange)
         DL_DELETE(conn->exchanges, exchange);
     exchange->conn = NULL;
     loop_defer_free(exchange->loop, release, exchange);
+    if (exchange->on_end)
+        exchange->on_end(exchange->end_ctx, exchange->status);
 }
 
 void http_exchange_end_gone(struct http_exchange *exchange)
@@ -140,11 +142,19 @@ void http_exchange_on_gone(struct http_exchange *exchange, void (*on_gone)(void 
     exchange->gone_ctx = ctx;
 }
 
+void http_exchange_on_end(struct http_exchange *exchange,
+                          void (*on_end)(void *ctx, unsigned status), void *ctx)
+{
+    exchange->on_end = on_end;
+    exchange->end_ctx = ctx;
+}
+
 static void begin(struct http_exchange *exchange, unsigned status, const struct http_fields *fields,
                   int64_t body_length)
 {
     ASSERT(!exchange->is_begun);
     exchange->is_begun = true;
+    exchange->status = status;
     exchange->is_bodiless = exchange->is_bodiless || http_is_bodiless_status(status);
     static const struct http_fields none = {0};
     exchange->conn->protocol->begin(exchange, status, fields ? fields : &none, body_length);
@@ -237,6 +247,7 @@ struct error *http_exchange_take(struct http_exchange *exchange, struct byte_str
     *ret_early =
         (struct str){.ptr = arena_memdup(exchange->arena, early.ptr, early.len), .len = early.len};
     *ret_arena_owned = TAKE(exchange->arena);
+    exchange->status = 101;
     *ret_stream = http_conn_detach(conn);
     return NULL;
 }

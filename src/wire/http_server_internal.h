@@ -150,8 +150,11 @@ struct http_exchange {
     bool is_chunked;  /* the answer, HTTP/1.1 */
     bool is_http10;
     struct http2_server_stream *stream; /* HTTP/2 */
+    unsigned status;                    /* of the answer; 0: none yet */
     void (*on_gone)(void *ctx);
     void *gone_ctx;
+    void (*on_end)(void *ctx, unsigned status);
+    void *end_ctx;
     void (*on_drain)(void *ctx);
     void *drain_ctx;
     size_t drain_below; /* half of the owner's limit */

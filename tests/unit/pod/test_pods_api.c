@@ -347,6 +347,27 @@ TEST_CASE(changes_are_told_in_a_turn_of_their_own)
     bench_finish(&api.bench);
 }
 
+TEST_CASE(all_listeners_are_told_until_they_go)
+{
+    struct api_bench api;
+    struct told first = {0}, second = {0};
+    api_init(&api);
+    struct pods_listener listener = {.on_change = on_change, .on_gone = on_gone, .ctx = &first};
+    pods_listen(api.bench.pods, &listener);
+    listener.ctx = &second;
+    pods_listen(api.bench.pods, &listener);
+    put(&api, "web", "", "", "", "");
+    ready(&api);
+    assert_true(first.changes > 0);
+    assert_int_equal(first.changes, second.changes);
+    pods_unlisten(api.bench.pods, &first);
+    pods_drop(api.bench.pods, POD_SOURCE_API, "u-web");
+    bench_rest(&api.bench);
+    assert_int_equal(first.gone, 0);
+    assert_int_equal(second.gone, 1);
+    bench_finish(&api.bench);
+}
+
 /* --- pods and their successors --- */
 
 #define DOOR                                                                                       \
@@ -692,6 +713,7 @@ TEST_MAIN(TEST(an_admitted_pod_runs), TEST(a_refused_pod_fails_and_never_reaches
           TEST(another_source_s_set_leaves_api_pods_alone),
           TEST(nobody_is_an_orphan_before_every_source_has_spoken),
           TEST(a_kill_says_why_and_may_be_quick), TEST(changes_are_told_in_a_turn_of_their_own),
+          TEST(all_listeners_are_told_until_they_go),
           TEST(a_manifest_that_was_edited_takes_the_room_of_what_it_was),
           TEST(a_static_pod_does_not_wait_for_an_api_pod_of_its_name),
           TEST(a_running_pod_that_is_refused_after_a_restart_is_ended),

@@ -25,6 +25,34 @@ TEST_CASE(an_image_is_pulled_once_for_if_not_present)
     bench_finish(&bench);
 }
 
+static void on_image(void *ctx)
+{
+    (*(size_t *)ctx)++;
+}
+
+TEST_CASE(a_pull_is_told_and_an_image_that_is_there_is_not)
+{
+    static const struct {
+        const char *spec;
+        size_t want;
+    } rows[] = {{"containers: [{name: c, image: 'other:1'}]", 1},
+                {"containers: [{name: c, image: 'img:1'}]", 0}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct bench bench;
+        size_t images = 0;
+        const struct pods_listener listener = {.on_image = on_image, .ctx = &images};
+        bench_init(&bench);
+        bench_start(&bench);
+        pods_listen(bench.pods, &listener);
+        bench_want(&bench, "web", rows[i].spec);
+        bench_tell(&bench);
+        bench_rest(&bench);
+        assert_string_equal(bench_phase(&bench, "u-web"), "Running");
+        assert_int_equal(images, rows[i].want);
+        bench_finish(&bench);
+    }
+}
+
 TEST_CASE(a_failed_pull_says_why_and_backs_off)
 {
     struct bench bench;
@@ -83,6 +111,7 @@ TEST_CASE(a_pulled_image_that_cannot_be_looked_at_is_not_run_as_root)
 
 TEST_MAIN(TEST(an_absent_image_with_policy_never_is_not_pulled),
           TEST(an_image_is_pulled_once_for_if_not_present),
+          TEST(a_pull_is_told_and_an_image_that_is_there_is_not),
           TEST(a_failed_pull_says_why_and_backs_off),
           TEST(the_text_of_a_failed_pull_outlives_a_crash_loop_back_off),
           TEST(a_pulled_image_that_cannot_be_looked_at_is_not_run_as_root))

@@ -219,6 +219,59 @@ TEST_CASE(a_client_that_goes_away_is_told_of)
     bench_done(&bench);
 }
 
+struct ends {
+    size_t count;
+    unsigned status;
+};
+
+static void on_end(void *ctx, unsigned status)
+{
+    struct ends *ends = ctx;
+    ends->count++;
+    ends->status = status;
+}
+
+TEST_CASE(an_end_is_told_once_with_what_was_answered)
+{
+    enum way { REPLIED, BROKEN_OFF, TAKEN, GONE };
+    static const struct {
+        enum way way;
+        unsigned status;
+    } rows[] = {{REPLIED, 404}, {BROKEN_OFF, 200}, {TAKEN, 101}, {GONE, 0}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct bench bench;
+        bench_init(&bench, NULL);
+        bench_send(&bench, STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "Connection: Upgrade\r\n"
+                                       "Upgrade: x\r\n\r\n"));
+        struct http_exchange *exchange = bench.held[0];
+        struct ends ends = {0};
+        http_exchange_on_end(exchange, on_end, &ends);
+        AUTO(byte_stream) struct byte_stream *stream = NULL;
+        AUTO(arena) struct arena *arena = NULL;
+        struct str early = {0};
+        switch (rows[i].way) {
+        case REPLIED:
+            http_exchange_reply(exchange, 404, NULL, STR_LITERAL("no"));
+            break;
+        case BROKEN_OFF:
+            http_exchange_begin(exchange, 200, NULL);
+            http_exchange_abort(exchange);
+            break;
+        case TAKEN:
+            assert_no_error(http_exchange_take(exchange, &stream, &early, &arena));
+            break;
+        case GONE:
+            fd_close(&bench.fd);
+            break;
+        }
+        bench_settle(&bench);
+        assert_int_equal(ends.count, 1);
+        assert_int_equal(ends.status, rows[i].status);
+        byte_stream_free(TAKE(stream));
+        bench_done(&bench);
+    }
+}
+
 TEST_CASE(who_asks_and_ends_is_answered_at_once_or_not)
 {
     struct bench bench;
@@ -654,6 +707,7 @@ TEST_MAIN(TEST(raw_requests_have_raw_answers), TEST(bad_requests_are_answered_an
           TEST(streamed_answers_come_in_chunks),
           TEST(a_streamed_answer_without_chunks_ends_with_the_connection),
           TEST(answers_without_a_body_have_none), TEST(a_client_that_goes_away_is_told_of),
+          TEST(an_end_is_told_once_with_what_was_answered),
           TEST(who_asks_and_ends_is_answered_at_once_or_not),
           TEST(an_abort_after_the_beginning_breaks_the_connection),
           TEST(a_connection_may_be_taken_over_with_what_came_early),

@@ -1,4 +1,4 @@
-#include "plane/accept.h"
+#include "wire/accept.h"
 
 static bool equals_ignoring_case(struct str text, const char *want)
 {

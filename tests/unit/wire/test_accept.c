@@ -1,4 +1,4 @@
-#include "plane/accept.h"
+#include "wire/accept.h"
 
 #include "base/buf.h"
 #include "tests/lib/test.h"
