@@ -145,8 +145,7 @@ struct pod_view {
     const Core__Pod *pod;      /* NULL for an orphan */
     struct pod_object *object; /* the same with its source; NULL for an orphan */
     const char *uid, *name, *namespace;
-    const struct pod_observed *observed; /* what the runtime was seen to hold of it */
-    const Core__PodStatus *status;       /* NULL before the first one */
+    const Core__PodStatus *status; /* NULL before the first one */
     const char *doing;             /* "StartContainer web", … or "" */
     int64_t doing_since_ns;
     const struct timeline *timeline;

@@ -79,7 +79,6 @@ void pod_worker_view(const struct pod_worker *worker, struct pod_view *ret)
                              .uid = worker->uid,
                              .name = worker->name,
                              .namespace = worker->namespace,
-                             .observed = &worker->have,
                              .status = worker->status,
                              .doing = "",
                              .timeline = &worker->timeline,
