@@ -75,7 +75,8 @@ static void serve(struct stats_collector *collector, const struct stats_records 
 static bool is_fresh(const struct stats_collector *collector)
 {
     int64_t now_ns = loop_now_mono_ns(collector->options.loop);
-    return collector->last && sat_sub_i64(now_ns, collector->last_ns) <= STATS_MAX_AGE_NS;
+    return collector->last &&
+           sat_sub_i64(now_ns, collector->last_ns) <= collector->options.max_age_ns;
 }
 
 static bool is_busy(const struct stats_collector *collector)
@@ -102,7 +103,7 @@ static void on_expiry(void *ctx)
     if (!is_fresh(collector))
         stats_records_unref(TAKE(collector->last));
     else
-        loop_timer_start(collector->expiry, STATS_MAX_AGE_NS);
+        loop_timer_start(collector->expiry, collector->options.max_age_ns);
 }
 
 /* --- publishing --- */
@@ -135,7 +136,7 @@ static void publish(struct stats_collector *collector)
     struct stats_records *records = stats_records_build(&pass->content, pass->items, pass->arena);
     collector->last = records;
     collector->last_ns = collector->began_ns;
-    loop_timer_start(collector->expiry, STATS_MAX_AGE_NS);
+    loop_timer_start(collector->expiry, collector->options.max_age_ns);
     AUTO(stats_records) struct stats_records *held = stats_records_ref(records);
     serve(collector, held, NULL);
 }

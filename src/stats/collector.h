@@ -34,6 +34,7 @@ struct stats_collector_options {
     struct stats_machine machine;
     const char *proc_root; /* "/proc"; tests pass a folder */
     const char *sys_root;  /* "/sys" */
+    int64_t max_age_ns;    /* STATS_MAX_AGE_NS but in tests */
 };
 
 struct stats_collector *stats_collector_new(const struct stats_collector_options *options);
@@ -49,7 +50,7 @@ DEFINE_AUTO(stats_collector, struct stats_collector *, stats_collector_free)
 typedef void stats_on_records(void *ctx, const struct stats_records *records,
                               struct error *err_owned);
 
-/** Asks for records that are at most STATS_MAX_AGE_NS old. The handle is valid until @on_done. */
+/** Asks for records that are at most max_age_ns old. The handle is valid until @on_done. */
 struct stats_ask *stats_collect_start(struct stats_collector *collector, stats_on_records *on_done,
                                       void *ctx);
 /** Silence: @on_done will not run. NULL is fine. */

@@ -81,9 +81,8 @@ static struct stats_record blank_record(const struct stats_target *target, const
 
 static const struct stats_member *member_of(const struct stats_target *target, const char *child)
 {
-    struct str id = stats_id_of_cgroup(child);
     for (size_t i = 0; i < target->n_members; i++) {
-        if (str_eq_c(id, target->members[i].id))
+        if (stats_cgroup_is_of(child, target->members[i].id))
             return &target->members[i];
     }
     return NULL;

@@ -261,14 +261,14 @@ size_t stats_choose_mounts(const struct mountinfo_table *table, const struct sta
 
 /* --- names of cgroups --- */
 
-struct str stats_id_of_cgroup(const char *name)
+bool stats_cgroup_is_of(const char *name, const char *id)
 {
     static const char scope[] = ".scope";
-    struct str id = str_from(name);
-    if (str_has_suffix(id, scope))
-        id.len -= sizeof(scope) - 1;
-    size_t start = id.len;
-    while (start > 0 && id.ptr[start - 1] != '-')
-        start--;
-    return (struct str){.ptr = id.ptr + start, .len = id.len - start};
+    struct str text = str_from(name);
+    if (str_has_suffix(text, scope))
+        text.len -= sizeof(scope) - 1;
+    size_t id_len = strlen(id);
+    if (id_len == 0 || !str_has_suffix(text, id))
+        return false;
+    return text.len == id_len || text.ptr[text.len - id_len - 1] == '-';
 }

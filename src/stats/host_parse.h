@@ -37,5 +37,6 @@ struct stats_mount {
 size_t stats_choose_mounts(const struct mountinfo_table *table, const struct stats_disk *disks,
                            size_t disk_count, struct arena *arena, struct stats_mount **ret);
 
-/** The id in a cgroup's name: without ".scope" and what stands before the last '-'. */
-struct str stats_id_of_cgroup(const char *name);
+/** Whether a cgroup called @name is that of container @id: "<id>", "crio-<id>" or, with systemd,
+ * "cri-containerd-<id>.scope". */
+bool stats_cgroup_is_of(const char *name, const char *id);

@@ -73,20 +73,25 @@ static void on_ready(void *ctx, UNUSED unsigned events)
     }
 }
 
+struct oom_log *oom_log_new_from_fd(struct loop *loop, int fd_owned)
+{
+    struct oom_log *log = xcalloc(1, sizeof(*log));
+    log->record = xcalloc(1, RECORD_MAX_BYTES);
+    log->fd = fd_owned;
+    log->io = loop_io_new(loop, "kernel log", log->fd, on_ready, log);
+    loop_io_want(log->io, LOOP_IO_READ);
+    return log;
+}
+
 struct error *oom_log_new(struct loop *loop, const char *path, struct oom_log **ret)
 {
     AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return error_from_errno(errno, "opening the kernel's log %s", path);
-    if (lseek(fd, 0, SEEK_END) < 0 && errno != ESPIPE)
+    if (lseek(fd, 0, SEEK_END) < 0)
         return error_from_errno(errno, "going to the end of the kernel's log %s", path);
-    struct oom_log *log = xcalloc(1, sizeof(*log));
-    log->record = xcalloc(1, RECORD_MAX_BYTES);
-    log->fd = fd;
+    *ret = oom_log_new_from_fd(loop, fd);
     fd = -1;
-    log->io = loop_io_new(loop, "kernel log", log->fd, on_ready, log);
-    loop_io_want(log->io, LOOP_IO_READ);
-    *ret = log;
     return NULL;
 }
 

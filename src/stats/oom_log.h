@@ -11,11 +11,11 @@ struct oom_log; /* opaque */
 /** Cgroups remembered; the one whose last kill is the longest ago makes room for the next. */
 #define OOM_MAX_CGROUPS 512
 
-/**
- * Opens @path ("/dev/kmsg"; tests pass a FIFO). UNAVAILABLE with the reason when it cannot be
- * watched: kills are not counted then, which the caller tells once.
- */
+/** Opens @path ("/dev/kmsg") and goes to its end. An error, by the errno, when it cannot be
+ * watched: kills are not counted then, which the caller tells once. */
 MUST_CHECK struct error *oom_log_new(struct loop *loop, const char *path, struct oom_log **ret);
+/** The same of @fd_owned, non-blocking, which gives a record a read(). */
+struct oom_log *oom_log_new_from_fd(struct loop *loop, int fd_owned);
 void oom_log_free(struct oom_log *log); /* NULL is fine */
 DEFINE_AUTO(oom_log, struct oom_log *, oom_log_free)
 
