@@ -265,14 +265,30 @@ static struct error *do_remove_sandbox(struct fake_exchange *it)
     return NULL;
 }
 
+/* What containerd tells of a sandbox that is asked about verbosely, as far as an agent reads it. */
+static void tell_info(struct fake_exchange *it)
+{
+    Cri__PodSandboxStatusResponse *reply = (Cri__PodSandboxStatusResponse *)it->reply;
+    Cri__PodSandboxStatusResponse__InfoEntry *entry =
+        cri_new(it->arena, &cri__pod_sandbox_status_response__info_entry__descriptor);
+    entry->key = cri_text(it->arena, "info");
+    entry->value = cri_text(it->arena, "{\"pid\": 7, \"image\": \"pause:test\"}");
+    reply->info = arena_calloc(it->arena, 1, sizeof(*reply->info));
+    reply->info[0] = entry;
+    reply->n_info = 1;
+}
+
 static struct error *do_sandbox_status(struct fake_exchange *it)
 {
-    const char *id = ((const Cri__PodSandboxStatusRequest *)it->request)->pod_sandbox_id;
+    const Cri__PodSandboxStatusRequest *request = (const Cri__PodSandboxStatusRequest *)it->request;
+    const char *id = request->pod_sandbox_id;
     const struct fake_sandbox *sandbox = fake_find_sandbox(it->fake, id);
     if (!sandbox)
         return error_new(ERROR_NOT_FOUND, "an error occurred when try to find sandbox: not found");
     Cri__PodSandboxStatus *status = cri_new(it->arena, &cri__pod_sandbox_status__descriptor);
     ((Cri__PodSandboxStatusResponse *)it->reply)->status = status;
+    if (request->verbose)
+        tell_info(it);
     const Cri__PodSandboxConfig *config = sandbox->config;
     status->id = cri_text(it->arena, sandbox->id);
     status->metadata =
