@@ -3,11 +3,13 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "cgroup/cgroup_parse.h"
 #include "kube/resources.h"
 
 #include <unistd.h>
 
 #define CONTROLLERS_MAX_BYTES (4 * KiB)
+#define OWN_CGROUP_MAX_BYTES (64 * KiB)
 #define UID_MAX_BYTES 250 /* "pod" + uid must be a file name */
 
 /* A v1 node without one of these is refused (spec §2.1). */
@@ -150,6 +152,16 @@ bool cgroup_tree_has_swap(const struct cgroup_tree *tree)
     return tree->has_swap;
 }
 
+struct error *cgroup_own_path(const struct cgroup_tree *tree, struct arena *arena, const char **ret)
+{
+    AUTO(buf) struct buf text = {0};
+    buf_init(&text, OWN_CGROUP_MAX_BYTES);
+    struct error *err = fd_read_file_blocking("/proc/self/cgroup", &text);
+    if (!err)
+        err = cgroup_parse_own_path(buf_str(&text), tree->facts.version, arena, ret);
+    return error_wrap(err, "finding the agent's own cgroup");
+}
+
 /* --- the tiers --- */
 
 struct error *cgroup_setup_node(struct cgroup_tree *tree, const struct cgroup_node_limits *limits)
@@ -212,6 +224,20 @@ static const char *uid_of(const Core__Pod *pod)
 static char *pod_cgroup(const struct cgroup_tree *tree, size_t tier, const char *uid)
 {
     return xasprintf("%s/pod%s", tree->tiers[tier], uid);
+}
+
+const char *cgroup_tier_path(const struct cgroup_tree *tree, enum pod_qos tier)
+{
+    return tree->cgroups_per_qos ? tree->tiers[tier] : NULL;
+}
+
+const char *cgroup_pod_path(const struct cgroup_tree *tree, enum pod_qos tier, const char *uid,
+                            struct arena *arena)
+{
+    AUTO(error) struct error *err = check_uid(uid);
+    if (err || !tree->cgroups_per_qos)
+        return NULL;
+    return arena_printf(arena, "%s/pod%s", tree->tiers[tier], uid);
 }
 
 struct error *cgroup_pod_create(struct cgroup_tree *tree, const Core__Pod *pod, bool *ret_created)

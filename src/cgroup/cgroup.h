@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "kube/resources.h"
 
 #include "core.pb-c.h"
 
@@ -48,6 +49,20 @@ enum cgroup_version cgroup_tree_version(const struct cgroup_tree *tree);
 /** Whether a swap controller exists (spec runtime.md §3.14); looked up once, by cgroup_tree_new().
  */
 bool cgroup_tree_has_swap(const struct cgroup_tree *tree);
+
+/** The cgroup of a tier, "/kubepods/burstable"; @tier POD_QOS_GUARANTEED is the root of them all.
+ * NULL without cgroups_per_qos. Borrowed from @tree. */
+const char *cgroup_tier_path(const struct cgroup_tree *tree, enum pod_qos tier);
+/** The cgroup that pod @uid has in @tier, in @arena; NULL without cgroups_per_qos or when the uid
+ * cannot name a cgroup. */
+const char *cgroup_pod_path(const struct cgroup_tree *tree, enum pod_qos tier, const char *uid,
+                            struct arena *arena);
+/**
+ * The cgroup this process runs in, in @arena. FAILED_PRECONDITION when it has no single one: on v1
+ * its cpu and memory hierarchies differ. Reads /proc/self/cgroup.
+ */
+MUST_CHECK struct error *cgroup_own_path(const struct cgroup_tree *tree, struct arena *arena,
+                                         const char **ret);
 
 /** Node allocatable limits of kubepods; 0 leaves a value unwritten. */
 struct cgroup_node_limits {

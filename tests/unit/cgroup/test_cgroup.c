@@ -127,6 +127,21 @@ TEST_CASE(the_node_gets_its_tiers_and_limits)
     assert_control(fake, "cpu/kubepods/burstable/cpu.shares", "10");
 }
 
+TEST_CASE(a_pods_path_follows_from_its_tier_and_uid)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    AUTO(fake_cgroup) struct fake_cgroup *fake = fake_cgroup_new(CGROUP_V1);
+    AUTO(cgroup_tree) struct cgroup_tree *tree = fake_tree(fake, NULL);
+    assert_string_equal(cgroup_tier_path(tree, POD_QOS_GUARANTEED), "/kubepods");
+    assert_string_equal(cgroup_pod_path(tree, POD_QOS_BURSTABLE, "a-1", arena),
+                        "/kubepods/burstable/poda-1");
+    assert_null(cgroup_pod_path(tree, POD_QOS_BURSTABLE, "../a", arena));
+    const struct cgroup_options flat = {.cgroup_root = "/"};
+    AUTO(cgroup_tree) struct cgroup_tree *without = fake_tree(fake, &flat);
+    assert_null(cgroup_tier_path(without, POD_QOS_GUARANTEED));
+    assert_null(cgroup_pod_path(without, POD_QOS_BURSTABLE, "a-1", arena));
+}
+
 TEST_CASE(on_v2_controllers_are_passed_on_to_every_level)
 {
     AUTO(fake_cgroup) struct fake_cgroup *fake = fake_cgroup_new(CGROUP_V2);
@@ -415,6 +430,7 @@ TEST_CASE(without_qos_cgroups_everything_exists_and_nothing_is_made)
 TEST_MAIN(TEST(what_cannot_work_is_refused_with_the_remedy),
           TEST(controllers_that_are_not_mounted_are_listed),
           TEST(swap_is_found_where_the_version_keeps_it), TEST(the_node_gets_its_tiers_and_limits),
+          TEST(a_pods_path_follows_from_its_tier_and_uid),
           TEST(on_v2_controllers_are_passed_on_to_every_level),
           TEST(a_threaded_cgroup_on_the_way_is_refused),
           TEST(a_limit_that_cannot_be_written_leaves_the_tiers_usable),
