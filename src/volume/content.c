@@ -366,8 +366,8 @@ static struct error *set_up_projected(const struct volume_set_up *set_up, const 
 #define CONTENT_PLUGIN(plugin_name, handles, sets_up)                                              \
     {                                                                                              \
         .name = (plugin_name), .selinux_relabel = true, .read_only = true, .has_content = true,    \
-        .can_handle = (handles), .plan = plan, .set_up_blocking = (sets_up),                       \
-        .tear_down_blocking = empty_dir_tear_down_wrapped_blocking,                                \
+        .measure = VOLUME_MEASURE_WALK_ONCE, .can_handle = (handles), .plan = plan,                \
+        .set_up_blocking = (sets_up), .tear_down_blocking = empty_dir_tear_down_wrapped_blocking,  \
     }
 
 const struct volume_plugin volume_plugin_config_map =

@@ -394,6 +394,7 @@ struct error *empty_dir_tear_down_wrapped_blocking(const struct volume_plugin *p
 const struct volume_plugin volume_plugin_empty_dir = {
     .name = PLUGIN_NAME,
     .selinux_relabel = true,
+    .measure = VOLUME_MEASURE_WALK,
     .can_handle = can_handle,
     .plan = plan,
     .set_up_blocking = set_up_blocking,

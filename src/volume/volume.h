@@ -151,6 +151,25 @@ struct volume_op *volume_list_pods_start(struct volume_manager *manager,
 /** Silence: on_done will not run. What the worker has begun it finishes unheard. NULL is fine. */
 void volume_op_cancel(struct volume_op *op);
 
+/** How it is found out what a volume takes (spec server.md §4.6). */
+enum volume_measure {
+    VOLUME_MEASURE_NONE,     /* it has no figures of its own */
+    VOLUME_MEASURE_WALK,     /* what lies in its directory */
+    VOLUME_MEASURE_WALK_ONCE /* the same, and it stays as it was first seen */
+};
+struct volume_measurable {
+    const char *name; /* the pod's volume name */
+    const char *path; /* its directory on the host */
+    enum volume_measure measure;
+    bool is_local_ephemeral; /* counts as the pod's ephemeral storage */
+};
+/**
+ * The volumes of @pod that its containers mount and that can be measured, in the pod's order; all
+ * in @arena. Pure: whether they are mounted by now is not looked at. Returns their number.
+ */
+size_t volume_measurables(const char *root_dir, const Core__Pod *pod, struct arena *arena,
+                          const struct volume_measurable **ret);
+
 /** Input of one subPath bind (spec runtime.md §3.8). Borrowed for the call. */
 struct volume_subpath {
     const char *pod_uid;

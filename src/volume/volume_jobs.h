@@ -54,6 +54,10 @@ void volume_mount_job_build(struct volume_mount_job *job, const struct volume_so
 void volume_mount_job_run_blocking(struct volume_mount_job *job);
 void volume_mount_job_free(struct volume_mount_job *job);
 
+/** Whether some container of the pod mounts volume @name: only such volumes count (spec volumes.md
+ * §1.4). */
+bool volume_is_used(const Core__PodSpec *spec, const char *name);
+
 /** One volume that was taken down, or could not be. */
 struct volume_taken_down {
     const struct volume_plugin *plugin;

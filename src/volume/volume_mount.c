@@ -54,8 +54,7 @@ static bool ephemeral_uses(const Core__EphemeralContainer *container, const char
     return names_volume(&uses, name);
 }
 
-/* Only volumes that some container mounts count (spec §1.4). */
-static bool is_used(const Core__PodSpec *spec, const char *name)
+bool volume_is_used(const Core__PodSpec *spec, const char *name)
 {
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         if (container_uses(spec->init_containers[i], name))
@@ -118,7 +117,7 @@ static void plan_items(struct volume_mount_job *job, const struct volume_plan_en
     job->items = arena_calloc(job->arena, spec->n_volumes, sizeof(*job->items));
     for (size_t i = 0; i < spec->n_volumes; i++) {
         const char *name = spec->volumes[i]->name ? spec->volumes[i]->name : "";
-        if (!is_used(spec, name))
+        if (!volume_is_used(spec, name))
             continue;
         struct volume_mount_item *item = &job->items[job->count++];
         item->name = arena_strdup(job->arena, name);
@@ -133,7 +132,7 @@ void volume_each_wanted(const Core__Pod *pod,
     for (size_t i = 0; spec && i < spec->n_volumes; i++) {
         const Core__Volume *volume = spec->volumes[i];
         const struct volume_plugin *plugin = volume_plugin_for(volume->volume_source);
-        if (plugin && volume->name && is_used(spec, volume->name))
+        if (plugin && volume->name && volume_is_used(spec, volume->name))
             each(ctx, volume->name, plugin->name);
     }
 }

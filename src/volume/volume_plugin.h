@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "volume/volume.h"
 
 #include "core.pb-c.h"
 
@@ -40,6 +41,7 @@ struct volume_plugin {
     bool may_hang;        /* setting up can wait for a network: a slow job */
     bool read_only;       /* containers may not write to it */
     bool has_content;     /* its input is a struct content, which is gathered first: content.h */
+    enum volume_measure measure;
 
     /** Whether it serves volumes of this source; NULL: it only takes down what another agent has
      * set up. */

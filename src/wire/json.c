@@ -183,11 +183,11 @@ static struct json_writer *json_writer_of(struct doc_writer *base)
 
 static void new_line(struct json_writer *writer)
 {
-    if (!writer->pretty)
+    if (writer->indent == 0)
         return;
     buf_add_char(writer->base.out, '\n');
-    for (unsigned i = 0; i < writer->depth; i++)
-        buf_add_text(writer->base.out, "  ");
+    for (unsigned i = 0; i < writer->depth * writer->indent; i++)
+        buf_add_char(writer->base.out, ' ');
 }
 
 /* What stands between the previous item and the next key or value. */
@@ -248,7 +248,7 @@ static void write_key(struct doc_writer *base, struct str key)
     struct json_writer *writer = json_writer_of(base);
     separate(writer);
     json_add_string(base->out, key);
-    buf_add_text(base->out, writer->pretty ? ": " : ":");
+    buf_add_text(base->out, writer->indent > 0 ? ": " : ":");
     writer->after_key = true;
 }
 
@@ -271,7 +271,7 @@ static void write_literal(struct doc_writer *base, const char *text)
 static bool write_json(struct doc_writer *base, struct str text)
 {
     struct json_writer *writer = json_writer_of(base);
-    if (writer->pretty || !json_is_compact(text))
+    if (writer->indent > 0 || !json_is_compact(text))
         return false;
     separate(writer);
     buf_add_str(base->out, text);
@@ -292,5 +292,10 @@ static const struct doc_writer_ops json_writer_ops = {
 
 void json_writer_init(struct json_writer *writer, struct buf *out, bool pretty)
 {
-    *writer = (struct json_writer){.base = {.ops = &json_writer_ops, .out = out}, .pretty = pretty};
+    json_writer_init_indented(writer, out, pretty ? 2 : 0);
+}
+
+void json_writer_init_indented(struct json_writer *writer, struct buf *out, unsigned indent)
+{
+    *writer = (struct json_writer){.base = {.ops = &json_writer_ops, .out = out}, .indent = indent};
 }

@@ -16,12 +16,14 @@ MUST_CHECK struct error *json_parse(struct str text, const struct doc_parse_opti
 /** Writes JSON as a doc_writer: compact, or indented by two blanks like kubectl. */
 struct json_writer {
     struct doc_writer base;
-    bool pretty;
+    unsigned indent; /* blanks a level; 0: compact */
     bool needs_comma;
     bool after_key;
     unsigned depth;
 };
 void json_writer_init(struct json_writer *writer, struct buf *out, bool pretty);
+/** The same with @indent blanks a level; 0: compact. */
+void json_writer_init_indented(struct json_writer *writer, struct buf *out, unsigned indent);
 
 /**
  * Appends @text as a JSON string, escaped as Go's encoding/json does with HTML escaping off: \"

@@ -85,6 +85,7 @@ TEST_CASE(a_tree_is_written_as_it_was_read)
     static const char compact[] =
         "{\"b\":[1,2.5,true,null,\"x\\n\"],\"a\":{\"c\":{},\"d\":[]},\"e\":-1e-7}";
     static const char pretty[] = "{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": []\n}";
+    static const char narrow[] = "{\n \"b\": [\n  1,\n  {}\n ],\n \"a\": []\n}";
     AUTO(arena) struct arena *arena = arena_new(0);
     AUTO(buf) struct buf out;
     struct json_writer writer;
@@ -96,6 +97,10 @@ TEST_CASE(a_tree_is_written_as_it_was_read)
     json_writer_init(&writer, &out, true);
     doc_write_node(&writer.base, parse(pretty, arena));
     assert_string_equal(buf_text(&out), pretty);
+    buf_clear(&out);
+    json_writer_init_indented(&writer, &out, 1);
+    doc_write_node(&writer.base, parse(pretty, arena));
+    assert_string_equal(buf_text(&out), narrow);
 }
 
 TEST_CASE(reals_are_as_short_as_go_writes_them)
