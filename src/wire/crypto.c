@@ -1,4 +1,4 @@
-#include "plane/crypto.h"
+#include "wire/crypto.h"
 
 #include <limits.h>
 

@@ -2,7 +2,7 @@
  * One X.509 certificate: subject, alternative names, life and extensions, signed. The extensions
  * are those kubeadm's certificates have.
  */
-#include "plane/pki_internal.h"
+#include "wire/x509.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -40,7 +40,7 @@ static bool add_subject_text(X509_NAME *name, const char *field, const char *tex
                                       -1, -1, 0) == 1;
 }
 
-static bool set_subject(X509 *certificate, const struct pki_subject *subject)
+static bool set_subject(X509 *certificate, const struct x509_subject *subject)
 {
     X509_NAME *name = X509_get_subject_name(certificate);
     for (size_t i = 0; i < subject->organizations.count; i++) {
@@ -92,7 +92,7 @@ static bool push_dns_name(GENERAL_NAMES *names, const char *text)
     return push_name(names, GEN_DNS, value);
 }
 
-static bool add_alternative_names(X509 *certificate, const struct pki_subject *subject)
+static bool add_alternative_names(X509 *certificate, const struct x509_subject *subject)
 {
     if (subject->dns_names.count == 0 && subject->addresses.count == 0)
         return true;
@@ -107,24 +107,24 @@ static bool add_alternative_names(X509 *certificate, const struct pki_subject *s
     return is_good;
 }
 
-static const char *key_usage(const struct pki_issue *issue)
+static const char *key_usage(const struct x509_issue *issue)
 {
-    if (issue->role == PKI_ROLE_CA)
+    if (issue->role == X509_ROLE_CA)
         return "critical,digitalSignature,keyEncipherment,keyCertSign";
     return issue->has_key_encipherment ? "critical,digitalSignature,keyEncipherment"
                                        : "critical,digitalSignature";
 }
 
-static bool add_extensions(X509 *certificate, const struct pki_issue *issue, X509 *issuer)
+static bool add_extensions(X509 *certificate, const struct x509_issue *issue, X509 *issuer)
 {
-    const char *basic = issue->role == PKI_ROLE_CA ? "critical,CA:TRUE" : "critical,CA:FALSE";
+    const char *basic = issue->role == X509_ROLE_CA ? "critical,CA:TRUE" : "critical,CA:FALSE";
     if (!add_extension(certificate, issuer, NID_key_usage, key_usage(issue)) ||
         !add_extension(certificate, issuer, NID_basic_constraints, basic))
         return false;
-    if (issue->role == PKI_ROLE_CA)
+    if (issue->role == X509_ROLE_CA)
         return add_extension(certificate, issuer, NID_subject_key_identifier, "hash") &&
                add_alternative_names(certificate, &issue->subject);
-    const char *purpose = issue->role == PKI_ROLE_SERVER ? "serverAuth" : "clientAuth";
+    const char *purpose = issue->role == X509_ROLE_SERVER ? "serverAuth" : "clientAuth";
     return add_extension(certificate, issuer, NID_ext_key_usage, purpose) &&
            add_extension(certificate, issuer, NID_authority_key_identifier, "keyid:always") &&
            add_alternative_names(certificate, &issue->subject);
@@ -132,17 +132,17 @@ static bool add_extensions(X509 *certificate, const struct pki_issue *issue, X50
 
 /* --- the whole --- */
 
-static struct error *cut_to_issuer(const struct pki_pair *issuer, int64_t *not_after_s)
+static struct error *cut_to_issuer(const struct x509_pair *issuer, int64_t *not_after_s)
 {
     int64_t issuer_from_s = 0, issuer_until_s = 0;
-    struct error *err = pki_validity(issuer->certificate, &issuer_from_s, &issuer_until_s);
+    struct error *err = x509_validity(issuer->certificate, &issuer_from_s, &issuer_until_s);
     if (!err)
         *not_after_s = min_i64(*not_after_s, issuer_until_s);
     return err;
 }
 
-struct error *pki_issue(const struct pki_issue *issue, EVP_PKEY *key, const struct pki_pair *issuer,
-                        X509 **ret)
+struct error *x509_issue(const struct x509_issue *issue, EVP_PKEY *key,
+                         const struct x509_pair *issuer, X509 **ret)
 {
     int64_t not_after_s = issue->not_after_s;
     struct error *err = issuer ? cut_to_issuer(issuer, &not_after_s) : NULL;
@@ -173,8 +173,8 @@ static bool read_time(const ASN1_TIME *time, int64_t *ret_s)
     return true;
 }
 
-struct error *pki_validity(const X509 *certificate, int64_t *ret_not_before_s,
-                           int64_t *ret_not_after_s)
+struct error *x509_validity(const X509 *certificate, int64_t *ret_not_before_s,
+                            int64_t *ret_not_after_s)
 {
     int64_t from_s = 0, until_s = 0;
     if (!read_time(X509_get0_notBefore(certificate), &from_s) ||
@@ -185,7 +185,7 @@ struct error *pki_validity(const X509 *certificate, int64_t *ret_not_before_s,
     return NULL;
 }
 
-bool pki_covers(X509 *certificate, const struct pki_subject *subject)
+bool x509_covers(X509 *certificate, const struct x509_subject *subject)
 {
     const unsigned exactly = X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
     for (size_t i = 0; i < subject->dns_names.count; i++) {
@@ -199,7 +199,7 @@ bool pki_covers(X509 *certificate, const struct pki_subject *subject)
     return true;
 }
 
-bool pki_is_address(const char *text)
+bool x509_is_address(const char *text)
 {
     unsigned char bytes[sizeof(struct in6_addr)];
     return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;

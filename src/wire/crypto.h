@@ -1,7 +1,7 @@
 /*
- * The room's way to OpenSSL: its errors as struct error, its objects released by AUTO(), and PEM
- * texts. OpenSSL's types appear by their struct names, so that its headers stay in .c files. No
- * I/O. Any thread.
+ * Keys, certificates and requests of OpenSSL: its errors as struct error, its objects released by
+ * AUTO(), and PEM texts. OpenSSL's types appear by their struct names, so that its headers stay in
+ * .c files. No I/O. Any thread.
  */
 #pragma once
 
