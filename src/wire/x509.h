@@ -1,5 +1,5 @@
 /*
- * X.509 certificates beyond reading their PEM: issuing one, and what one says. Pure
+ * X.509 certificates beyond reading their PEM: issuing one, asking for one, and what one says. Pure
  * but for random serial numbers. Any thread.
  */
 #pragma once
@@ -37,12 +37,18 @@ struct x509_issue {
 MUST_CHECK struct error *x509_issue(const struct x509_issue *issue, struct evp_pkey_st *key,
                                     const struct x509_pair *issuer, struct x509_st **ret);
 
+/** Appends a certificate signing request for @subject as PEM, signed with the private @key. */
+MUST_CHECK struct error *x509_write_request(const struct x509_subject *subject,
+                                            struct evp_pkey_st *key, struct buf *out);
+
 /** The times of @certificate in seconds since 1970. */
 MUST_CHECK struct error *x509_validity(const struct x509_st *certificate, int64_t *ret_not_before_s,
                                        int64_t *ret_not_after_s);
 
 /** True when @certificate holds each of the DNS names and addresses of @subject. */
 bool x509_covers(struct x509_st *certificate, const struct x509_subject *subject);
+/** True when @certificate is @subject's: its common name and each of its organizations. */
+bool x509_is_of(const struct x509_st *certificate, const struct x509_subject *subject);
 
 /** True when @text is an IPv4 or IPv6 address. */
 bool x509_is_address(const char *text);
