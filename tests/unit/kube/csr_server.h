@@ -1,0 +1,113 @@
+/*
+ * The server's side of signing requests on tests/unit/kube/fake_api_client.h: answers creation, the
+ * list and the watch of one request after the other, and says what becomes of it.
+ *
+ *     csr_server_accept(&server);                 POST, list, watch: the request is there, pending
+ *     csr_server_sign(&server, certificate_pem);
+ */
+#pragma once
+
+#include "tests/lib/test.h"
+#include "tests/unit/kube/fake_api_client.h"
+#include "tests/unit/kube/fake_loop.h"
+
+#include "certificates.pb-c.h"
+
+#define CSR_PATH "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+struct csr_server {
+    struct loop *loop;
+    struct api_client *client;
+    struct arena *arena;
+    Certificates__CertificateSigningRequest *csr; /* the newest, as it is now */
+    unsigned count, version;
+};
+
+static inline UNUSED void csr_server_touch(struct csr_server *server)
+{
+    server->csr->metadata->resource_version = arena_printf(server->arena, "%u", ++server->version);
+}
+
+/** Answers the POST that waits. */
+static inline UNUSED void csr_server_create(struct csr_server *server)
+{
+    struct fake_exchange *post = fake_find(server->client, CSR_PATH);
+    assert_non_null(post);
+    assert_int_equal(post->verb, API_CREATE);
+    server->csr =
+        (Certificates__CertificateSigningRequest *)kube_message_dup(post->body, server->arena);
+    server->count++;
+    server->csr->metadata->name = arena_printf(server->arena, "csr-%u", server->count);
+    server->csr->metadata->uid = arena_printf(server->arena, "uid-%u", server->count);
+    csr_server_touch(server);
+    fake_reply(post, &server->csr->base);
+    fake_loop_advance(server->loop, 0);
+}
+
+/** Answers the list, with the request in it when @is_there. */
+static inline UNUSED void csr_server_list(struct csr_server *server, bool is_there)
+{
+    struct fake_exchange *list = fake_find(server->client, CSR_PATH);
+    assert_non_null(list);
+    assert_int_equal(list->verb, API_LIST);
+    const ProtobufCMessage *object = &server->csr->base;
+    fake_reply_list(list, &object, is_there ? 1 : 0, server->csr->metadata->resource_version, NULL);
+    fake_loop_advance(server->loop, 0);
+}
+
+static inline UNUSED struct fake_exchange *csr_server_watch(struct csr_server *server)
+{
+    struct fake_exchange *watch = fake_find(server->client, CSR_PATH);
+    assert_non_null(watch);
+    assert_true(watch->is_watch);
+    return watch->is_open ? watch : fake_open(watch);
+}
+
+static inline UNUSED void csr_server_accept(struct csr_server *server)
+{
+    csr_server_create(server);
+    csr_server_list(server, true);
+    (void)csr_server_watch(server);
+}
+
+/** The request is another now, and the watch tells. */
+static inline UNUSED void csr_server_tell(struct csr_server *server, enum watch_event_type type)
+{
+    csr_server_touch(server);
+    (void)fake_send(csr_server_watch(server), type, &server->csr->base);
+    fake_loop_advance(server->loop, 0);
+}
+
+static inline UNUSED Certificates__CertificateSigningRequestStatus *csr_server_status(
+    struct csr_server *server)
+{
+    if (!server->csr->status)
+        server->csr->status = (Certificates__CertificateSigningRequestStatus *)kube_message_new(
+            &certificates__certificate_signing_request_status__descriptor, server->arena);
+    return server->csr->status;
+}
+
+static inline UNUSED void csr_server_condition(struct csr_server *server, const char *type,
+                                               const char *reason, const char *message)
+{
+    Certificates__CertificateSigningRequestStatus *status = csr_server_status(server);
+    status->n_conditions = 1;
+    status->conditions = arena_calloc(server->arena, 1, sizeof(void *));
+    status->conditions[0] = (Certificates__CertificateSigningRequestCondition *)kube_message_new(
+        &certificates__certificate_signing_request_condition__descriptor, server->arena);
+    status->conditions[0]->type = arena_strdup(server->arena, type);
+    status->conditions[0]->status = arena_strdup(server->arena, "True");
+    status->conditions[0]->reason = arena_strdup(server->arena, reason);
+    status->conditions[0]->message = arena_strdup(server->arena, message);
+}
+
+static inline UNUSED void csr_server_sign(struct csr_server *server, const char *certificate_pem)
+{
+    csr_server_condition(server, "Approved", "Ok", "fine");
+    Certificates__CertificateSigningRequestStatus *status = csr_server_status(server);
+    status->has_certificate = true;
+    status->certificate.len = strlen(certificate_pem);
+    status->certificate.data =
+        arena_memdup(server->arena, certificate_pem, strlen(certificate_pem));
+    csr_server_tell(server, WATCH_MODIFIED);
+}
