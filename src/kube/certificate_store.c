@@ -108,17 +108,14 @@ struct error *certificate_store_load_blocking(const struct certificate_place *pl
 
 /* --- writing --- */
 
-static struct error *new_path(const struct certificate_place *place, int64_t now_wall_ns,
-                              char **ret)
+static char *new_path(const struct certificate_place *place, int64_t now_wall_ns)
 {
     time_t now_s = (time_t)(now_wall_ns / NS_PER_SEC);
-    struct tm parts;
-    char stamp[STAMP_SIZE];
-    if (!localtime_r(&now_s, &parts) ||
-        strftime(stamp, sizeof(stamp), "-%Y-%m-%d-%H-%M-%S.pem", &parts) == 0)
-        return error_new(ERROR_INTERNAL, "the time has no text");
-    *ret = path_of(place, stamp);
-    return NULL;
+    struct tm parts = {0};
+    char stamp[STAMP_SIZE] = "-new.pem"; /* for a time that has no text */
+    if (localtime_r(&now_s, &parts))
+        (void)strftime(stamp, sizeof(stamp), "-%Y-%m-%d-%H-%M-%S.pem", &parts);
+    return path_of(place, stamp);
 }
 
 static struct error *sync_dir(const char *path)
@@ -152,10 +149,8 @@ static struct error *switch_to(const struct certificate_place *place, const char
 struct error *certificate_store_save_blocking(const struct certificate_place *place, struct str pem,
                                               int64_t now_wall_ns)
 {
-    AUTO(free) char *path = NULL;
-    struct error *err = new_path(place, now_wall_ns, &path);
-    if (!err)
-        err = fd_mkdir_all(place->dir, DIR_MODE);
+    AUTO(free) char *path = new_path(place, now_wall_ns);
+    struct error *err = fd_mkdir_all(place->dir, DIR_MODE);
     if (!err)
         err = fd_replace_file_blocking(path, pem, FILE_MODE);
     return err ? err : switch_to(place, path);

@@ -185,6 +185,25 @@ struct error *crypto_write_certificate(X509 *certificate, struct buf *out)
     return take_text(bio, bio && PEM_write_bio_X509(bio, certificate) == 1, out);
 }
 
+struct error *crypto_copy_certificates(struct str pem, struct buf *out)
+{
+    AUTO(bio) BIO *bio = open_pem(pem);
+    for (size_t count = 0; bio; count++) {
+        crypto_begin();
+        AUTO(certificate) X509 *certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+        bool is_end = !certificate && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+        if (is_end && count > 0) {
+            crypto_begin();
+            return NULL;
+        }
+        struct error *err =
+            certificate ? crypto_write_certificate(certificate, out) : not_a("certificate");
+        if (err)
+            return err;
+    }
+    return not_a("certificate");
+}
+
 struct error *crypto_write_request(X509_REQ *request, struct buf *out)
 {
     crypto_begin();

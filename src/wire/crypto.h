@@ -53,6 +53,9 @@ MUST_CHECK struct error *crypto_write_key(struct evp_pkey_st *pkey, struct buf *
 MUST_CHECK struct error *crypto_write_named_key(struct evp_pkey_st *pkey, struct buf *out);
 MUST_CHECK struct error *crypto_write_public_key(struct evp_pkey_st *pkey, struct buf *out);
 MUST_CHECK struct error *crypto_write_certificate(struct x509_st *certificate, struct buf *out);
+/** Appends every certificate of @pem, in its order, and nothing else of it. INVALID_ARGUMENT for
+ * one that does not read, or none at all. */
+MUST_CHECK struct error *crypto_copy_certificates(struct str pem, struct buf *out);
 MUST_CHECK struct error *crypto_write_request(struct X509_req_st *request, struct buf *out);
 
 /** Fills @bytes from the system's random source. */

@@ -13,6 +13,10 @@
 
 #include "certificates.pb-c.h"
 
+#include "wire/x509.h"
+
+#include <openssl/x509.h>
+
 #define CSR_PATH "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
 struct csr_server {
@@ -21,6 +25,7 @@ struct csr_server {
     struct arena *arena;
     Certificates__CertificateSigningRequest *csr; /* the newest, as it is now */
     unsigned count, version;
+    const struct x509_subject *subject; /* of what is issued; the test's */
 };
 
 static inline UNUSED void csr_server_touch(struct csr_server *server)
@@ -110,4 +115,26 @@ static inline UNUSED void csr_server_sign(struct csr_server *server, const char 
     status->certificate.data =
         arena_memdup(server->arena, certificate_pem, strlen(certificate_pem));
     csr_server_tell(server, WATCH_MODIFIED);
+}
+
+/** A certificate for what the newest request asks for, of @ca, beginning now; in the arena. */
+static inline UNUSED const char *csr_server_issue(struct csr_server *server,
+                                                  const struct x509_pair *ca, int64_t life_s)
+{
+    const struct x509_subject *subject = server->subject;
+    int64_t now_s = loop_now_wall_ns(server->loop) / NS_PER_SEC;
+    const struct x509_issue issue = {.role = X509_ROLE_SERVER,
+                                     .subject = *subject,
+                                     .not_before_s = now_s,
+                                     .not_after_s = now_s + life_s};
+    AUTO(request) X509_REQ *request = NULL;
+    AUTO(certificate) X509 *certificate = NULL;
+    AUTO(buf) struct buf pem = {0};
+    buf_init(&pem, 64 * KiB);
+    assert_no_error(crypto_read_request(
+        (struct str){(const char *)server->csr->spec->request.data, server->csr->spec->request.len},
+        &request));
+    assert_no_error(x509_issue(&issue, X509_REQ_get0_pubkey(request), ca, &certificate));
+    assert_no_error(crypto_write_certificate(certificate, &pem));
+    return arena_strdup(server->arena, buf_text(&pem));
 }

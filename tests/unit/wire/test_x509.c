@@ -145,8 +145,38 @@ TEST_CASE(keys_are_named_as_a_kubelet_names_them)
     }
 }
 
+TEST_CASE(certificates_are_copied_without_what_lies_between_them)
+{
+    AUTO(pkey) EVP_PKEY *key = NULL;
+    AUTO(certificate) X509 *certificate = NULL;
+    AUTO(buf) struct buf one = {0}, mixed = {0}, copy = {0};
+    buf_init(&one, MAX_BYTES);
+    buf_init(&mixed, MAX_BYTES);
+    buf_init(&copy, MAX_BYTES);
+    assert_no_error(crypto_new_key(&key));
+    const struct x509_issue issue = {.role = X509_ROLE_CA,
+                                     .subject = {.common_name = "ca"},
+                                     .not_before_s = NOW_S,
+                                     .not_after_s = NOW_S + 3600};
+    assert_no_error(x509_issue(&issue, key, NULL, &certificate));
+    assert_no_error(crypto_write_certificate(certificate, &one));
+    buf_printf(&mixed, "words\n%s", buf_text(&one));
+    assert_no_error(crypto_write_key(key, &mixed));
+    buf_add_str(&mixed, buf_str(&one));
+    assert_no_error(crypto_copy_certificates(buf_str(&mixed), &copy));
+    AUTO(free) char *want = xasprintf("%s%s", buf_text(&one), buf_text(&one));
+    assert_string_equal(buf_text(&copy), want);
+
+    buf_clear(&copy);
+    assert_error_code(crypto_copy_certificates(STR_LITERAL("words"), &copy),
+                      ERROR_INVALID_ARGUMENT);
+    buf_truncate(&mixed, mixed.len - 40); /* the last one is cut off */
+    assert_error_code(crypto_copy_certificates(buf_str(&mixed), &copy), ERROR_INVALID_ARGUMENT);
+}
+
 TEST_MAIN(TEST(a_request_says_whom_it_is_for_and_is_signed_with_its_key),
           TEST(a_request_without_names_has_no_extension),
           TEST(a_name_that_is_no_address_makes_no_request),
           TEST(a_certificate_is_compared_with_what_is_wanted),
-          TEST(keys_are_named_as_a_kubelet_names_them))
+          TEST(keys_are_named_as_a_kubelet_names_them),
+          TEST(certificates_are_copied_without_what_lies_between_them))
