@@ -9,7 +9,6 @@
 
 #include "tests/lib/test.h"
 #include "tests/unit/kube/fake_api_client.h"
-#include "tests/unit/kube/fake_loop.h"
 
 #include "certificates.pb-c.h"
 
@@ -21,6 +20,7 @@
 
 struct csr_server {
     struct loop *loop;
+    void (*turn)(struct loop *loop); /* what has been started goes on */
     struct api_client *client;
     struct arena *arena;
     Certificates__CertificateSigningRequest *csr; /* the newest, as it is now */
@@ -46,7 +46,7 @@ static inline UNUSED void csr_server_create(struct csr_server *server)
     server->csr->metadata->uid = arena_printf(server->arena, "uid-%u", server->count);
     csr_server_touch(server);
     fake_reply(post, &server->csr->base);
-    fake_loop_advance(server->loop, 0);
+    server->turn(server->loop);
 }
 
 /** Answers the list, with the request in it when @is_there. */
@@ -57,7 +57,7 @@ static inline UNUSED void csr_server_list(struct csr_server *server, bool is_the
     assert_int_equal(list->verb, API_LIST);
     const ProtobufCMessage *object = &server->csr->base;
     fake_reply_list(list, &object, is_there ? 1 : 0, server->csr->metadata->resource_version, NULL);
-    fake_loop_advance(server->loop, 0);
+    server->turn(server->loop);
 }
 
 static inline UNUSED struct fake_exchange *csr_server_watch(struct csr_server *server)
@@ -80,7 +80,7 @@ static inline UNUSED void csr_server_tell(struct csr_server *server, enum watch_
 {
     csr_server_touch(server);
     (void)fake_send(csr_server_watch(server), type, &server->csr->base);
-    fake_loop_advance(server->loop, 0);
+    server->turn(server->loop);
 }
 
 static inline UNUSED Certificates__CertificateSigningRequestStatus *csr_server_status(

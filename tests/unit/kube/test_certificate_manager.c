@@ -3,6 +3,7 @@
 
 #include "tests/lib/tempdir.h"
 #include "tests/unit/kube/csr_server.h"
+#include "tests/unit/kube/fake_loop.h"
 #include "tests/unit/volume/fake_work.h"
 
 #define DAY_S (INT64_C(24) * 3600)
@@ -90,12 +91,18 @@ static void make_ca(struct bed *bed)
     assert_no_error(x509_issue(&issue, bed->ca.key, NULL, &bed->ca.certificate));
 }
 
+static void turn(struct loop *loop)
+{
+    fake_loop_advance(loop, 0);
+}
+
 static void bed_init(struct bed *bed)
 {
     *bed = (struct bed){.dir = tempdir_new()};
     assert_no_error(loop_new(&bed->server.loop));
     bed->server.client = fake_api_client_new(bed->server.loop);
     bed->server.arena = arena_new(0);
+    bed->server.turn = turn;
     bed->server.subject = &at_first;
     make_ca(bed);
 }

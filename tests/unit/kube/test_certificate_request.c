@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "tests/unit/kube/csr_server.h"
+#include "tests/unit/kube/fake_loop.h"
 
 struct bench {
     struct csr_server server;
@@ -25,6 +26,11 @@ static void on_signed(void *ctx, struct str certificate_pem, struct error *err_o
     buf_printf(&bench->told, "%.*s%s|", STR_ARG(certificate_pem), err ? err->message : "");
 }
 
+static void turn(struct loop *loop)
+{
+    fake_loop_advance(loop, 0);
+}
+
 static void bench_init(struct bench *bench)
 {
     *bench = (struct bench){0};
@@ -32,6 +38,7 @@ static void bench_init(struct bench *bench)
     assert_no_error(loop_new(&bench->server.loop));
     bench->server.client = fake_api_client_new(bench->server.loop);
     bench->server.arena = arena_new(0);
+    bench->server.turn = turn;
     bench->request = certificate_request_start(bench->server.loop, bench->server.client, &options,
                                                on_signed, bench);
 }
