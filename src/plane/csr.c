@@ -1,7 +1,7 @@
 #include "plane/csr.h"
 
 #include "plane/authn.h"
-#include "plane/crypto.h"
+#include "wire/crypto.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

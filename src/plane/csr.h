@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "plane/text_list.h"
+#include "base/text_list.h"
 
 struct plane_user; /* plane/authn.h */
 

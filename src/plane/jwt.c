@@ -8,7 +8,7 @@
  */
 #include "plane/jwt.h"
 
-#include "plane/crypto.h"
+#include "wire/crypto.h"
 
 #include "wire/base64url.h"
 #include "wire/json.h"

@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "plane/text_list.h"
+#include "base/text_list.h"
 
 #define JWT_MAX_BYTES (16 * KiB)       /* a longer token is refused unread */
 #define JWT_MAX_AUDIENCES ((size_t)32) /* in one token */

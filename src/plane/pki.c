@@ -29,7 +29,7 @@
 #define SIGN_MIN_S (INT64_C(10) * 60)
 
 struct stored {
-    struct pki_pair pair;       /* certificate NULL for the token key */
+    struct x509_pair pair;      /* certificate NULL for the token key */
     struct buf key_pem;         /* as in the file */
     struct buf certificate_pem; /* as in the file */
 };
@@ -107,13 +107,13 @@ static struct error *open_key(const char *path, const char *certificate_path, bo
 
 /* --- certificates --- */
 
-static struct error *issue_and_write(const char *path, const struct pki_issue *issue,
-                                     const struct pki_pair *issuer, struct stored *stored)
+static struct error *issue_and_write(const char *path, const struct x509_issue *issue,
+                                     const struct x509_pair *issuer, struct stored *stored)
 {
     AUTO(certificate) X509 *certificate = NULL;
     AUTO(buf) struct buf pem = {0};
     buf_init(&pem, FILE_MAX_BYTES);
-    struct error *err = pki_issue(issue, stored->pair.key, issuer, &certificate);
+    struct error *err = x509_issue(issue, stored->pair.key, issuer, &certificate);
     if (!err)
         err = crypto_write_certificate(certificate, &pem);
     if (!err)
@@ -134,7 +134,7 @@ static struct error *damaged(const char *path, const char *why, const char *othe
 
 /* Whether what was read is what the layout promises. */
 static struct error *check_pair(const char *path, const char *key_path, const char *ca_path,
-                                const struct pki_pair *issuer, const struct stored *stored)
+                                const struct x509_pair *issuer, const struct stored *stored)
 {
     X509 *certificate = stored->pair.certificate;
     crypto_begin();
@@ -158,8 +158,8 @@ static int64_t renewal_after_s(int64_t from_s, int64_t until_s)
 
 struct pair_order {
     const char *name; /* "apiserver" */
-    const struct pki_issue *issue;
-    const struct pki_pair *issuer; /* NULL: signs itself */
+    const struct x509_issue *issue;
+    const struct x509_pair *issuer; /* NULL: signs itself */
     int64_t now_s;
 };
 
@@ -169,7 +169,7 @@ static struct error *refresh(const struct pair_order *order, const char *path,
 {
     X509 *certificate = stored->pair.certificate;
     int64_t from_s = 0, until_s = 0;
-    struct error *err = pki_validity(certificate, &from_s, &until_s);
+    struct error *err = x509_validity(certificate, &from_s, &until_s);
     if (err)
         return error_wrap(err, "%s", path);
     if (!order->issuer)
@@ -177,7 +177,7 @@ static struct error *refresh(const struct pair_order *order, const char *path,
                                       : error_new(ERROR_INVALID_ARGUMENT, "%s: has expired", path);
     /* One that begins later was made by a clock that was wrong, or is now. */
     bool must_renew = order->now_s < from_s || order->now_s > renewal_after_s(from_s, until_s);
-    if (!must_renew && pki_covers(certificate, &order->issue->subject))
+    if (!must_renew && x509_covers(certificate, &order->issue->subject))
         return NULL;
     return issue_and_write(path, order->issue, order->issuer, stored);
 }
@@ -209,8 +209,8 @@ static struct error *open_pair(const struct pki *pki, const struct pair_order *o
 static struct error *open_ca(struct pki *pki, int64_t now_s)
 {
     static const char *const names[] = {"kubernetes"}; /* as kubeadm's */
-    const struct pki_issue issue = {
-        .role = PKI_ROLE_CA,
+    const struct x509_issue issue = {
+        .role = X509_ROLE_CA,
         .subject = {.common_name = "kubernetes", .dns_names = {names, 1}},
         .not_before_s = now_s - PKI_BACKDATE_S,
         .not_after_s = now_s - PKI_BACKDATE_S + PKI_CA_LIFE_S,
@@ -219,11 +219,11 @@ static struct error *open_ca(struct pki *pki, int64_t now_s)
     return open_pair(pki, &order, &pki->ca);
 }
 
-static struct error *open_leaf(struct pki *pki, const char *name, enum pki_role role,
-                               const struct pki_subject *subject, int64_t now_s,
+static struct error *open_leaf(struct pki *pki, const char *name, enum x509_role role,
+                               const struct x509_subject *subject, int64_t now_s,
                                struct stored *stored)
 {
-    const struct pki_issue issue = {
+    const struct x509_issue issue = {
         .role = role,
         .subject = *subject,
         .not_before_s = now_s - PKI_BACKDATE_S,
@@ -239,24 +239,24 @@ static struct error *open_leaf(struct pki *pki, const char *name, enum pki_role 
 static struct error *open_server(struct pki *pki, const struct pki_options *options)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
-    struct pki_subject subject = {.common_name = "kube-apiserver"};
+    struct x509_subject subject = {.common_name = "kube-apiserver"};
     struct error *err = pki_server_names(options, arena, &subject);
     if (!err)
-        err = open_leaf(pki, "apiserver", PKI_ROLE_SERVER, &subject, options->now_s, &pki->server);
+        err = open_leaf(pki, "apiserver", X509_ROLE_SERVER, &subject, options->now_s, &pki->server);
     return err;
 }
 
 static struct error *open_clients(struct pki *pki, int64_t now_s)
 {
     static const char *const masters[] = {"system:masters"}, *const nodes[] = {"system:nodes"};
-    const struct pki_subject admin = {.organizations = {masters, 1}, .common_name = ADMIN_USER};
-    struct error *err = open_leaf(pki, "admin", PKI_ROLE_CLIENT, &admin, now_s, &pki->admin);
+    const struct x509_subject admin = {.organizations = {masters, 1}, .common_name = ADMIN_USER};
+    struct error *err = open_leaf(pki, "admin", X509_ROLE_CLIENT, &admin, now_s, &pki->admin);
     if (err)
         return err;
     AUTO(free) char *user = xasprintf("system:node:%s", pki->node_name);
     AUTO(free) char *file = xasprintf("node-%s", pki->node_name);
-    const struct pki_subject node = {.organizations = {nodes, 1}, .common_name = user};
-    return open_leaf(pki, file, PKI_ROLE_CLIENT, &node, now_s, &pki->node);
+    const struct x509_subject node = {.organizations = {nodes, 1}, .common_name = user};
+    return open_leaf(pki, file, X509_ROLE_CLIENT, &node, now_s, &pki->node);
 }
 
 /* sa.pub can be made from sa.key at any time; it is there for people and other programs. */
@@ -329,7 +329,7 @@ int64_t pki_renewal_s(const struct pki *pki)
     int64_t first_s = INT64_MAX;
     for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
         int64_t from_s = 0, until_s = 0;
-        struct error *err = pki_validity(leaves[i]->pair.certificate, &from_s, &until_s);
+        struct error *err = x509_validity(leaves[i]->pair.certificate, &from_s, &until_s);
         if (err)
             error_ignore(err, "they have been read before");
         first_s = min_i64(first_s, sat_add_i64(renewal_after_s(from_s, until_s), 1));
@@ -428,7 +428,7 @@ const char *pki_token_key_pem(const struct pki *pki)
 
 /* --- signing requests --- */
 
-static void set_life(const struct pki_order *order, struct pki_issue *issue)
+static void set_life(const struct pki_order *order, struct x509_issue *issue)
 {
     int64_t life_s = order->has_expiration
                          ? clamp_i64(order->expiration_s, SIGN_MIN_S, PKI_LEAF_LIFE_S)
@@ -450,8 +450,8 @@ struct error *pki_sign_csr(const struct pki *pki, const struct pki_order *order,
         err = crypto_read_request(order->request_pem, &request);
     if (err)
         return err;
-    struct pki_issue issue = {
-        .role = order->signer == CSR_SIGNER_SERVING ? PKI_ROLE_SERVER : PKI_ROLE_CLIENT,
+    struct x509_issue issue = {
+        .role = order->signer == CSR_SIGNER_SERVING ? X509_ROLE_SERVER : X509_ROLE_CLIENT,
         .subject = {.organizations = csr.organizations,
                     .common_name = csr.common_name,
                     .dns_names = csr.dns_names,
@@ -462,7 +462,7 @@ struct error *pki_sign_csr(const struct pki *pki, const struct pki_order *order,
     AUTO(certificate) X509 *certificate = NULL;
     AUTO(buf) struct buf pem = {0};
     buf_init(&pem, FILE_MAX_BYTES);
-    err = pki_issue(&issue, X509_REQ_get0_pubkey(request), &pki->ca.pair, &certificate);
+    err = x509_issue(&issue, X509_REQ_get0_pubkey(request), &pki->ca.pair, &certificate);
     if (!err)
         err = crypto_write_certificate(certificate, &pem);
     if (!err)

@@ -25,7 +25,7 @@ static struct error *add_server_name(struct server_names *names, const char *tex
 {
     if (!text || !text[0])
         return NULL;
-    if (pki_is_address(text)) {
+    if (x509_is_address(text)) {
         if (!text_list_has(&(struct text_list){names->addresses, names->address_count}, text))
             names->addresses[names->address_count++] = text;
         return NULL;
@@ -97,7 +97,7 @@ static bool is_wildcard_address(const char *host)
 }
 
 struct error *pki_server_names(const struct pki_options *options, struct arena *arena,
-                               struct pki_subject *ret)
+                               struct x509_subject *ret)
 {
     static const char *const fixed[] = {"localhost",
                                         "kubernetes",

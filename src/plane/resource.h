@@ -9,7 +9,7 @@
 
 #include "core.pb-c.h"
 
-#include "plane/text_list.h"
+#include "base/text_list.h"
 
 struct plane_user;    /* plane/authn.h */
 struct authn;         /* plane/authn.h */

@@ -27,8 +27,9 @@ struct tls_options {
     const char *cert_pem; /* own chain, leaf first */
     const char *key_pem;
     const char *alpn;    /* comma-separated, best first: "h2,http/1.1"; NULL: no ALPN */
-    int min_version;     /* 0x0303 (TLS 1.2) or 0x0304; 0: TLS 1.2 */
-    const char *ciphers; /* OpenSSL's names, colon-separated, for TLS 1.2; NULL: Go's defaults */
+    int min_version;     /* 0x0301 (TLS 1.0) to 0x0304 (TLS 1.3); 0: TLS 1.2 */
+    const char *ciphers; /* OpenSSL's names, colon-separated, up to TLS 1.2; NULL: Go's defaults */
+    const char *groups;  /* OpenSSL's names of curves, colon-separated; NULL: OpenSSL's defaults */
     enum tls_client_auth client_auth; /* server only */
     bool insecure_skip_verify;        /* client only: anybody will do */
     /* Server only: there is no certificate yet, every handshake ends with the alert internal_error,

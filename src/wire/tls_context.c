@@ -11,6 +11,10 @@ static const char default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-A
                                       "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"
                                       "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA";
 
+/* Go's for TLS 1.3, in its order. */
+static const char ciphers_1_3[] =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
 DEFINE_AUTO(BIO, BIO *, BIO_free_all)
 DEFINE_AUTO(EVP_PKEY, EVP_PKEY *, EVP_PKEY_free)
 DEFINE_AUTO(X509, X509 *, X509_free)
@@ -145,11 +149,18 @@ static struct error *use_protocols(struct tls_context *context, const char *alpn
 static struct error *use_versions(struct tls_context *context, const struct tls_options *options)
 {
     int min_version = options->min_version != 0 ? options->min_version : TLS1_2_VERSION;
+    /* Before TLS 1.2 handshakes are signed with SHA-1, which no higher level of OpenSSL allows. */
+    if (min_version < TLS1_2_VERSION)
+        SSL_CTX_set_security_level(context->ssl_ctx, 0);
     if (SSL_CTX_set_min_proto_version(context->ssl_ctx, min_version) != 1)
         return tls_error_take(ERROR_INVALID_ARGUMENT, "minimum version", "unknown");
     const char *ciphers = options->ciphers ? options->ciphers : default_ciphers;
     if (SSL_CTX_set_cipher_list(context->ssl_ctx, ciphers) != 1)
         return tls_error_take(ERROR_INVALID_ARGUMENT, "ciphers", "none is known");
+    if (SSL_CTX_set_ciphersuites(context->ssl_ctx, ciphers_1_3) != 1)
+        return tls_error_take(ERROR_INTERNAL, "ciphers of TLS 1.3", "none is known");
+    if (options->groups && SSL_CTX_set1_groups_list(context->ssl_ctx, options->groups) != 1)
+        return tls_error_take(ERROR_INVALID_ARGUMENT, "curves", "one is not known");
     return NULL;
 }
 

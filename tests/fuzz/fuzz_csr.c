@@ -15,19 +15,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW INT64_C(1700000000)
 
-static struct pki_pair ca; /* made once, for all inputs */
+static struct x509_pair ca; /* made once, for all inputs */
 
 static void prepare(void)
 {
-    const struct pki_issue issue = {.role = PKI_ROLE_CA,
-                                    .subject = {.common_name = "kubernetes"},
-                                    .not_before_s = NOW,
-                                    .not_after_s = NOW + PKI_CA_LIFE_S};
+    const struct x509_issue issue = {.role = X509_ROLE_CA,
+                                     .subject = {.common_name = "kubernetes"},
+                                     .not_before_s = NOW,
+                                     .not_after_s = NOW + PKI_CA_LIFE_S};
     if (ca.certificate)
         return;
     struct error *err = crypto_new_key(&ca.key);
     if (!err)
-        err = pki_issue(&issue, ca.key, NULL, &ca.certificate);
+        err = x509_issue(&issue, ca.key, NULL, &ca.certificate);
     ASSERT(!err);
 }
 
@@ -66,8 +66,8 @@ static void check_issue(enum csr_signer signer, const struct csr *csr)
         ASSERT(refused->code == ERROR_INVALID_ARGUMENT);
         return;
     }
-    const struct pki_issue issue = {
-        .role = signer == CSR_SIGNER_SERVING ? PKI_ROLE_SERVER : PKI_ROLE_CLIENT,
+    const struct x509_issue issue = {
+        .role = signer == CSR_SIGNER_SERVING ? X509_ROLE_SERVER : X509_ROLE_CLIENT,
         .subject = {.organizations = csr->organizations,
                     .common_name = csr->common_name,
                     .dns_names = csr->dns_names,
@@ -76,7 +76,7 @@ static void check_issue(enum csr_signer signer, const struct csr *csr)
         .not_after_s = NOW + PKI_LEAF_LIFE_S,
     };
     AUTO(certificate) X509 *certificate = NULL;
-    AUTO(error) struct error *err = pki_issue(&issue, ca.key, &ca, &certificate);
+    AUTO(error) struct error *err = x509_issue(&issue, ca.key, &ca, &certificate);
     ASSERT(!err);
     ASSERT(X509_verify(certificate, ca.key) == 1);
     const X509_NAME *subject = X509_get_subject_name(certificate);

@@ -3,9 +3,12 @@
  * key; any other is a token as it stands. What verifies has claims that, signed again, verify to
  * the same claims; and base64url has one text for each value.
  */
-#include "plane/crypto.h"
 #include "plane/jwt.h"
+<<<<<<< HEAD
 #include "wire/base64url.h"
+=======
+#include "wire/crypto.h"
+>>>>>>> bc927ec (wire, base: keys, certificates and lists of texts move down from nodeplane)
 
 #include <openssl/bn.h>
 #include <openssl/ecdsa.h>

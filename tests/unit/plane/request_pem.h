@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "plane/crypto.h"
 #include "tests/lib/test.h"
+#include "wire/crypto.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>

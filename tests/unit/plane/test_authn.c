@@ -2,8 +2,8 @@
 
 #include "plane/authn_tokens.h"
 #include "plane/authz.h"
-#include "plane/crypto.h"
 #include "tests/lib/test.h"
+#include "wire/crypto.h"
 
 #define NOW INT64_C(1700000000)
 #define ISSUER "https://kubernetes.default.svc.cluster.local"

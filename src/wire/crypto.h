@@ -1,7 +1,7 @@
 /*
- * The room's way to OpenSSL: its errors as struct error, its objects released by AUTO(), and PEM
- * texts. OpenSSL's types appear by their struct names, so that its headers stay in .c files. No
- * I/O. Any thread.
+ * Keys, certificates and requests of OpenSSL: its errors as struct error, its objects released by
+ * AUTO(), and PEM texts. OpenSSL's types appear by their struct names, so that its headers stay in
+ * .c files. No I/O. Any thread.
  */
 #pragma once
 
@@ -38,6 +38,8 @@ struct error *crypto_error(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /** Makes a P-256 key pair; the caller owns *ret. */
 MUST_CHECK struct error *crypto_new_key(struct evp_pkey_st **ret);
+/** The same of RSA with 2048 bits, which takes up to some tenths of a second: on a worker. */
+MUST_CHECK struct error *crypto_new_rsa_key_blocking(struct evp_pkey_st **ret);
 
 /** Reads the first PEM private key / certificate / certificate request of @pem; the caller owns
  * *ret. INVALID_ARGUMENT `not a PEM private key` and so on. A key under a passphrase is refused. */
@@ -47,8 +49,14 @@ MUST_CHECK struct error *crypto_read_request(struct str pem, struct X509_req_st 
 
 /** Appends PEM text. */
 MUST_CHECK struct error *crypto_write_key(struct evp_pkey_st *pkey, struct buf *out);
+/** As a kubelet writes keys: `EC PRIVATE KEY` or `RSA PRIVATE KEY` instead of `PRIVATE KEY`. */
+MUST_CHECK struct error *crypto_write_named_key(struct evp_pkey_st *pkey, struct buf *out);
 MUST_CHECK struct error *crypto_write_public_key(struct evp_pkey_st *pkey, struct buf *out);
 MUST_CHECK struct error *crypto_write_certificate(struct x509_st *certificate, struct buf *out);
+/** Appends every certificate of @pem, in its order, and nothing else of it. INVALID_ARGUMENT for
+ * one that does not read, or none at all. */
+MUST_CHECK struct error *crypto_copy_certificates(struct str pem, struct buf *out);
+MUST_CHECK struct error *crypto_write_request(struct X509_req_st *request, struct buf *out);
 
 /** Fills @bytes from the system's random source. */
 MUST_CHECK struct error *crypto_random(void *bytes, size_t len);

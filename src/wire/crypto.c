@@ -1,4 +1,4 @@
-#include "plane/crypto.h"
+#include "wire/crypto.h"
 
 #include <limits.h>
 
@@ -13,6 +13,7 @@
 
 #define PEM_MAX_BYTES ((size_t)256 * KiB)
 #define REASON_SIZE 256
+#define RSA_BITS 2048
 
 void crypto_free_pkey(EVP_PKEY *pkey)
 {
@@ -72,6 +73,16 @@ struct error *crypto_new_key(EVP_PKEY **ret)
 {
     crypto_begin();
     EVP_PKEY *pkey = EVP_EC_gen("P-256");
+    if (!pkey)
+        return crypto_error("making a key");
+    *ret = pkey;
+    return NULL;
+}
+
+struct error *crypto_new_rsa_key_blocking(EVP_PKEY **ret)
+{
+    crypto_begin();
+    EVP_PKEY *pkey = EVP_RSA_gen(RSA_BITS);
     if (!pkey)
         return crypto_error("making a key");
     *ret = pkey;
@@ -151,6 +162,15 @@ struct error *crypto_write_key(EVP_PKEY *pkey, struct buf *out)
     return take_text(bio, was_written, out);
 }
 
+struct error *crypto_write_named_key(EVP_PKEY *pkey, struct buf *out)
+{
+    crypto_begin();
+    AUTO(bio) BIO *bio = BIO_new(BIO_s_mem());
+    bool was_written = bio && PEM_write_bio_PrivateKey_traditional(bio, pkey, NULL, NULL, 0,
+                                                                   no_passphrase, NULL) == 1;
+    return take_text(bio, was_written, out);
+}
+
 struct error *crypto_write_public_key(EVP_PKEY *pkey, struct buf *out)
 {
     crypto_begin();
@@ -163,6 +183,32 @@ struct error *crypto_write_certificate(X509 *certificate, struct buf *out)
     crypto_begin();
     AUTO(bio) BIO *bio = BIO_new(BIO_s_mem());
     return take_text(bio, bio && PEM_write_bio_X509(bio, certificate) == 1, out);
+}
+
+struct error *crypto_copy_certificates(struct str pem, struct buf *out)
+{
+    AUTO(bio) BIO *bio = open_pem(pem);
+    for (size_t count = 0; bio; count++) {
+        crypto_begin();
+        AUTO(certificate) X509 *certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+        bool is_end = !certificate && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+        if (is_end && count > 0) {
+            crypto_begin();
+            return NULL;
+        }
+        struct error *err =
+            certificate ? crypto_write_certificate(certificate, out) : not_a("certificate");
+        if (err)
+            return err;
+    }
+    return not_a("certificate");
+}
+
+struct error *crypto_write_request(X509_REQ *request, struct buf *out)
+{
+    crypto_begin();
+    AUTO(bio) BIO *bio = BIO_new(BIO_s_mem());
+    return take_text(bio, bio && PEM_write_bio_X509_REQ(bio, request) == 1, out);
 }
 
 struct error *crypto_random(void *bytes, size_t len)
