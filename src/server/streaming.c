@@ -197,6 +197,26 @@ static struct error *prepare(struct streaming *streaming, const struct streaming
     return err;
 }
 
+static void join(const struct streaming_call *call, const struct streaming_session *session)
+{
+    struct streaming *streaming = call->streaming;
+    enum streaming_manner manner =
+        streaming_manner_of(session->fields, call->kind == CALL_PORT_FORWARD);
+    if (manner != STREAMING_PASSED_ON)
+        metric_add(streaming->websocket_requests, 1, session->subresource);
+    switch (manner) {
+    case STREAMING_PASSED_ON:
+        streaming_pass(streaming, session, call->exchange);
+        break;
+    case STREAMING_CHANNELS:
+        streaming_channels(streaming, session, call->exchange);
+        break;
+    case STREAMING_TUNNEL:
+        streaming_tunnel(streaming, session, call->exchange);
+        break;
+    }
+}
+
 static void begin_stream(const struct streaming_call *call, const char *url)
 {
     struct streaming_session *session = NULL;
@@ -206,7 +226,7 @@ static void begin_stream(const struct streaming_call *call, const char *url)
     else if (!http_exchange_request(call->exchange)->is_upgrade)
         reply_plain_error(call->exchange, 500, "Upgrade request required");
     else
-        streaming_pass(call->streaming, session, call->exchange);
+        join(call, session);
 }
 
 static void on_stream_ready(void *ctx, const ProtobufCMessage *reply, struct error *err_owned)
@@ -453,7 +473,7 @@ struct streaming *streaming_new(const struct streaming_options *options)
 
 size_t streaming_session_count(const struct streaming *streaming)
 {
-    return streaming->call_count + streaming->pipes.count;
+    return streaming->call_count + streaming->pipes.count + streaming->bridge_count;
 }
 
 void streaming_free(struct streaming *streaming)
@@ -468,6 +488,7 @@ void streaming_free(struct streaming *streaming)
         http_exchange_abort(exchange);
     }
     upgrade_pipe_free_all(&streaming->pipes);
+    streaming_channels_free_all(streaming);
     tls_context_unref(streaming->tls);
     free(streaming);
 }
