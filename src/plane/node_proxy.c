@@ -20,7 +20,7 @@ struct node_proxy {
     struct tls_context *node_tls;
     struct tls_context *pod_tls; /* without a certificate of ours; made when first needed */
     struct carried *carried;
-    struct pipe_house pipes;
+    struct upgrade_house pipes;
 };
 
 /* A plain request under way. */
@@ -44,7 +44,7 @@ struct node_proxy *node_proxy_new(struct loop *loop, struct work_pool *pool,
     proxy->loop = loop;
     proxy->pool = pool;
     proxy->node_tls = client_tls ? tls_context_ref(client_tls) : NULL;
-    proxy->pipes = (struct pipe_house){.loop = loop, .pool = pool};
+    proxy->pipes = (struct upgrade_house){.loop = loop, .pool = pool};
     return proxy;
 }
 
@@ -358,7 +358,7 @@ void node_proxy_free(struct node_proxy *proxy)
         DL_DELETE(proxy->carried, carried);
         carried_free(carried);
     }
-    proxy_pipe_free_all(&proxy->pipes);
+    upgrade_pipe_free_all(&proxy->pipes);
     tls_context_unref(proxy->node_tls);
     tls_context_unref(proxy->pod_tls);
     free(proxy);

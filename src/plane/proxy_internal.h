@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "plane/node_proxy.h"
+#include "wire/upgrade_pipe.h"
 
 struct proxy_target {
     const char *host;
@@ -25,22 +26,11 @@ void proxy_write_failure(unsigned code, const char *message, struct buf *out);
 
 /* --- proxy_pipe.c --- */
 
-struct pipe; /* opaque: an upgraded connection */
-
-struct pipe_house {
-    struct loop *loop;
-    struct work_pool *pool;
-    struct pipe *pipes;
-    size_t count;
-};
-
 /**
  * Asks @target for the upgrade that @exchange asks for, and once it agrees joins the two
  * connections. @tls NULL: without. INVALID_ARGUMENT for HTTP/2, which has no upgrades: @exchange is
  * still the caller's then.
  */
-MUST_CHECK struct error *proxy_pipe_begin(struct pipe_house *house,
+MUST_CHECK struct error *proxy_pipe_begin(struct upgrade_house *house,
                                           const struct proxy_target *target,
                                           struct tls_context *tls, struct http_exchange *exchange);
-/** Cuts all of them off. */
-void proxy_pipe_free_all(struct pipe_house *house);

@@ -1,4 +1,4 @@
-/* CRI requests on the stack: built for one call and borrowed by it. Inside the pod room only. */
+/* CRI requests on the stack: built for one call and borrowed by it. For whoever calls a runtime. */
 #pragma once
 
 #include "cri.pb-c.h"

@@ -293,6 +293,24 @@ char *pods_log_path(const struct pods *pods, const char *uid, const char *name, 
     return instance && instance->log_path[0] != '\0' ? xstrdup(instance->log_path) : NULL;
 }
 
+const char *pods_running_container(const struct pods *pods, const char *uid, const char *name)
+{
+    const struct pod_worker *worker;
+    HASH_FIND_STR(pods->workers, uid, worker);
+    const struct container_observed *instance =
+        worker ? pod_observed_newest(&worker->have, name) : NULL;
+    return instance && instance->state == CONTAINER_RUNNING ? instance->id : NULL;
+}
+
+const char *pods_ready_sandbox(const struct pods *pods, const char *uid)
+{
+    const struct pod_worker *worker;
+    HASH_FIND_STR(pods->workers, uid, worker);
+    const struct sandbox_observed *sandbox =
+        worker ? pod_observed_active_sandbox(&worker->have) : NULL;
+    return sandbox ? sandbox->id : NULL;
+}
+
 void pods_summarize(const struct pods *pods, struct pods_summary *ret)
 {
     *ret = (struct pods_summary){.settled = pods->listed && pods_sources_are_ready(pods) &&

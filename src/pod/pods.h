@@ -182,6 +182,12 @@ void pods_unlisten(struct pods *pods, const void *ctx);
  * none. Owned. */
 char *pods_log_path(const struct pods *pods, const char *uid, const char *name, bool previous);
 
+/** The id of container @name's instance that runs now, as the runtime knows it; NULL: none does.
+ * Borrowed until the next turn. */
+const char *pods_running_container(const struct pods *pods, const char *uid, const char *name);
+/** The id of the pod's newest sandbox when it is READY, else NULL. Borrowed until the next turn. */
+const char *pods_ready_sandbox(const struct pods *pods, const char *uid);
+
 struct pods_summary {
     size_t desired, running, orphans;
     bool settled; /* every pod is observed and nothing is under way */
