@@ -1,212 +1,153 @@
 /*
- * One request at a time per connection: libevent parses it, dispatch() checks who asks and how, the
- * route table says who answers. All answers but logs are made and sent in one go; log streams live
- * on their own (log_stream.c) and are ended with the server.
+ * A request comes whole from the HTTP server; dispatch() checks who asks and how, the route table
+ * says who answers. All answers but logs are made and sent in one go; logs are the log server's.
  */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/http.h>
-#include <event2/listener.h>
-
 #include "base/fd.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "server/local_internal.h"
 #include "server/pod_list.h"
-#include "server/route.h"
+#include "server/query.h"
+#include "server/reply.h"
 
-#define MAX_HEADER_BYTES (16 * KiB)
-#define MAX_BODY_BYTES (4 * KiB) /* no route reads one */
-#define IDLE_TIMEOUT_SECONDS 30
+#include <unistd.h>
 
-struct route {
-    const char *pattern;
-    struct error *(*answer)(struct local_server *server, struct evhttp_request *request,
-                            const char *const params[ROUTE_MAX_PARAMS], const char *query);
+#define PATIENCE_NS (30 * NS_PER_SEC)
+
+static const struct http_server_options http_options = {
+    .max_connections = 128,
+    .max_header_bytes = 16 * KiB,
+    .max_body_bytes = 4 * KiB, /* no route reads one */
+    .header_timeout_ns = PATIENCE_NS,
+    .body_timeout_ns = PATIENCE_NS,
+    .idle_timeout_ns = PATIENCE_NS,
+    .write_timeout_ns = PATIENCE_NS,
 };
 
 /* --- answers --- */
 
-static void release_text(UNUSED const void *data, UNUSED size_t len, void *text)
-{
-    free(text);
-}
-
-void local_reply_json(struct evhttp_request *request, int code, struct buf *content)
-{
-    size_t len = content->len;
-    char *text = buf_take(content);
-    struct evbuffer *body = evbuffer_new();
-    if (!body || evbuffer_add_reference(body, text, len, release_text, text) < 0)
-        base_die("out of memory");
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
-                      "application/json");
-    evhttp_send_reply(request, code, NULL, body);
-    evbuffer_free(body);
-}
-
-void local_reply_error(struct evhttp_request *request, struct error *err_owned)
+void local_reply_error(struct http_exchange *exchange, struct error *err_owned)
 {
     AUTO(error) struct error *err = err_owned;
     AUTO(buf) struct buf content;
     buf_init(&content, LOCAL_REPLY_MAX_BYTES);
     int code = local_render_error(err, &content);
-    local_reply_json(request, code, &content);
+    reply_json(exchange, (unsigned)code, buf_str(&content));
 }
 
-static struct error *finish_json(struct evhttp_request *request, struct buf *content)
+static void finish_json(struct http_exchange *exchange, const struct buf *content)
 {
     struct error *err = buf_error(content, "the reply");
-    if (!err)
-        local_reply_json(request, HTTP_OK, content);
-    return err;
+    if (err)
+        local_reply_error(exchange, err);
+    else
+        reply_json(exchange, 200, buf_str(content));
 }
 
-static struct error *answer_pods(struct local_server *server, struct evhttp_request *request,
-                                 UNUSED const char *const params[ROUTE_MAX_PARAMS],
-                                 const char *query)
+static void answer_pods(struct local_server *server, struct http_exchange *exchange,
+                        const struct http_target *target)
 {
-    AUTO(arena) struct arena *arena = arena_new(0);
-    const char *all;
-    if (!route_query_get(query, "all", arena, &all))
-        return error_new(ERROR_INVALID_ARGUMENT, "Unable to decode query.");
     AUTO(buf) struct buf content;
     buf_init(&content, LOCAL_REPLY_MAX_BYTES);
-    unsigned flags = POD_LIST_LOCAL | (route_query_bool(all) ? POD_LIST_ORPHANS : 0);
+    unsigned flags = POD_LIST_LOCAL | (query_flag(target, "all") ? POD_LIST_ORPHANS : 0);
     pod_list_write(server->pods, flags, loop_now_wall_ns(server->loop), &content);
-    return finish_json(request, &content);
+    finish_json(exchange, &content);
 }
 
-static struct error *answer_status(struct local_server *server, struct evhttp_request *request,
-                                   UNUSED const char *const params[ROUTE_MAX_PARAMS],
-                                   UNUSED const char *query)
+static void answer_status(struct local_server *server, struct http_exchange *exchange,
+                          UNUSED const struct http_target *target)
 {
     AUTO(buf) struct buf content;
     buf_init(&content, LOCAL_REPLY_MAX_BYTES);
     local_render_status(server, &content);
-    return finish_json(request, &content);
+    finish_json(exchange, &content);
 }
 
-static struct error *answer_events(struct local_server *server, struct evhttp_request *request,
-                                   UNUSED const char *const params[ROUTE_MAX_PARAMS],
-                                   const char *query)
+static void answer_events(struct local_server *server, struct http_exchange *exchange,
+                          const struct http_target *target)
 {
-    AUTO(arena) struct arena *arena = arena_new(0);
-    const char *namespace, *pod;
-    if (!route_query_get(query, "namespace", arena, &namespace) ||
-        !route_query_get(query, "pod", arena, &pod))
-        return error_new(ERROR_INVALID_ARGUMENT, "Unable to decode query.");
     AUTO(buf) struct buf content;
     buf_init(&content, LOCAL_REPLY_MAX_BYTES);
-    local_render_events(server, namespace, pod, &content);
-    return finish_json(request, &content);
+    local_render_events(server, http_target_param(target, "namespace"),
+                        http_target_param(target, "pod"), &content);
+    finish_json(exchange, &content);
 }
 
-static const struct route routes[] = {
-    {"/pods", answer_pods},
-    {"/status", answer_status},
-    {"/events", answer_events},
-    {"/logs/:namespace/:pod/:container", log_route_start},
-    {"/logs/:namespace/:pod", log_route_start},
+/* /logs/<namespace>/<pod>[/<container>] */
+static void answer_logs(struct local_server *server, struct http_exchange *exchange,
+                        const struct http_target *target)
+{
+    const struct log_name name = {.namespace = target->segments[1],
+                                  .pod = target->segments[2],
+                                  .container =
+                                      target->segment_count > 3 ? target->segments[3] : ""};
+    log_server_serve(server->logs, exchange, &name, LOG_FORM_LOCAL);
+}
+
+static const struct route {
+    const char *root;                  /* the first segment */
+    size_t min_segments, max_segments; /* with it */
+    void (*answer)(struct local_server *server, struct http_exchange *exchange,
+                   const struct http_target *target);
+} routes[] = {
+    {"pods", 1, 1, answer_pods},
+    {"status", 1, 1, answer_status},
+    {"events", 1, 1, answer_events},
+    {"logs", 3, 4, answer_logs},
 };
 
 /* --- requests --- */
 
-static bool is_trusted(struct evhttp_request *request)
+/* Root, and whom the agent itself runs as. */
+static bool is_trusted(const struct http_request *request)
 {
-    struct evhttp_connection *connection = evhttp_request_get_connection(request);
-    return local_socket_is_trusted(
-        bufferevent_getfd(evhttp_connection_get_bufferevent(connection)));
+    return request->has_peer_uid && (request->peer_uid == 0 || request->peer_uid == geteuid());
 }
 
-static struct error *dispatch(struct local_server *server, struct evhttp_request *request)
+static struct error *check_request(const struct http_request *request)
 {
     if (!is_trusted(request))
         return error_new(ERROR_PERMISSION_DENIED, "only root may use the local socket");
-    if (evhttp_request_get_command(request) != EVHTTP_REQ_GET)
+    if (!text_eq(request->method, "GET"))
         return error_new(ERROR_UNIMPLEMENTED, "the local socket is read-only: use GET");
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-    const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
-    const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
-    if (query && strlen(query) > ROUTE_MAX_QUERY_BYTES)
-        return error_new(ERROR_INVALID_ARGUMENT, "Unable to decode query.");
+    return NULL;
+}
 
-    AUTO(arena) struct arena *arena = arena_new(0);
-    for (size_t i = 0; path && i < ARRAY_SIZE(routes); i++) {
-        const char *params[ROUTE_MAX_PARAMS] = {"", "", ""};
-        if (route_match(routes[i].pattern, str_from(path), arena, params))
-            return routes[i].answer(server, request, params, query);
+static const struct route *find_route(const struct http_target *target)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+        if (target->segment_count >= routes[i].min_segments &&
+            target->segment_count <= routes[i].max_segments &&
+            text_eq(target->segments[0], routes[i].root))
+            return &routes[i];
     }
-    return error_new(ERROR_NOT_FOUND, "the local socket has no path %s", path ? path : "");
+    return NULL;
 }
 
-static void on_request(struct evhttp_request *request, void *ctx)
+static void on_request(void *ctx, struct http_exchange *exchange)
 {
-    struct error *err = dispatch(ctx, request);
-    if (err)
-        local_reply_error(request, err);
-}
-
-/* --- pods by name --- */
-
-struct search {
-    const char *namespace, *name, *uid; /* NULL: any */
-    struct pod_view *found;
-    bool is_found;
-};
-
-/* Of two pods with one name the one that stays is meant, not the one that still ends. */
-static void search_pod(void *ctx, const struct pod_view *view)
-{
-    struct search *search = ctx;
-    if (!view->pod || (search->is_found && view->terminating))
+    const struct http_request *request = http_exchange_request(exchange);
+    const struct route *route = find_route(&request->target);
+    struct error *err = check_request(request);
+    if (!err && route) {
+        route->answer(ctx, exchange, &request->target);
         return;
-    if ((search->uid && !text_eq(search->uid, view->uid)) ||
-        (search->namespace && !text_eq(search->namespace, view->namespace)) ||
-        (search->name && !text_eq(search->name, view->name)))
-        return;
-    *search->found = *view;
-    search->is_found = true;
-}
-
-bool local_find_pod(const struct pods *pods, const char *namespace, const char *name,
-                    struct pod_view *ret)
-{
-    struct search search = {.namespace = namespace, .name = name, .found = ret};
-    pods_visit(pods, search_pod, &search);
-    return search.is_found;
-}
-
-bool local_find_pod_uid(const struct pods *pods, const char *uid, struct pod_view *ret)
-{
-    struct search search = {.uid = uid, .found = ret};
-    pods_visit(pods, search_pod, &search);
-    return search.is_found;
+    }
+    if (!err)
+        err =
+            error_new(ERROR_NOT_FOUND, "the local socket has no path %s", request->target.raw_path);
+    local_reply_error(exchange, err);
 }
 
 /* --- life --- */
 
 static struct error *listen_http(struct local_server *server)
 {
-    AUTO(fd) int fd = -1;
+    int fd = -1;
     struct error *err = local_socket_listen(server->socket_path, &fd, &server->socket_inode);
     if (err)
         return err;
-    struct event_base *base = loop_event_base(server->loop);
-    server->http = evhttp_new(base);
-    struct evconnlistener *listener =
-        evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    if (!server->http || !listener || !evhttp_bind_listener(server->http, listener))
-        base_die("out of memory");
-    fd = -1; /* the listener owns it, and the HTTP server the listener */
-    evhttp_set_max_headers_size(server->http, MAX_HEADER_BYTES);
-    evhttp_set_max_body_size(server->http, MAX_BODY_BYTES);
-    evhttp_set_timeout(server->http, IDLE_TIMEOUT_SECONDS);
-    /* All of them come here, so that the answer is ours. */
-    evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
-                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-                                                 EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
-    evhttp_set_gencb(server->http, on_request, server);
+    server->http = http_server_new(server->loop, &http_options, on_request, server);
+    http_server_listen_fd(server->http, fd, NULL);
     return NULL;
 }
 
@@ -217,7 +158,6 @@ struct error *local_server_new(struct loop *loop, struct work_pool *pool, struct
 {
     AUTO(local_server) struct local_server *server = xcalloc(1, sizeof(*server));
     *server = (struct local_server){.loop = loop,
-                                    .pool = pool,
                                     .pods = pods,
                                     .source = source,
                                     .socket_path = xstrdup(options->socket_path),
@@ -225,11 +165,14 @@ struct error *local_server_new(struct loop *loop, struct work_pool *pool, struct
                                     .version = xstrdup(options->version),
                                     .runtime_name = xstrdup(options->runtime_name),
                                     .runtime_version = xstrdup(options->runtime_version),
-                                    .pod_logs_dir = xstrdup(options->pod_logs_dir),
                                     .started_wall_ns = options->started_wall_ns};
     struct error *err = listen_http(server);
     if (err)
         return err;
+    const struct log_server_options logs = {.pod_logs_dir = options->pod_logs_dir,
+                                            .has_split_streams = true,
+                                            .max_streams = LOCAL_MAX_LOG_STREAMS};
+    server->logs = log_server_new(loop, pool, pods, &logs);
     log_info("Serving the local API", LOG_STR("socket", server->socket_path));
     *ret = TAKE(server);
     return NULL;
@@ -239,9 +182,9 @@ void local_server_free(struct local_server *server)
 {
     if (!server)
         return;
-    log_stream_free_all(server);
+    log_server_free(server->logs);
     if (server->http) {
-        evhttp_free(TAKE(server->http));
+        http_server_free(server->http);
         local_socket_remove(server->socket_path, server->socket_inode);
     }
     free(server->socket_path);
@@ -249,7 +192,6 @@ void local_server_free(struct local_server *server)
     free(server->version);
     free(server->runtime_name);
     free(server->runtime_version);
-    free(server->pod_logs_dir);
     free(server);
 }
 

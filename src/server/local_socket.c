@@ -25,15 +25,6 @@ static int64_t peer_pid(int fd)
     return peer.pid;
 }
 
-bool local_socket_is_trusted(int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-        return false;
-    return peer.uid == 0 || peer.uid == geteuid();
-}
-
 static struct error *make_address(const char *path, struct sockaddr_un *ret)
 {
     size_t len = strlen(path);

@@ -76,22 +76,35 @@ struct error *log_tail_start_blocking(int fd, int64_t lines, int64_t *ret_offset
     return NULL;
 }
 
+/* In upstream's words, which clients may search for: a missing file is noticed while links are
+ * resolved, anything else when it is opened. */
+static struct error *open_failure(const struct log_piece *piece, struct error *err_owned)
+{
+    if (error_is(err_owned, ERROR_NOT_FOUND)) {
+        error_ignore(err_owned, "said in other words");
+        return error_new(ERROR_NOT_FOUND,
+                         "failed to try resolving symlinks in path \"%s/%s\": lstat %s/%s: no such "
+                         "file or directory",
+                         piece->root, piece->path, piece->root, piece->path);
+    }
+    return error_wrap(err_owned, "failed to open log file \"%s/%s\"", piece->root, piece->path);
+}
+
 static struct error *open_log(const struct log_piece *piece, int *ret_fd)
 {
     AUTO(fd) int root = open(piece->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
-        return error_from_errno(errno, "opening %s", piece->root);
+        return open_failure(piece, error_from_errno(errno, "open %s", piece->root));
     AUTO(fd) int fd = -1;
     struct error *err = fd_open_beneath(root, piece->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0,
                                         /* no_symlinks= */ true, &fd);
     if (err)
-        return error_wrap(err, "opening %s/%s", piece->root, piece->path);
+        return open_failure(piece, err);
     struct stat file;
     if (fstat(fd, &file) < 0)
-        return error_from_errno(errno, "opening %s/%s", piece->root, piece->path);
+        return open_failure(piece, error_from_errno(errno, "fstat"));
     if (!S_ISREG(file.st_mode))
-        return error_new(ERROR_FAILED_PRECONDITION, "%s/%s is no regular file", piece->root,
-                         piece->path);
+        return open_failure(piece, error_new(ERROR_FAILED_PRECONDITION, "it is no regular file"));
     *ret_fd = fd;
     fd = -1; /* the caller owns it now */
     return NULL;
@@ -103,7 +116,8 @@ static struct error *read_piece(struct log_piece *piece)
         piece->data = xrealloc(NULL, LOG_PIECE_BYTES);
     ssize_t got = pread(piece->fd, piece->data, LOG_PIECE_BYTES, piece->offset);
     if (got < 0)
-        return error_from_errno(errno, "reading %s/%s", piece->root, piece->path);
+        return error_from_errno(errno, "failed to read log file \"%s/%s\"", piece->root,
+                                piece->path);
     piece->len = (size_t)got;
     piece->offset += got;
     return NULL;

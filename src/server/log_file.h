@@ -14,7 +14,8 @@
 struct log_piece {
     char *root, *path;  /* owned; @path is relative to @root */
     int64_t tail_lines; /* where to begin when the file is opened; -1: at its start */
-    bool reopens;       /* look for a new file under the same name at the end of this one */
+    bool reopens;       /* look for a new file under the same name at the end of this one; that one
+                           may be missing for a while, the first may not */
     int fd;             /* owned; -1: not open yet */
     int64_t offset;     /* of the next read */
 

@@ -1,7 +1,7 @@
 #include "server/log_query.h"
 
 #include "base/time.h"
-#include "server/route.h"
+#include "server/query.h"
 
 static struct error *undecodable(void)
 {
@@ -13,91 +13,106 @@ static struct error *invalid(void)
     return error_new(ERROR_OUT_OF_RANGE, "Invalid request.");
 }
 
-static struct error *get_bool(const char *query, const char *key, struct arena *arena, bool *ret)
+struct number {
+    bool is_given;
+    int64_t value;
+};
+
+static struct error *decode_number(const char *text, struct number *ret)
 {
-    const char *value;
-    if (!route_query_get(query, key, arena, &value))
+    if (!text)
+        return NULL;
+    const char *digits = text[0] == '+' && text[1] != '-' ? text + 1 : text; /* as Go reads it */
+    if (!parse_i64(digits, INT64_MIN, INT64_MAX, &ret->value))
         return undecodable();
-    *ret = route_query_bool(value);
+    ret->is_given = true;
     return NULL;
 }
 
-/* An integer of at least @low; *ret stays as it was when absent. */
-static struct error *get_number(const char *query, const char *key, int64_t low,
-                                struct arena *arena, int64_t *ret)
+/* The older parameter wins, unless it is empty. */
+static struct error *decode_tail(const struct http_target *target, struct number *ret)
 {
-    const char *value;
-    int64_t number;
-    if (!route_query_get(query, key, arena, &value))
-        return undecodable();
-    if (!value)
-        return NULL;
-    if (!parse_i64(value, INT64_MIN, INT64_MAX, &number))
-        return undecodable();
-    if (number < low)
-        return invalid();
-    *ret = number;
-    return NULL;
+    const char *lines = http_target_param(target, "tailLines");
+    const char *tail = http_target_param(target, "tail");
+    if (tail && tail[0] != '\0')
+        lines = strcmp(tail, "all") == 0 ? NULL : tail;
+    return decode_number(lines, ret);
 }
 
-static struct error *get_tail(const char *query, struct arena *arena, int64_t *ret)
+/* An empty time is given, but is no limit. */
+static struct error *decode_time(const char *text, struct number *ret)
 {
-    struct error *err = get_number(query, "tailLines", 0, arena, ret);
-    if (err)
-        return err;
-    const char *tail;
-    if (!route_query_get(query, "tail", arena, &tail))
-        return undecodable();
-    if (!tail)
+    ret->value = INT64_MIN;
+    ret->is_given = text != NULL;
+    if (!text || text[0] == '\0' || strcmp(text, "null") == 0)
         return NULL;
-    if (strcmp(tail, "all") == 0) {
-        *ret = -1;
-        return NULL;
-    }
-    return get_number(query, "tail", 0, arena, ret);
-}
-
-static struct error *get_since(const char *query, int64_t now_wall_ns, struct arena *arena,
-                               int64_t *ret)
-{
     int64_t seconds = 0;
-    struct error *err = get_number(query, "sinceSeconds", 1, arena, &seconds);
-    if (err)
-        return err;
-    const char *time;
-    if (!route_query_get(query, "sinceTime", arena, &time))
-        return undecodable();
-    if (time && seconds > 0)
-        return invalid();
-    if (seconds > 0)
-        *ret = sat_sub_i64(now_wall_ns, sat_mul_i64(seconds, NS_PER_SEC));
-    if (!time)
-        return NULL;
-    err = time_parse_rfc3339(str_from(time), ret);
+    int32_t nanos = 0;
+    struct error *err = time_parse_parts(str_from(text), &seconds, &nanos);
+    ret->value = sat_add_i64(sat_mul_i64(seconds, NS_PER_SEC), nanos);
     if (!err)
         return NULL;
     error_ignore(err, "the specification has one text for all of them");
     return undecodable();
 }
 
-struct error *log_query_parse(const char *query, int64_t now_wall_ns, struct arena *arena,
+/* NULL: there is no such stream. */
+static const char *known_stream(const char *name)
+{
+    static const char *const names[] = {"All", "Stdout", "Stderr"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!name || strcmp(name, names[i]) == 0)
+            return names[i];
+    }
+    return NULL;
+}
+
+static bool is_below(const struct number *number, int64_t low)
+{
+    return number->is_given && number->value < low;
+}
+
+struct error *log_query_parse(const struct http_target *target, int64_t now_wall_ns,
                               struct log_query *ret)
 {
-    struct log_query parsed = {.tail_lines = -1, .limit_bytes = -1, .since_wall_ns = INT64_MIN};
-    struct error *err = get_bool(query, "follow", arena, &parsed.follow);
+    struct number tail = {0}, limit = {0}, seconds = {0}, since = {0};
+    struct error *err = decode_tail(target, &tail);
     if (!err)
-        err = get_bool(query, "previous", arena, &parsed.previous);
+        err = decode_number(http_target_param(target, "limitBytes"), &limit);
     if (!err)
-        err = get_bool(query, "timestamps", arena, &parsed.timestamps);
+        err = decode_number(http_target_param(target, "sinceSeconds"), &seconds);
     if (!err)
-        err = get_tail(query, arena, &parsed.tail_lines);
-    if (!err)
-        err = get_number(query, "limitBytes", 1, arena, &parsed.limit_bytes);
-    if (!err)
-        err = get_since(query, now_wall_ns, arena, &parsed.since_wall_ns);
-    if (!err)
-        *ret = parsed;
-    return err;
+        err = decode_time(http_target_param(target, "sinceTime"), &since);
+    if (err)
+        return err;
+
+    const char *stream = known_stream(http_target_param(target, "stream"));
+    bool is_one_stream = stream && strcmp(stream, "All") != 0;
+    if (is_below(&tail, 0) || is_below(&limit, 1) || is_below(&seconds, 1) ||
+        (seconds.is_given && since.is_given) || !stream || (is_one_stream && tail.is_given))
+        return invalid();
+    *ret = (struct log_query){
+        .follow = query_flag(target, "follow"),
+        .previous = query_flag(target, "previous"),
+        .timestamps = query_flag(target, "timestamps"),
+        .stream = stream,
+        .tail_lines = tail.is_given ? tail.value : -1,
+        .limit_bytes = limit.is_given ? limit.value : -1,
+        .since_wall_ns = seconds.is_given
+                             ? sat_sub_i64(now_wall_ns, sat_mul_i64(seconds.value, NS_PER_SEC))
+                             : since.value,
+    };
+    return NULL;
+}
+
+struct error *log_query_check_stream(const struct log_query *query, bool is_split)
+{
+    if (is_split || strcmp(query->stream, "All") == 0)
+        return NULL;
+    return error_new(ERROR_FAILED_PRECONDITION,
+                     "unable to return the given log stream: \"%s\". Please enable "
+                     "PodLogsQuerySplitStreams feature gate in kubelet",
+                     query->stream);
 }
 
 static bool has_container(const Core__PodSpec *spec, const char *name)
@@ -119,18 +134,18 @@ static bool has_container(const Core__PodSpec *spec, const char *name)
     return false;
 }
 
-struct error *log_container_name(const Core__Pod *pod, const char *name, const char **ret)
+struct error *log_container_check(const Core__Pod *pod, const char *name)
+{
+    if (has_container(pod->spec, name))
+        return NULL;
+    return error_new(ERROR_NOT_FOUND, "container \"%s\" not found in pod \"%s\"", name,
+                     pod->metadata->name);
+}
+
+const char *log_container_or_first(const Core__Pod *pod, const char *name)
 {
     bool is_any = name[0] == '\0' || strcmp(name, "-") == 0;
-    if (is_any && pod->spec->n_containers > 0) {
-        *ret = pod->spec->containers[0]->name;
-        return NULL;
-    }
-    if (!has_container(pod->spec, name))
-        return error_new(ERROR_NOT_FOUND, "container \"%s\" not found in pod \"%s\"", name,
-                         pod->metadata->name);
-    *ret = name;
-    return NULL;
+    return is_any && pod->spec->n_containers > 0 ? pod->spec->containers[0]->name : name;
 }
 
 static const Core__ContainerStatus *find_status(Core__ContainerStatus *const *statuses,

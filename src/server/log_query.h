@@ -4,31 +4,35 @@
  */
 #pragma once
 
-#include "base/arena.h"
+#include "wire/http.h"
 
 #include "core.pb-c.h"
 
 struct log_query {
     bool follow, previous, timestamps;
+    const char *stream;    /* "All", "Stdout" or "Stderr"; static */
     int64_t tail_lines;    /* -1: all */
     int64_t limit_bytes;   /* -1: no limit */
     int64_t since_wall_ns; /* INT64_MIN: no limit */
 };
 
 /**
- * Reads the raw query string (NULL is fine): follow, previous, timestamps, tailLines (or the older
- * tail), limitBytes, sinceSeconds (counted back from @now_wall_ns) or sinceTime. INVALID_ARGUMENT
- * "Unable to decode query." (HTTP 400), OUT_OF_RANGE "Invalid request." (422).
+ * Reads the parameters of @target: follow, previous, timestamps, tailLines (or the older tail),
+ * limitBytes, sinceSeconds (counted back from @now_wall_ns) or sinceTime, stream. First all are
+ * decoded, then judged: INVALID_ARGUMENT "Unable to decode query." (HTTP 400), OUT_OF_RANGE
+ * "Invalid request." (422).
  */
-MUST_CHECK struct error *log_query_parse(const char *query, int64_t now_wall_ns,
-                                         struct arena *arena, struct log_query *ret);
+MUST_CHECK struct error *log_query_parse(const struct http_target *target, int64_t now_wall_ns,
+                                         struct log_query *ret);
 
-/**
- * The name of the container meant by @name: itself, or when it is "" or "-" the pod's first
- * container. NOT_FOUND when @pod has no such container of any kind. Borrowed from @pod or @name.
- */
-MUST_CHECK struct error *log_container_name(const Core__Pod *pod, const char *name,
-                                            const char **ret);
+/** A stream that the runtime need not keep apart, or FAILED_PRECONDITION in upstream's words
+ * because the feature @is_split is off. */
+MUST_CHECK struct error *log_query_check_stream(const struct log_query *query, bool is_split);
+
+/** NOT_FOUND when @pod has no container @name of any kind. */
+MUST_CHECK struct error *log_container_check(const Core__Pod *pod, const char *name);
+/** @name, or when it is "" or "-" the pod's first container. Borrowed from @pod or @name. */
+const char *log_container_or_first(const Core__Pod *pod, const char *name);
 
 /** The instance whose log is shown. */
 struct log_instance {

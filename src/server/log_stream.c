@@ -1,51 +1,51 @@
 /*
  * One log on its way to one client.
  *
- *     READING --- bytes ---> SENDING --- the client took them ---> READING
- *     READING --- end of file: not following, or a limit was reached ---> the request ends, the
- * stream is gone READING --- end of file, following ---> WAITING --- the file changed, or a second
- * passed ---> READING
+ *     READING ── bytes ──► SENDING ── the client took most of them ──► READING
+ *        │                                                               ▲
+ *        ├── end of file, following ──► WAITING ── something changed ────┘
+ *        └── end of file, not following, or a limit was reached ──► the answer ends
  *
- * Only one piece is under way at a time, so a slow client costs one piece. A follower asks at each
- * end of file whether its container still runs by the pod's status; when not, one more end of file
- * ends it, because what the container wrote last may have come in between. The timer bounds how
- * late an exit is seen: the log does not change then.
+ * Only one piece is under way at a time and what the client has not taken is bounded, so a slow
+ * client costs little. A follower sleeps until its directory or its pod changes. At each end of
+ * file it asks by the pod's status whether its container still runs; when not, one more end of file
+ * ends it, because what the container wrote last may have come in between.
  *
- * What fails before the first byte is an HTTP error; later it is a line of text in the body, as
- * with upstream. A client that goes away ends the stream: libevent then either still owns the
- * request or has left it to us.
+ * What fails before the answer has begun is an HTTP error; later it is a line of text in the body,
+ * as with upstream. A client that goes away ends the stream.
  */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/http.h>
-
 #include "base/hash.h"
 #include "base/path.h"
-#include "loop/inotify.h"
-#include "server/local_internal.h"
 #include "server/log_decode.h"
 #include "server/log_file.h"
+#include "server/log_internal.h"
 
-#define RECHECK_NS                                                                                 \
-    NS_PER_SEC /* staging/src/k8s.io/cri-client/pkg/logs: logs are checked each second */
+/* A look for what the wakes may have missed. */
+#define AUDIT_NS (30 * NS_PER_SEC)
+/* staging/src/k8s.io/cri-client/pkg/logs: logs are checked each second. Ours are when the kernel
+ * gives no watch. */
+#define UNWATCHED_NS NS_PER_SEC
+/* Not taken by the client yet; reading goes on below half of it. */
+#define BACKLOG_BYTES (128 * KiB)
 
 enum stream_state { STREAM_READING, STREAM_SENDING, STREAM_WAITING };
 
 struct log_stream {
-    struct local_server *server;    /* parent */
+    struct log_server *server;      /* parent */
     struct log_stream *prev, *next; /* in the server's list */
-    struct evhttp_request *request; /* libevent's; ended by finish() */
+    struct http_exchange *exchange;
+    const struct log_form_rules *form;
     enum stream_state state;
-    bool started; /* the HTTP header is sent */
+    bool started; /* the answer has begun */
     bool follow;
     bool last_round; /* the container has ended: stop at the next end of file */
-    bool changed;    /* the file changed while it was read: no waiting */
+    bool changed;    /* something changed while the file was read: no waiting */
     char *uid, *container, *container_id;
     struct log_piece *piece; /* NULL while a job has it */
     struct work *work;
     struct log_decoder decoder;
-    struct inotify_watch *watch; /* NULL: the timer alone */
-    struct loop_timer *timer;    /* follower only */
+    struct inotify_wake *wake; /* NULL: the timer alone */
+    struct loop_timer *timer;  /* follower only */
 };
 
 static void read_on(struct log_stream *stream);
@@ -55,33 +55,30 @@ static void stream_free(struct log_stream *stream)
     DL_DELETE(stream->server->streams, stream);
     stream->server->n_streams--;
     work_cancel(TAKE(stream->work));
-    inotify_watch_free(TAKE(stream->watch));
+    inotify_wake_free(TAKE(stream->wake));
     loop_timer_free(TAKE(stream->timer));
     log_piece_free(TAKE(stream->piece));
+    log_decoder_done(&stream->decoder);
     free(stream->uid);
     free(stream->container);
     free(stream->container_id);
     free(stream);
 }
 
-void log_stream_free_all(struct local_server *server)
+void log_stream_abort_all(struct log_server *server)
 {
     struct log_stream *stream, *next;
     DL_FOREACH_SAFE(server->streams, stream, next) {
-        evhttp_connection_set_closecb(evhttp_request_get_connection(stream->request), NULL, NULL);
+        http_exchange_abort(stream->exchange);
         stream_free(stream);
     }
 }
 
 /* --- towards the client --- */
 
-static void on_closed(UNUSED struct evhttp_connection *connection, void *ctx)
+static void on_gone(void *ctx)
 {
-    struct log_stream *stream = ctx;
-    struct evhttp_request *request = stream->request;
-    stream_free(stream);
-    if (!evhttp_request_get_connection(request))
-        evhttp_request_free(request);
+    stream_free(ctx);
 }
 
 static void start_reply(struct log_stream *stream)
@@ -89,49 +86,32 @@ static void start_reply(struct log_stream *stream)
     if (stream->started)
         return;
     stream->started = true;
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(stream->request);
-    evhttp_add_header(headers, "Content-Type", "text/plain; charset=utf-8");
-    evhttp_add_header(headers, "Connection", "close");
-    /* A log may be silent for ever, and its reader may think for as long. */
-    bufferevent_set_timeouts(
-        evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->request)), NULL,
-        NULL);
-    evhttp_send_reply_start(stream->request, HTTP_OK, "OK");
+    http_exchange_set_patience(stream->exchange, stream->form->patience_ns);
+    http_exchange_begin(stream->exchange, 200, &stream->form->fields);
 }
 
-static void on_sent(UNUSED struct evhttp_connection *connection, void *ctx)
+static void on_drain(void *ctx)
 {
     struct log_stream *stream = ctx;
     if (stream->state == STREAM_SENDING)
         read_on(stream);
 }
 
-static void send_text(struct log_stream *stream, struct str text)
-{
-    struct evbuffer *body = evbuffer_new();
-    if (!body || evbuffer_add(body, text.ptr, text.len) < 0)
-        base_die("out of memory");
-    evhttp_send_reply_chunk_with_cb(stream->request, body, on_sent, stream);
-    evbuffer_free(body);
-}
-
-/* Ends the request and the stream. @err_owned may be NULL. */
+/* Ends the answer and the stream. @err_owned may be NULL. */
 static void finish(struct log_stream *stream, struct error *err_owned)
 {
-    struct evhttp_request *request = stream->request;
-    evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
+    struct http_exchange *exchange = stream->exchange;
     if (err_owned && !stream->started) {
+        stream->form->refuse(exchange, err_owned);
         stream_free(stream);
-        local_reply_error(request, err_owned);
         return;
     }
+    AUTO(error) struct error *err = err_owned;
     start_reply(stream);
-    if (err_owned) {
-        send_text(stream, str_from(err_owned->message));
-        error_free(err_owned);
-    }
+    if (err)
+        http_exchange_write(exchange, str_from(err->message));
     stream_free(stream);
-    evhttp_send_reply_end(request);
+    http_exchange_finish(exchange);
 }
 
 /* --- following --- */
@@ -139,7 +119,7 @@ static void finish(struct log_stream *stream, struct error *err_owned)
 static bool is_running(const struct log_stream *stream)
 {
     struct pod_view view;
-    if (!local_find_pod_uid(stream->server->pods, stream->uid, &view))
+    if (!pods_view(stream->server->pods, stream->uid, &view))
         return false;
     const Core__ContainerStatus *status = log_container_status(view.status, stream->container);
     return status && status->state && status->state->running &&
@@ -153,38 +133,68 @@ static void wake(struct log_stream *stream)
         read_on(stream);
 }
 
+void log_stream_wake_pod(struct log_server *server, const char *uid)
+{
+    struct log_stream *stream;
+    DL_FOREACH(server->streams, stream) {
+        if (stream->follow && strcmp(stream->uid, uid) == 0)
+            wake(stream);
+    }
+}
+
 static void on_due(void *ctx)
 {
+    wake(ctx);
+}
+
+static void on_wake(void *ctx, bool is_gone)
+{
     struct log_stream *stream = ctx;
-    if (!is_running(stream))
-        stream->last_round = true;
+    if (is_gone)
+        inotify_wake_free(TAKE(stream->wake));
     wake(stream);
 }
 
-static void on_change(void *ctx, enum inotify_change change, UNUSED const char *name)
+/* What has changed before the watch is there is not told. */
+static void watch_directory(struct log_stream *stream)
 {
-    struct log_stream *stream = ctx;
-    if (change == INOTIFY_GONE)
-        inotify_watch_free(TAKE(stream->watch));
-    wake(stream);
+    struct log_server *server = stream->server;
+    AUTO(free) char *path = path_join(server->pod_logs_dir, stream->piece->path);
+    AUTO(free) char *dir = path_dir(path);
+    struct error *err = inotify_wake_new(server->hub, dir, on_wake, stream, &stream->wake);
+    stream->changed = stream->changed || !err;
+    error_ignore(err, "the timer looks each second");
 }
 
 static void wait_for_more(struct log_stream *stream)
 {
     stream->state = STREAM_WAITING;
     log_piece_drop_data(stream->piece);
-    loop_timer_start(stream->timer, RECHECK_NS);
+    if (!stream->wake)
+        watch_directory(stream);
+    loop_timer_start(stream->timer, stream->wake ? AUDIT_NS : UNWATCHED_NS);
     if (stream->changed)
         read_on(stream);
 }
 
+static void end_at_last(struct log_stream *stream)
+{
+    AUTO(buf) struct buf out;
+    buf_init(&out, log_decoder_max_output(0));
+    log_decoder_end(&stream->decoder, &out);
+    if (out.len > 0) {
+        start_reply(stream);
+        http_exchange_write(stream->exchange, buf_str(&out));
+    }
+    finish(stream, log_decoder_check_format(&stream->decoder));
+}
+
 static void at_end_of_file(struct log_stream *stream)
 {
-    if (!stream->follow || stream->last_round) {
-        struct error *err = NULL;
-        if (log_decoder_is_unsupported(&stream->decoder))
-            err = error_new(ERROR_INTERNAL, "failed to get parse function: unsupported log format");
-        finish(stream, err);
+    struct error *err = log_decoder_check_format(&stream->decoder);
+    if (!stream->follow || stream->last_round || err) {
+        error_ignore(err, "asked for again");
+        end_at_last(stream);
         return;
     }
     start_reply(stream); /* a follower of an empty log sees that it is connected */
@@ -228,13 +238,16 @@ static void use_piece(struct log_stream *stream)
     log_decoder_feed(&stream->decoder, (struct str){.ptr = piece->data, .len = piece->len}, &out);
     if (out.len > 0) {
         start_reply(stream);
-        stream->state = STREAM_SENDING;
-        send_text(stream, buf_str(&out));
+        http_exchange_write(stream->exchange, buf_str(&out));
     }
-    if (stream->decoder.done)
+    if (stream->decoder.done) {
         finish(stream, NULL);
-    else if (out.len == 0)
+    } else if (http_exchange_backlog(stream->exchange) >= BACKLOG_BYTES / 2) {
+        stream->state = STREAM_SENDING;
+        log_piece_drop_data(piece);
+    } else {
         read_on(stream);
+    }
 }
 
 static void on_read(void *ctx, void *job)
@@ -265,33 +278,27 @@ static void read_on(struct log_stream *stream)
 
 /* --- life --- */
 
-/* Without a watch the timer alone says when to look, which is late, not wrong. */
-static void watch_directory(struct log_stream *stream)
+static unsigned streams_of(const struct log_query *query)
 {
-    AUTO(free) char *path = path_join(stream->server->pod_logs_dir, stream->piece->path);
-    AUTO(free) char *dir = path_dir(path);
-    struct error *err =
-        inotify_watch_new(stream->server->loop, dir, on_change, stream, &stream->watch);
-    if (!err)
-        err = inotify_watch_writes(stream->watch, dir);
-    error_ignore(err, "the timer looks each second");
+    if (strcmp(query->stream, "Stdout") == 0)
+        return LOG_STDOUT;
+    return strcmp(query->stream, "Stderr") == 0 ? LOG_STDERR : LOG_ALL_STREAMS;
 }
 
-struct error *log_stream_start(struct local_server *server, struct evhttp_request *request,
-                               const struct log_stream_target *target)
+void log_stream_start(struct log_server *server, struct http_exchange *exchange,
+                      const struct log_stream_target *target, const struct log_form_rules *form)
 {
-    if (server->n_streams >= LOCAL_MAX_LOG_STREAMS)
-        return error_new(ERROR_RESOURCE_EXHAUSTED, "%d logs are being read already",
-                         LOCAL_MAX_LOG_STREAMS);
     const struct log_query *query = &target->query;
     struct log_stream *stream = xcalloc(1, sizeof(*stream));
     *stream = (struct log_stream){.server = server,
-                                  .request = request,
+                                  .exchange = exchange,
+                                  .form = form,
                                   .follow = query->follow,
                                   .uid = xstrdup(target->uid),
                                   .container = xstrdup(target->container),
                                   .container_id = xstrdup(target->container_id)};
-    const struct log_decoder_options options = {.since_wall_ns = query->since_wall_ns,
+    const struct log_decoder_options options = {.streams = streams_of(query),
+                                                .since_wall_ns = query->since_wall_ns,
                                                 .max_lines = query->follow ? -1 : query->tail_lines,
                                                 .limit_bytes = query->limit_bytes,
                                                 .timestamps = query->timestamps};
@@ -300,11 +307,13 @@ struct error *log_stream_start(struct local_server *server, struct evhttp_reques
     stream->piece->reopens = query->follow;
     DL_APPEND(server->streams, stream);
     server->n_streams++;
-    evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_closed, stream);
+    http_exchange_on_gone(exchange, on_gone, stream);
+    http_exchange_on_drain(exchange, BACKLOG_BYTES, on_drain, stream);
+    if (form->commits_first)
+        start_reply(stream);
     if (query->follow) {
         stream->timer = loop_timer_new(server->loop, "log-follow", on_due, stream);
         watch_directory(stream);
     }
     read_on(stream);
-    return NULL;
 }

@@ -28,7 +28,7 @@ struct doc_node {
         bool boolean;
         int64_t integer;
         double real;       /* finite */
-        struct str string; /* terminated, without NUL inside */
+        struct str string; /* terminated; without NUL inside unless options->allow_nul */
         struct {
             const struct doc_node **items;
             size_t count;
@@ -43,6 +43,7 @@ struct doc_node {
 struct doc_parse_options {
     size_t max_bytes;       /* a longer text is RESOURCE_EXHAUSTED */
     bool reject_duplicates; /* a key twice is INVALID_ARGUMENT; otherwise the last one wins */
+    bool allow_nul;         /* JSON: strings (not keys) may hold U+0000; mind their lengths */
     const char *file;       /* names the source in errors; NULL leaves it out */
 };
 

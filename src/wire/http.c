@@ -4,6 +4,7 @@
 
 #include <http_parser.h>
 #include <strings.h>
+#include <time.h>
 
 const char *http_fields_get(const struct http_fields *fields, const char *name)
 {
@@ -194,4 +195,35 @@ void http_escape(struct buf *out, struct str text)
         else
             buf_printf(out, "%%%02X", (unsigned)(unsigned char)text.ptr[i]);
     }
+}
+
+/* --- dates --- */
+
+char *http_date(int64_t wall_ns, char text[static HTTP_DATE_SIZE])
+{
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t seconds = (time_t)(wall_ns / NS_PER_SEC);
+    struct tm tm = {.tm_mday = 1};
+    (void)gmtime_r(&seconds, &tm);
+    (void)snprintf(text, HTTP_DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday],
+                   tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+                   tm.tm_sec);
+    return text;
+}
+
+bool http_date_parse(const char *text, int64_t *ret_wall_sec)
+{
+    static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                        "%a %b %e %H:%M:%S %Y"};
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+        struct tm tm = {0};
+        const char *end = strptime(text, forms[i], &tm);
+        if (end && *end == '\0') {
+            *ret_wall_sec = timegm(&tm);
+            return true;
+        }
+    }
+    return false;
 }

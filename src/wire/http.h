@@ -61,3 +61,9 @@ const char *http_target_param(const struct http_target *target, const char *name
 struct buf;
 /** Appends @text with everything escaped that may not stand in a path segment or query value. */
 void http_escape(struct buf *out, struct str text);
+
+#define HTTP_DATE_SIZE 80 /* with room for what the compiler believes to be possible */
+/** "Sun, 06 Nov 1994 08:49:37 GMT". Returns @text. */
+char *http_date(int64_t wall_ns, char text[static HTTP_DATE_SIZE]);
+/** Reads a date in any of the three forms of RFC 9110 §5.6.7. False: it is none. */
+MUST_CHECK bool http_date_parse(const char *text, int64_t *ret_wall_sec);

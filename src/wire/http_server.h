@@ -37,6 +37,8 @@ struct http_request {
     struct str body;
     const struct tls_peer *peer; /* NULL without TLS */
     const char *remote_address;  /* "10.0.0.1:4711"; "@" for a unix socket */
+    bool has_peer_uid;           /* of a unix socket */
+    uint32_t peer_uid;           /* who connected, by the kernel */
     bool is_upgrade;             /* HTTP/1.1 with `connection: upgrade` */
     bool is_http2;
 };
@@ -92,6 +94,10 @@ void http_exchange_reply(struct http_exchange *exchange, unsigned status,
 /** Begins an answer in parts (chunked in HTTP/1.1), whose end is http_exchange_finish(). */
 void http_exchange_begin(struct http_exchange *exchange, unsigned status,
                          const struct http_fields *fields);
+/** The same with a content-length: exactly @length bytes must be written before the finish, or the
+ * exchange be aborted. */
+void http_exchange_begin_sized(struct http_exchange *exchange, unsigned status,
+                               const struct http_fields *fields, uint64_t length);
 /** Sends @bytes (copied); leaves at the end of this turn. */
 void http_exchange_write(struct http_exchange *exchange, struct str bytes);
 /** Bytes written but not yet taken by the kernel or the peer's flow-control window: a producer
@@ -100,6 +106,10 @@ void http_exchange_write(struct http_exchange *exchange, struct str bytes);
 size_t http_exchange_backlog(const struct http_exchange *exchange);
 void http_exchange_on_drain(struct http_exchange *exchange, size_t limit_bytes,
                             void (*on_drain)(void *ctx), void *ctx);
+/** Until the exchange's answer has left, replaces the server's write_timeout_ns (INT64_MAX: none):
+ * for a client behind which somebody may sit and read. With HTTP/2 it is the whole connection's,
+ * and stays. */
+void http_exchange_set_patience(struct http_exchange *exchange, int64_t write_timeout_ns);
 /** Ends the answer well; the exchange is gone. */
 void http_exchange_finish(struct http_exchange *exchange);
 /** Ends the answer so that the client sees it broken off (RST_STREAM, or the connection closed). */

@@ -118,7 +118,7 @@ static int64_t due_ns(const struct http_conn *conn)
 {
     int64_t due = conn->protocol ? conn->protocol->due_ns(conn) : conn->start_due_ns;
     if (conn->is_blocked)
-        due = min_i64(due, sat_add_i64(conn->progress_ns, conn->server->options.write_timeout_ns));
+        due = min_i64(due, sat_add_i64(conn->progress_ns, conn->write_timeout_ns));
     return due;
 }
 
@@ -274,8 +274,7 @@ static void on_due(void *ctx)
 {
     struct http_conn *conn = ctx;
     int64_t now_ns = loop_now_mono_ns(conn->loop);
-    if (conn->is_blocked &&
-        sat_sub_i64(now_ns, conn->progress_ns) >= conn->server->options.write_timeout_ns) {
+    if (conn->is_blocked && sat_sub_i64(now_ns, conn->progress_ns) >= conn->write_timeout_ns) {
         http_conn_lose(conn);
         return;
     }
@@ -337,12 +336,29 @@ static void set_socket_options(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keep_alive_s, sizeof(keep_alive_s));
 }
 
+/* Only a unix socket knows the user at its other end. */
+static void note_peer(struct http_conn *conn, int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t address_len = sizeof(address);
+    struct ucred peer;
+    socklen_t peer_len = sizeof(peer);
+    if (getsockname(fd, (struct sockaddr *)&address, &address_len) < 0 ||
+        address.ss_family != AF_UNIX ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) < 0)
+        return;
+    conn->has_peer_uid = true;
+    conn->peer_uid = peer.uid;
+}
+
 void http_conn_new(struct http_server *server, int fd_owned, struct tls_context *tls)
 {
     struct http_conn *conn = xcalloc(1, sizeof(*conn));
     conn->server = server;
     conn->loop = server->loop;
     conn->remote_address = http_conn_address_text(fd_owned, true);
+    note_peer(conn, fd_owned);
+    conn->write_timeout_ns = server->options.write_timeout_ns;
     conn->start_due_ns =
         sat_add_i64(loop_now_mono_ns(server->loop), server->options.header_timeout_ns);
     byte_queue_init(&conn->out, OUT_MAX_BYTES);

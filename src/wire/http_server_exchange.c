@@ -6,8 +6,6 @@
 
 #include "base/hash.h"
 
-#include <time.h>
-
 /* Bodies of this many requests of full size may be in memory at once, over all connections. */
 #define BODY_BUDGET_REQUESTS 24
 /* Taken apart, a head may be many times what it was on the wire. Beyond this, which an ordinary one
@@ -68,6 +66,8 @@ unsigned http_exchange_set_request(struct http_exchange *exchange, const char *m
     request->method = arena_strdup(exchange->arena, method ? method : "");
     request->peer = exchange->conn->peer;
     request->remote_address = exchange->conn->remote_address;
+    request->has_peer_uid = exchange->conn->has_peer_uid;
+    request->peer_uid = exchange->conn->peer_uid;
     exchange->is_bodiless = text_eq(request->method, "HEAD");
 
     *ret_problem = "malformed request target";
@@ -169,6 +169,21 @@ void http_exchange_begin(struct http_exchange *exchange, unsigned status,
     http_conn_flush_soon(exchange->conn);
 }
 
+void http_exchange_begin_sized(struct http_exchange *exchange, unsigned status,
+                               const struct http_fields *fields, uint64_t length)
+{
+    if (!exchange->conn)
+        return;
+    begin(exchange, status, fields, (int64_t)length);
+    http_conn_flush_soon(exchange->conn);
+}
+
+void http_exchange_set_patience(struct http_exchange *exchange, int64_t write_timeout_ns)
+{
+    if (exchange->conn)
+        exchange->conn->write_timeout_ns = write_timeout_ns;
+}
+
 void http_exchange_write(struct http_exchange *exchange, struct str bytes)
 {
     if (!exchange->conn || bytes.len == 0)
@@ -268,18 +283,4 @@ bool http_is_own_field(const char *name)
 bool http_is_bodiless_status(unsigned status)
 {
     return status < 200 || status == 204 || status == 304;
-}
-
-char *http_date(int64_t wall_ns, char text[static HTTP_DATE_SIZE])
-{
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)(wall_ns / NS_PER_SEC);
-    struct tm tm = {.tm_mday = 1};
-    (void)gmtime_r(&seconds, &tm);
-    (void)snprintf(text, HTTP_DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday],
-                   tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-                   tm.tm_sec);
-    return text;
 }

@@ -281,6 +281,7 @@ static void wait_for_next(struct http_conn *conn)
 {
     struct http1_link *link = &conn->h1;
     link->is_answered = false;
+    conn->write_timeout_ns = conn->server->options.write_timeout_ns;
     link->due_ns = from_now(conn, conn->server->options.idle_timeout_ns);
     conn->is_reading = !link->is_ended;
     parse_early(conn);

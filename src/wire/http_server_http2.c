@@ -256,8 +256,8 @@ static int64_t due_ns(const struct http_conn *conn)
     int64_t due = idle_due_ns(conn);
     due = min_i64(due, sat_add_i64(http2_server_oldest_request_ns(conn->h2.session),
                                    options->body_timeout_ns));
-    return min_i64(due, sat_add_i64(http2_server_oldest_backlog_ns(conn->h2.session),
-                                    options->write_timeout_ns));
+    return min_i64(
+        due, sat_add_i64(http2_server_oldest_backlog_ns(conn->h2.session), conn->write_timeout_ns));
 }
 
 static void on_due(struct http_conn *conn, int64_t now_ns)
@@ -265,7 +265,7 @@ static void on_due(struct http_conn *conn, int64_t now_ns)
     const struct http_server_options *options = &conn->server->options;
     struct http2_server *session = conn->h2.session;
     http2_server_refuse_requests(session, sat_sub_i64(now_ns, options->body_timeout_ns), 408);
-    http2_server_reset_stalled(session, sat_sub_i64(now_ns, options->write_timeout_ns));
+    http2_server_reset_stalled(session, sat_sub_i64(now_ns, conn->write_timeout_ns));
     if (idle_due_ns(conn) <= now_ns) {
         conn->h2.is_closing = true;
         http2_server_drain(session);

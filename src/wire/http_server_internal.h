@@ -94,11 +94,14 @@ struct http_conn {
     const struct http_protocol *protocol; /* NULL: not known yet */
     char *remote_address;
     const struct tls_peer *peer; /* NULL without TLS */
+    bool has_peer_uid;
+    uint32_t peer_uid;
     struct loop_timer *flush_soon;
     struct loop_timer *due;
-    int64_t timer_due_ns; /* what `due` is armed for */
-    int64_t start_due_ns; /* handshake and first bytes */
-    int64_t progress_ns;  /* when the stream last took bytes */
+    int64_t timer_due_ns;     /* what `due` is armed for */
+    int64_t start_due_ns;     /* handshake and first bytes */
+    int64_t progress_ns;      /* when the stream last took bytes */
+    int64_t write_timeout_ns; /* the server's, but for an exchange with more patience */
     struct byte_queue out;
     struct buf first; /* the first bytes, until they tell the protocol */
     bool is_blocked;  /* the stream took less than all of `out` */
@@ -198,6 +201,3 @@ static inline bool http_is_control(char c)
 }
 /** True when a response with @status has no body. */
 bool http_is_bodiless_status(unsigned status);
-#define HTTP_DATE_SIZE 80 /* with room for what the compiler believes to be possible */
-/** "Sun, 06 Nov 1994 08:49:37 GMT". Returns @text. */
-char *http_date(int64_t wall_ns, char text[static HTTP_DATE_SIZE]);

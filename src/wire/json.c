@@ -79,7 +79,8 @@ static struct error *build_node(const struct json_build *build, json_t *from, un
     case JSON_STRING:
         to->kind = DOC_STRING;
         to->string.len = json_string_length(from);
-        to->string.ptr = arena_strndup(build->arena, json_string_value(from), to->string.len);
+        /* jansson's NUL behind it comes along. */
+        to->string.ptr = arena_memdup(build->arena, json_string_value(from), to->string.len + 1);
         return NULL;
     case JSON_ARRAY:
         to->kind = DOC_ARRAY;
@@ -98,7 +99,8 @@ struct error *json_parse(struct str text, const struct doc_parse_options *option
     if (text.len > options->max_bytes)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "%slarger than %zu bytes",
                          doc_location(options->file, 0, arena), options->max_bytes);
-    size_t flags = JSON_DECODE_ANY | (options->reject_duplicates ? JSON_REJECT_DUPLICATES : 0);
+    size_t flags = JSON_DECODE_ANY | (options->reject_duplicates ? JSON_REJECT_DUPLICATES : 0) |
+                   (options->allow_nul ? JSON_ALLOW_NUL : 0);
     json_error_t failure;
     json_t *root = json_loadb(text.ptr ? text.ptr : "", text.len, flags, &failure);
     if (!root)

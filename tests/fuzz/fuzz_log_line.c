@@ -13,6 +13,9 @@ static void decode(const struct log_decoder_options *options, struct str first, 
     log_decoder_init(decoder, options);
     log_decoder_feed(decoder, first, out);
     log_decoder_feed(decoder, second, out);
+    log_decoder_end(decoder, out);
+    log_decoder_done(decoder);
+    error_free(log_decoder_check_format(decoder));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -20,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4)
         return 0;
     const struct log_decoder_options options = {
+        .streams = data[0] & 16 ? LOG_STDERR : LOG_ALL_STREAMS,
         .timestamps = data[0] & 1,
         .since_wall_ns = data[0] & 2 ? INT64_C(1795230001) * NS_PER_SEC : INT64_MIN,
         .max_lines = data[0] & 4 ? data[1] : -1,
@@ -40,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(whole_decoder.lines == cut_decoder.lines);
     ASSERT(whole_decoder.garbage == cut_decoder.garbage);
     ASSERT(whole_decoder.done == cut_decoder.done);
+    ASSERT(whole_decoder.format == cut_decoder.format);
+    ASSERT(whole_decoder.sample_len == cut_decoder.sample_len);
     ASSERT(options.limit_bytes < 0 || whole.len <= (size_t)options.limit_bytes);
     ASSERT(options.max_lines < 0 || whole_decoder.lines <= (uint64_t)options.max_lines);
     return 0;

@@ -129,6 +129,18 @@ TEST_CASE(what_is_written_between_the_end_and_the_rotation_is_not_lost)
     assert_piece(piece, "new\n", true);
 }
 
+TEST_CASE(a_missing_log_is_told_of_in_upstreams_words)
+{
+    AUTO(tempdir) char *dir = tempdir_new();
+    AUTO(log_piece) struct log_piece *piece = log_piece_new(dir, "a/0.log", -1);
+    log_piece_read_blocking(piece);
+    AUTO(free)
+    char *want = xasprintf("failed to try resolving symlinks in path \"%s/a/0.log\": lstat "
+                           "%s/a/0.log: no such file or directory",
+                           dir, dir);
+    assert_error_message(TAKE(piece->err), want);
+}
+
 TEST_CASE(what_is_no_log_below_the_folder_is_refused)
 {
     AUTO(tempdir) char *dir = tempdir_new();
@@ -148,4 +160,5 @@ TEST_CASE(what_is_no_log_below_the_folder_is_refused)
 TEST_MAIN(TEST(the_tail_begins_where_so_many_lines_are_left), TEST(the_tail_is_found_across_blocks),
           TEST(a_rotated_log_goes_on_in_the_new_file),
           TEST(what_is_written_between_the_end_and_the_rotation_is_not_lost),
+          TEST(a_missing_log_is_told_of_in_upstreams_words),
           TEST(what_is_no_log_below_the_folder_is_refused))

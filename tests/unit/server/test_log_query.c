@@ -4,28 +4,44 @@
 
 #define NOW (INT64_C(1000) * NS_PER_SEC)
 
+static struct error *parse(const char *query, struct log_query *ret)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct http_target target;
+    assert_no_error(
+        http_target_parse(str_from(arena_printf(arena, "/?%s", query)), arena, &target));
+    return log_query_parse(&target, NOW, ret);
+}
+
 TEST_CASE(queries_are_read_with_their_ranges)
 {
     static const struct {
         const char *query;
         struct log_query want;
     } rows[] = {
-        {NULL, {false, false, false, -1, -1, INT64_MIN}},
-        {"follow=true&previous=0&timestamps", {true, false, true, -1, -1, INT64_MIN}},
-        {"tailLines=0", {false, false, false, 0, -1, INT64_MIN}},
-        {"tail=7", {false, false, false, 7, -1, INT64_MIN}},
-        {"tail=all&tailLines=3", {false, false, false, -1, -1, INT64_MIN}},
-        {"limitBytes=1&sinceSeconds=10", {false, false, false, -1, 1, NOW - 10 * NS_PER_SEC}},
-        {"sinceTime=1970-01-01T00:00:07Z", {false, false, false, -1, -1, 7 * NS_PER_SEC}},
+        {"", {false, false, false, "All", -1, -1, INT64_MIN}},
+        {"follow=true&previous=0&timestamps", {true, false, true, "All", -1, -1, INT64_MIN}},
+        {"follow=False&previous=no", {false, true, false, "All", -1, -1, INT64_MIN}},
+        {"tailLines=0", {false, false, false, "All", 0, -1, INT64_MIN}},
+        {"tail=7&tailLines=x", {false, false, false, "All", 7, -1, INT64_MIN}},
+        {"tail=&tailLines=%2B3", {false, false, false, "All", 3, -1, INT64_MIN}},
+        {"tail=all&tailLines=3", {false, false, false, "All", -1, -1, INT64_MIN}},
+        {"limitBytes=1&sinceSeconds=10",
+         {false, false, false, "All", -1, 1, NOW - 10 * NS_PER_SEC}},
+        {"sinceTime=1970-01-01T00:00:07Z", {false, false, false, "All", -1, -1, 7 * NS_PER_SEC}},
+        {"sinceTime=0001-01-01T00:00:00Z", {false, false, false, "All", -1, -1, INT64_MIN}},
+        {"sinceTime=", {false, false, false, "All", -1, -1, INT64_MIN}},
+        {"stream=Stderr", {false, false, false, "Stderr", -1, -1, INT64_MIN}},
+        {"stream=All&tailLines=1", {false, false, false, "All", 1, -1, INT64_MIN}},
     };
-    AUTO(arena) struct arena *arena = arena_new(0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct log_query query;
-        assert_no_error(log_query_parse(rows[i].query, NOW, arena, &query));
+        assert_no_error(parse(rows[i].query, &query));
         const struct log_query *want = &rows[i].want;
         assert_int_equal(query.follow, want->follow);
         assert_int_equal(query.previous, want->previous);
         assert_int_equal(query.timestamps, want->timestamps);
+        assert_string_equal(query.stream, want->stream);
         assert_int_equal(query.tail_lines, want->tail_lines);
         assert_int_equal(query.limit_bytes, want->limit_bytes);
         assert_int_equal(query.since_wall_ns, want->since_wall_ns);
@@ -40,6 +56,7 @@ TEST_CASE(bad_queries_are_refused_as_upstream_does)
     } rows[] = {
         {"tailLines=x", ERROR_INVALID_ARGUMENT},
         {"tailLines=", ERROR_INVALID_ARGUMENT},
+        {"tailLines=%2B-1", ERROR_INVALID_ARGUMENT},
         {"tailLines=-1", ERROR_OUT_OF_RANGE},
         {"tail=some", ERROR_INVALID_ARGUMENT},
         {"limitBytes=0", ERROR_OUT_OF_RANGE},
@@ -47,13 +64,28 @@ TEST_CASE(bad_queries_are_refused_as_upstream_does)
         {"sinceSeconds=99999999999999999999", ERROR_INVALID_ARGUMENT},
         {"sinceTime=yesterday", ERROR_INVALID_ARGUMENT},
         {"sinceTime=1970-01-01T00:00:07Z&sinceSeconds=1", ERROR_OUT_OF_RANGE},
-        {"follow=%zz", ERROR_INVALID_ARGUMENT},
+        {"stream=stdout", ERROR_OUT_OF_RANGE},
+        {"stream=", ERROR_OUT_OF_RANGE},
+        {"stream=Stdout&tailLines=1", ERROR_OUT_OF_RANGE},
+        /* What does not decode goes before what is not valid, wherever it stands. */
+        {"tailLines=-1&limitBytes=x", ERROR_INVALID_ARGUMENT},
     };
-    AUTO(arena) struct arena *arena = arena_new(0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct log_query query;
-        assert_error_code(log_query_parse(rows[i].query, NOW, arena, &query), rows[i].code);
+        assert_error_code(parse(rows[i].query, &query), rows[i].code);
     }
+}
+
+TEST_CASE(one_stream_of_two_is_behind_a_gate)
+{
+    struct log_query query;
+    assert_no_error(parse("stream=Stdout", &query));
+    assert_no_error(log_query_check_stream(&query, true));
+    assert_error_message(log_query_check_stream(&query, false),
+                         "unable to return the given log stream: \"Stdout\". Please enable "
+                         "PodLogsQuerySplitStreams feature gate in kubelet");
+    assert_no_error(parse("stream=All", &query));
+    assert_no_error(log_query_check_stream(&query, false));
 }
 
 static const Core__Pod *pod_from(const char *json, struct arena *arena)
@@ -76,13 +108,12 @@ TEST_CASE(a_container_is_found_among_all_kinds)
     static const char *const rows[][2] = {{"", "one"},    {"-", "one"},     {"one", "one"},
                                           {"two", "two"}, {"init", "init"}, {"debug", "debug"}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const char *name = NULL;
-        assert_no_error(log_container_name(pod, rows[i][0], &name));
+        const char *name = log_container_or_first(pod, rows[i][0]);
         assert_string_equal(name, rows[i][1]);
+        assert_no_error(log_container_check(pod, name));
     }
-    const char *name = NULL;
-    assert_error_message(log_container_name(pod, "x", &name),
-                         "container \"x\" not found in pod \"web\"");
+    assert_error_message(log_container_check(pod, "x"), "container \"x\" not found in pod \"web\"");
+    assert_error_code(log_container_check(pod, "-"), ERROR_NOT_FOUND);
 }
 
 #define RUNNING "\"state\":{\"running\":{}},\"containerID\":\"c://2\""
@@ -148,5 +179,5 @@ TEST_CASE(a_pod_without_status_has_no_log)
 }
 
 TEST_MAIN(TEST(queries_are_read_with_their_ranges), TEST(bad_queries_are_refused_as_upstream_does),
-          TEST(a_container_is_found_among_all_kinds), TEST(the_instance_is_chosen_by_the_status),
-          TEST(a_pod_without_status_has_no_log))
+          TEST(one_stream_of_two_is_behind_a_gate), TEST(a_container_is_found_among_all_kinds),
+          TEST(the_instance_is_chosen_by_the_status), TEST(a_pod_without_status_has_no_log))

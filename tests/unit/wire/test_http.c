@@ -127,6 +127,30 @@ TEST_CASE(what_is_escaped_comes_back)
     assert_string_equal(buf_text(&out), "a-b_c.d~e%2Ff%3Dg%20h");
 }
 
-TEST_MAIN(TEST(fields_are_found_by_name_and_token), TEST(status_texts_are_those_of_the_registry),
+TEST_CASE(dates_are_written_in_one_form_and_read_in_three)
+{
+    enum { THEN_S = 784111777 };
+    char text[HTTP_DATE_SIZE];
+    assert_string_equal(http_date((int64_t)THEN_S * NS_PER_SEC + 5, text),
+                        "Sun, 06 Nov 1994 08:49:37 GMT");
+    static const char *const good[] = {"Sun, 06 Nov 1994 08:49:37 GMT",
+                                       "Sunday, 06-Nov-94 08:49:37 GMT",
+                                       "Sun Nov  6 08:49:37 1994"};
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        int64_t seconds = 0;
+        assert_true(http_date_parse(good[i], &seconds));
+        assert_int_equal(seconds, THEN_S);
+    }
+    static const char *const bad[] = {"", "yesterday", "Sun, 06 Nov 1994 08:49:37 GMT+1",
+                                      "1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 25:49:37 GMT"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        int64_t seconds = 7;
+        assert_false(http_date_parse(bad[i], &seconds));
+        assert_int_equal(seconds, 7);
+    }
+}
+
+TEST_MAIN(TEST(dates_are_written_in_one_form_and_read_in_three),
+          TEST(fields_are_found_by_name_and_token), TEST(status_texts_are_those_of_the_registry),
           TEST(targets_are_taken_apart), TEST(malformed_targets_are_refused),
           TEST(params_are_found_by_name), TEST(what_is_escaped_comes_back))

@@ -172,6 +172,33 @@ TEST_CASE(a_streamed_answer_without_chunks_ends_with_the_connection)
     bench_done(&bench);
 }
 
+TEST_CASE(a_streamed_answer_of_known_length_says_it)
+{
+    struct bench bench;
+    bench_init(&bench, NULL);
+    bench_send(&bench, STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    http_exchange_begin_sized(bench.held[0], 206, NULL, 5);
+    http_exchange_write(bench.held[0], STR_LITERAL("one"));
+    bench_settle(&bench);
+    http_exchange_write(bench.held[0], STR_LITERAL("23"));
+    http_exchange_finish(bench.held[0]);
+    bench_settle(&bench);
+    assert_answers(&bench, "HTTP/1.1 206 Partial Content\r\ncontent-length: 5\r\n\r\none23");
+    assert_false(bench.is_ended);
+    bench_done(&bench);
+}
+
+TEST_CASE(who_connected_to_a_unix_socket_is_known)
+{
+    struct bench bench;
+    bench_init(&bench, NULL);
+    bench_send(&bench, STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    const struct http_request *request = http_exchange_request(bench.held[0]);
+    assert_true(request->has_peer_uid);
+    assert_int_equal(request->peer_uid, geteuid());
+    bench_done(&bench);
+}
+
 TEST_CASE(answers_without_a_body_have_none)
 {
     static const struct {
@@ -528,6 +555,31 @@ TEST_CASE(a_client_that_does_not_read_is_cut_off)
     bench_done(&bench);
 }
 
+TEST_CASE(an_exchange_may_have_more_patience_with_its_client)
+{
+    static const struct http_server_options options = {.write_timeout_ns = 20 * NS_PER_MS};
+    struct bench bench;
+    bench_init(&bench, &options);
+    bench_send(&bench, STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    AUTO(free) char *bytes = xcalloc(1, WHOLE_BYTES);
+    http_exchange_set_patience(bench.held[0], INT64_MAX);
+    http_exchange_begin(bench.held[0], 200, NULL);
+    http_exchange_write(bench.held[0], (struct str){.ptr = bytes, .len = WHOLE_BYTES});
+    for (int i = 0; i < 6; i++)
+        loop_turn(bench.loop, 10 * NS_PER_MS);
+    assert_int_equal(bench.gone, 0);
+    http_exchange_finish(bench.held[0]);
+    bench_settle(&bench);
+    /* The next answer has the server's again. */
+    bench_send(&bench, STR_LITERAL("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    http_exchange_begin(bench.held[1], 200, NULL);
+    http_exchange_write(bench.held[1], (struct str){.ptr = bytes, .len = WHOLE_BYTES});
+    for (int i = 0; i < 500 && bench.gone == 0; i++)
+        loop_turn(bench.loop, 10 * NS_PER_MS);
+    assert_int_equal(bench.gone, 1);
+    bench_done(&bench);
+}
+
 /* --- the server --- */
 
 static bool is_closed(int fd)
@@ -706,7 +758,10 @@ TEST_CASE(addresses_to_listen_at_are_checked)
 TEST_MAIN(TEST(raw_requests_have_raw_answers), TEST(bad_requests_are_answered_and_cut_off),
           TEST(streamed_answers_come_in_chunks),
           TEST(a_streamed_answer_without_chunks_ends_with_the_connection),
-          TEST(answers_without_a_body_have_none), TEST(a_client_that_goes_away_is_told_of),
+          TEST(answers_without_a_body_have_none), TEST(a_streamed_answer_of_known_length_says_it),
+          TEST(who_connected_to_a_unix_socket_is_known),
+          TEST(an_exchange_may_have_more_patience_with_its_client),
+          TEST(a_client_that_goes_away_is_told_of),
           TEST(an_end_is_told_once_with_what_was_answered),
           TEST(who_asks_and_ends_is_answered_at_once_or_not),
           TEST(an_abort_after_the_beginning_breaks_the_connection),

@@ -62,6 +62,17 @@ TEST_CASE(duplicates_are_refused_or_the_last_one_wins)
     assert_int_equal(doc_get(node, "a")->integer, 2);
 }
 
+TEST_CASE(a_nul_in_a_string_is_kept_for_who_can_bear_it)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const struct doc_parse_options options = {.max_bytes = 1 * KiB, .allow_nul = true};
+    const struct doc_node *node = NULL;
+    assert_no_error(json_parse(STR_LITERAL("\"a\\u0000b\""), &options, arena, &node));
+    assert_true(str_eq(node->string, (struct str){.ptr = "a\0b", .len = 3}));
+    assert_error_code(json_parse(STR_LITERAL("{\"a\\u0000b\":1}"), &options, arena, &node),
+                      ERROR_INVALID_ARGUMENT);
+}
+
 TEST_CASE(size_and_depth_are_capped)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -148,7 +159,8 @@ TEST_CASE(values_are_described_for_error_messages)
     assert_int_equal(strlen(doc_describe(parse(long_text, arena), arena)), 64 + 12);
 }
 
-TEST_MAIN(TEST(every_kind_of_value_is_read), TEST(what_is_no_json_is_refused_with_its_line),
+TEST_MAIN(TEST(a_nul_in_a_string_is_kept_for_who_can_bear_it), TEST(every_kind_of_value_is_read),
+          TEST(what_is_no_json_is_refused_with_its_line),
           TEST(duplicates_are_refused_or_the_last_one_wins), TEST(size_and_depth_are_capped),
           TEST(a_tree_is_written_as_it_was_read), TEST(reals_are_as_short_as_go_writes_them),
           TEST(values_are_described_for_error_messages))

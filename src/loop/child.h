@@ -1,0 +1,42 @@
+/*
+ * A child process whose output is read as it comes. Loop thread; a child that nobody hears any more
+ * is reaped on the worker pool.
+ */
+#pragma once
+
+#include "base/str.h"
+#include "loop/work.h"
+
+struct child; /* opaque */
+
+struct child_options {
+    const char *const
+        *argv;              /* the first is looked for in PATH unless it holds a slash; NULL ends */
+    const char *const *env; /* NULL ends */
+    bool joins_stderr;      /* what it writes to its standard error is output, too; else dropped */
+};
+
+struct child_events {
+    /** Some output, borrowed during the call. */
+    void (*on_output)(void *ctx, struct str bytes);
+    /** It has ended with @status, as waitpid(2) gives it, and its output has been told. To be freed
+     * in or after this. A grandchild that holds the output open is not waited for. */
+    void (*on_exit)(void *ctx, int status);
+};
+
+/**
+ * Starts the child in a process group of its own, with /dev/null as its input and signals as a new
+ * process has them. The errno's code when it cannot be started; then nothing is called. Everything
+ * is copied but @events (static).
+ */
+MUST_CHECK struct error *child_start(struct loop *loop, struct work_pool *pool,
+                                     const struct child_options *options,
+                                     const struct child_events *events, void *ctx,
+                                     struct child **ret);
+/** While paused no output is read, and so on_exit does not run either. */
+void child_pause(struct child *child, bool is_paused);
+/** Kills its group; on_exit follows. */
+void child_kill(struct child *child);
+/** Kills its group if it runs, in silence. NULL is fine; may be called from its callbacks. */
+void child_free(struct child *child);
+DEFINE_AUTO(child, struct child *, child_free)
