@@ -2,6 +2,7 @@
 
 #include "agent_cluster.h"
 #include "agent_journal.h"
+#include "agent_server.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/resident.h"
@@ -15,6 +16,8 @@
 #include "pod/file_source.h"
 #include "pod/pods.h"
 #include "server/local_server.h"
+#include "stats/idle_metrics.h"
+#include "stats/process_metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,8 +58,13 @@ struct agent {
     struct agent_cluster *cluster; /* NULL: standalone */
     struct pods *pods;
     struct file_source *source;
-    struct local_server *server;
+    struct local_server *local;
+    struct metrics *metrics, *probe_metrics;
+    struct process_metrics *process_metrics;
+    struct agent_server *server;
     struct loop_timer *settle;
+    int64_t started_wall_ns;
+    struct error *failure; /* found after the start: the agent gives up */
 
     const char *runtime_name, *runtime_version; /* from the handshake; in the arena */
     enum cri_cgroup_driver runtime_driver;
@@ -174,7 +182,8 @@ static struct error *connect_runtime(struct agent *agent)
     const struct config *config = agent->config;
     struct cri_runtime_options options = {.runtime_endpoint = config->runtime_endpoint,
                                           .image_endpoint = config->image_endpoint,
-                                          .request_timeout_ns = config->runtime_request_timeout_ns};
+                                          .request_timeout_ns = config->runtime_request_timeout_ns,
+                                          .metrics = agent->metrics};
     struct error *err = cri_runtime_new(agent->loop, &options, &agent->runtime);
     if (err)
         return error_wrap(err, "containerRuntimeEndpoint \"%s\"", config->runtime_endpoint);
@@ -270,11 +279,31 @@ static void on_addresses(void *ctx, const struct node_addresses *addresses)
     pods_set_host_ips(agent->pods, ips);
 }
 
+static void on_node(void *ctx, const Core__Node *node)
+{
+    const struct agent *agent = ctx;
+    agent_server_on_node(agent->server, node);
+}
+
+static void make_metrics(struct agent *agent)
+{
+    const struct process_metrics_options process = {.node_name = agent->facts.node_name,
+                                                    .version = CONFIG_VERSION,
+                                                    .architecture = agent->machine.architecture,
+                                                    .cgroup_version =
+                                                        agent->facts.cgroup_v2 ? 2 : 1,
+                                                    .gates = agent->config->gates};
+    agent->process_metrics = process_metrics_new(agent->metrics, &process);
+    process_metrics_add_start(agent->probe_metrics);
+    idle_metrics_add(agent->metrics);
+}
+
 /* What is told of the node, and the cluster it is told to. */
 static struct error *set_up_cluster(struct agent *agent)
 {
     const struct config *config = agent->config;
     node_machine_read(config, &agent->facts, agent->arena, &agent->machine);
+    make_metrics(agent);
     agent->node = (struct agent_node){.config = config,
                                       .facts = &agent->facts,
                                       .machine = &agent->machine,
@@ -286,9 +315,11 @@ static struct error *set_up_cluster(struct agent *agent)
     if (config->cluster.kubeconfig[0] != '\0') {
         struct agent_cluster_options options = {.loop = agent->loop,
                                                 .pool = agent->pool,
+                                                .metrics = agent->metrics,
                                                 .runtime =
                                                     cri_runtime_as_pod_runtime(agent->runtime),
                                                 .on_addresses = on_addresses,
+                                                .on_node = on_node,
                                                 .ctx = agent,
                                                 .node = &agent->node};
         err = agent_cluster_new(&options, &agent->cluster);
@@ -340,6 +371,7 @@ static struct error *set_up_pods(struct agent *agent)
         return err;
 
     struct volume_options volumes = {
+        .metrics = agent->metrics,
         .sources = volume_sources(agent),
         .root_dir = config->root_dir,
         .selinux_enabled = agent->facts.selinux_enabled,
@@ -400,17 +432,43 @@ static void start_pods(struct agent *agent)
     agent->source = file_source_new(agent->loop, agent->pool, &source, on_static_pods, agent);
 }
 
+static void on_server_failed(void *ctx, const struct error *err)
+{
+    struct agent *agent = ctx;
+    if (!agent->failure)
+        agent->failure = error_new(err->code, "%s", err->message);
+    loop_stop(agent->loop);
+}
+
 static struct error *start_server(struct agent *agent)
+{
+    const struct agent_server_options options = {.loop = agent->loop,
+                                                 .pool = agent->pool,
+                                                 .runtime =
+                                                     cri_runtime_as_pod_runtime(agent->runtime),
+                                                 .pods = agent->pods,
+                                                 .cgroups = agent->cgroups,
+                                                 .cluster = agent->cluster,
+                                                 .node = &agent->node,
+                                                 .metrics = agent->metrics,
+                                                 .probe_metrics = agent->probe_metrics,
+                                                 .started_wall_ns = agent->started_wall_ns,
+                                                 .on_failed = on_server_failed,
+                                                 .ctx = agent};
+    return agent_server_new(&options, &agent->server);
+}
+
+static struct error *start_local(struct agent *agent)
 {
     struct local_server_options options = {.socket_path = agent->config->local_socket_path,
                                            .node_name = agent->facts.node_name,
                                            .version = CONFIG_VERSION,
                                            .runtime_name = agent->runtime_name,
                                            .runtime_version = agent->runtime_version,
-                                           .started_wall_ns = time_wall_ns(),
+                                           .started_wall_ns = agent->started_wall_ns,
                                            .pod_logs_dir = agent->config->pod_logs_dir};
     return local_server_new(agent->loop, agent->pool, agent->pods, agent->source, &options,
-                            &agent->server);
+                            &agent->local);
 }
 
 /* --- the whole --- */
@@ -448,10 +506,13 @@ static struct error *start(struct agent *agent)
     if (!err)
         err = set_up_pods(agent);
     if (!err)
-        err = start_server(agent);
+        err = start_local(agent);
     if (err)
         return err;
     start_pods(agent);
+    err = start_server(agent);
+    if (err)
+        return err;
     agent->watchdog = watchdog_new(agent->loop, WATCHDOG_LIMIT_NS);
     agent->settle = loop_timer_new(agent->loop, "settled", on_settled, NULL);
     loop_timer_start(agent->settle, SETTLE_NS);
@@ -463,7 +524,8 @@ static void stop(struct agent *agent)
 {
     watchdog_free(agent->watchdog);
     loop_timer_free(agent->settle);
-    local_server_free(agent->server);
+    agent_server_free(agent->server);
+    local_server_free(agent->local);
     file_source_free(agent->source);
     agent_cluster_halt(agent->cluster);
     pods_free(agent->pods);
@@ -474,6 +536,9 @@ static void stop(struct agent *agent)
     agent_journal_close(&agent->journal);
     cri_runtime_free(agent->runtime);
     cgroup_tree_free(agent->cgroups);
+    process_metrics_free(agent->process_metrics);
+    metrics_free(agent->metrics);
+    metrics_free(agent->probe_metrics);
     if (agent->pool)
         work_pool_free(agent->pool, WORKER_END_LIMIT_NS);
     loop_signals_free(agent->signals);
@@ -485,12 +550,17 @@ static void stop(struct agent *agent)
 
 struct error *agent_run(const struct config *config)
 {
-    struct agent agent = {.config = config, .arena = arena_new(0)};
+    struct agent agent = {.config = config,
+                          .arena = arena_new(0),
+                          .metrics = metrics_new(),
+                          .probe_metrics = metrics_new(),
+                          .started_wall_ns = time_wall_ns()};
     struct error *err = start(&agent);
     if (!err) {
         log_info("cubelet is running", LOG_STR("nodeName", agent.facts.node_name),
                  LOG_STR("version", CONFIG_VERSION));
         loop_run(agent.loop);
+        err = TAKE(agent.failure);
     }
     stop(&agent);
     return err;

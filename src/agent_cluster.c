@@ -317,8 +317,11 @@ static struct error *connect(struct agent_cluster *cluster)
     const char *agent =
         arena_printf(cluster->arena, "cubelet/%s (linux/%s)", CONFIG_KUBERNETES_VERSION,
                      cluster->options.node->machine->architecture);
-    return api_transport_new(cluster->options.loop, cluster->options.pool, &kubeconfig, agent,
-                             &cluster->transport);
+    err = api_transport_new(cluster->options.loop, cluster->options.pool, &kubeconfig, agent,
+                            &cluster->transport);
+    if (!err)
+        api_transport_count(cluster->transport, cluster->options.metrics);
+    return err;
 }
 
 /* Spec node.md §3.1. */
@@ -404,8 +407,7 @@ struct api_client *agent_cluster_client(const struct agent_cluster *cluster)
 
 const char *agent_cluster_mirror_uid(const struct agent_cluster *cluster, const char *uid)
 {
-    const struct kube_object *mirror =
-        cluster->mirrors ? mirror_of(cluster->mirrors, uid) : NULL;
+    const struct kube_object *mirror = cluster->mirrors ? mirror_of(cluster->mirrors, uid) : NULL;
     return mirror ? kube_object_uid(mirror) : NULL;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "agent_node.h"
+#include "base/metrics.h"
 #include "volume/volume.h"
 
 struct agent_cluster; /* opaque */
@@ -17,6 +18,7 @@ struct agent_cluster_options {
     struct loop *loop;
     struct work_pool *pool;
     struct pod_runtime *runtime;
+    struct metrics *metrics;
     /** The Node as the server has it has changed; NULL: it is gone. */
     void (*on_node)(void *ctx, const Core__Node *node);
     /** The node's addresses are not those of before. */

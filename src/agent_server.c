@@ -123,9 +123,9 @@ static void make_parts(struct agent_server *server)
         .has_split_streams = gate_is_enabled(&config->gates, GATE_PodLogsQuerySplitStreams),
         .max_streams = MAX_LOG_STREAMS};
     server->logs = log_server_new(options->loop, options->pool, options->pods, &logs);
-    const struct node_logs_options node_logs = {.root_dir = SYSTEM_LOGS_DIR,
-                                                .is_query_enabled =
-                                                    config->server.enable_system_log_query};
+    const struct node_logs_options node_logs = {.root = SYSTEM_LOGS_DIR,
+                                                .has_query = config->server.enable_system_log_query,
+                                                .journalctl = "journalctl"};
     server->node_logs = node_logs_new(options->loop, options->pool, &node_logs);
 }
 
@@ -145,16 +145,16 @@ static struct error *make_server(struct agent_server *server)
                                             .summaries = server->summaries,
                                             .metrics = options->metrics,
                                             .probe_metrics = options->probe_metrics};
-    const struct node_server_options served = {
-        .config = &config->server,
-        .flag_values = &config->flag_values,
-        .kubelet_configuration = config->kubelet_configuration,
-        .root_dir = config->root_dir,
-        .sync_frequency_ns = config->sync_frequency_ns,
-        .version = CONFIG_VERSION,
-        .kubernetes_version = CONFIG_KUBERNETES_VERSION,
-        .started_wall_ns = options->started_wall_ns,
-        .is_main_served = server->has_main};
+    const struct node_server_options served = {.config = &config->server,
+                                               .flag_values = &config->flag_values,
+                                               .kubelet_configuration =
+                                                   config->kubelet_configuration,
+                                               .root_dir = config->root_dir,
+                                               .sync_frequency_ns = config->sync_frequency_ns,
+                                               .version = CONFIG_VERSION,
+                                               .kubernetes_version = CONFIG_KUBERNETES_VERSION,
+                                               .started_wall_ns = options->started_wall_ns,
+                                               .is_main_served = server->has_main};
     return node_server_new(&parts, &served, &server->server);
 }
 

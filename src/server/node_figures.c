@@ -48,24 +48,31 @@ static void reply_figures(struct node_request *request, enum exposition_format f
     http_exchange_reply(request->exchange, 200, &fields, is_small ? buf_str(&small) : body);
 }
 
-static void reply_registry(struct node_request *request, struct metrics *metrics)
+/* What @metrics show, and after it what only @summary (NULL: nothing) knows. */
+static void reply_registry(struct node_request *request, struct metrics *metrics,
+                           const struct summary *summary)
 {
-    AUTO(buf) struct buf page;
-    buf_init(&page, NODE_REPLY_MAX_BYTES);
+    AUTO(buf) struct buf text;
+    buf_init(&text, NODE_REPLY_MAX_BYTES);
     enum exposition_format format = wanted_format(request);
-    metrics_page_write(metrics, format, &page);
-    reply_figures(request, format, &page);
+    struct exposition page;
+    exposition_init(&page, &text, format);
+    metrics_page_write(metrics, &page);
+    if (summary)
+        resource_metrics_write_storage(summary, &page);
+    exposition_end(&page);
+    reply_figures(request, format, &text);
 }
 
 void node_answer_probes(struct node_server *server, struct node_request *request)
 {
-    reply_registry(request, server->parts.probe_metrics);
+    reply_registry(request, server->parts.probe_metrics, NULL);
 }
 
 void node_answer_slis(struct node_server *server, struct node_request *request)
 {
     if (!text_eq(request->http->method, "DELETE")) {
-        reply_registry(request, server->slis);
+        reply_registry(request, server->slis, NULL);
         return;
     }
     node_health_forget(server);
@@ -173,8 +180,7 @@ static void on_storage_summary(void *ctx, const struct summary *summary, struct 
         reply_plain_error(request->exchange, 500, err->message);
         return;
     }
-    resource_metrics_set_storage(summary, server->parts.metrics);
-    reply_registry(request, server->parts.metrics);
+    reply_registry(request, server->parts.metrics, summary);
 }
 
 void node_answer_metrics(UNUSED struct node_server *server, struct node_request *request)

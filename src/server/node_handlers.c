@@ -47,7 +47,7 @@ static void answer_container_logs(struct node_server *server, struct node_reques
 static void answer_logs(struct node_server *server, struct node_request *request)
 {
     if (server->options.config->enable_system_log_handler)
-        node_logs_serve(server->parts.node_logs, request->exchange, request->match.params[0]);
+        node_logs_serve(server->parts.node_logs, request->exchange);
     else
         reply_plain_error(request->exchange, 405, "logs endpoint is disabled.");
 }

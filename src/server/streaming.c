@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "cri/cri_methods.h"
 #include "pod/cri_request.h"
-#include "server/local_internal.h"
+#include "server/pod_lookup.h"
 #include "server/reply.h"
 #include "server/streaming_internal.h"
 
@@ -55,7 +55,7 @@ static void refuse(struct http_exchange *exchange, struct error *err_owned)
 static struct error *find_pod(const struct streaming *streaming,
                               const struct streaming_params *params, struct pod_view *ret)
 {
-    if (!local_find_pod(streaming->options.pods, params->namespace_, params->pod, ret))
+    if (!pod_lookup(streaming->options.pods, params->namespace_, params->pod, ret))
         return error_new(ERROR_NOT_FOUND, "pod does not exist");
     return NULL;
 }

@@ -26,12 +26,9 @@ static void write_series(void *ctx, const struct metric_info *info,
     exposition_histogram(ctx, labels, count, &histogram);
 }
 
-void metrics_page_write(struct metrics *metrics, enum exposition_format format, struct buf *out)
+void metrics_page_write(struct metrics *metrics, struct exposition *page)
 {
-    struct exposition page;
-    exposition_init(&page, out, format);
     const struct metrics_visitor visitor = {
-        .family = write_family, .series = write_series, .ctx = &page};
+        .family = write_family, .series = write_series, .ctx = page};
     metrics_visit(metrics, &visitor);
-    exposition_end(&page);
 }

@@ -5,6 +5,6 @@
 
 #include "stats/exposition.h"
 
-/** Appends what @metrics (NULL: nothing) shows to @out as a whole page in @format, after having it
- * collect; the caller checks for overflow. */
-void metrics_page_write(struct metrics *metrics, enum exposition_format format, struct buf *out);
+/** Writes what @metrics (NULL: nothing) shows, after having it collect, on @page, which the caller
+ * begins and ends. */
+void metrics_page_write(struct metrics *metrics, struct exposition *page);

@@ -32,12 +32,20 @@ static struct metrics *example(void)
     return metrics;
 }
 
+static void write_page(struct metrics *metrics, enum exposition_format format, struct buf *out)
+{
+    struct exposition page;
+    exposition_init(&page, out, format);
+    metrics_page_write(metrics, &page);
+    exposition_end(&page);
+}
+
 TEST_CASE(a_registry_as_text)
 {
     AUTO(metrics) struct metrics *metrics = example();
     AUTO(buf) struct buf out;
     buf_init(&out, PAGE_MAX_BYTES);
-    metrics_page_write(metrics, EXPOSITION_TEXT, &out);
+    write_page(metrics, EXPOSITION_TEXT, &out);
     assert_string_equal(buf_text(&out), "# HELP calls_total [ALPHA] Calls.\n"
                                         "# TYPE calls_total counter\n"
                                         "calls_total{code=\"200\",verb=\"PUT\"} 3\n"
@@ -60,7 +68,7 @@ TEST_CASE(a_registry_as_openmetrics)
     metric_clear(metrics_family(metrics, &waits));
     AUTO(buf) struct buf out;
     buf_init(&out, PAGE_MAX_BYTES);
-    metrics_page_write(metrics, EXPOSITION_OPENMETRICS, &out);
+    write_page(metrics, EXPOSITION_OPENMETRICS, &out);
     assert_string_equal(buf_text(&out), "# HELP calls [ALPHA] Calls.\n"
                                         "# TYPE calls counter\n"
                                         "calls_total{code=\"200\",verb=\"PUT\"} 3\n"
@@ -75,7 +83,7 @@ TEST_CASE(without_a_registry_the_page_is_empty)
 {
     AUTO(buf) struct buf out;
     buf_init(&out, PAGE_MAX_BYTES);
-    metrics_page_write(NULL, EXPOSITION_TEXT, &out);
+    write_page(NULL, EXPOSITION_TEXT, &out);
     assert_string_equal(buf_text(&out), "");
 }
 

@@ -18,7 +18,10 @@ static struct process_metrics_options options(void)
 static void write_page(struct metrics *metrics, struct buf *out)
 {
     buf_init(out, PAGE_MAX_BYTES);
-    metrics_page_write(metrics, EXPOSITION_TEXT, out);
+    struct exposition page;
+    exposition_init(&page, out, EXPOSITION_TEXT);
+    metrics_page_write(metrics, &page);
+    exposition_end(&page);
     assert_no_error(buf_error(out, "the page"));
 }
 
