@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/hash.h"
+#include "base/metrics.h"
 #include "kube/jitter.h"
 #include "pod/status_manager.h"
 
@@ -65,6 +66,7 @@ struct status_manager {
     int64_t closed_until_ns;          /* mono; while troubled */
     const struct status_entry *probe; /* the one request while troubled; NULL: none under way */
     struct error *error;
+    struct metric_family *sync_seconds; /* NULL: nothing is counted */
 };
 
 /* status_manager.c */
