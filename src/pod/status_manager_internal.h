@@ -11,6 +11,9 @@
 
 #define STATUS_RETRY_NS (10 * NS_PER_SEC) /* pkg/kubelet/status: syncPeriod, the full pass */
 
+/** What is counted here; status_manager.c. */
+extern const struct metric_info status_sync_seconds;
+
 enum status_entry_state {
     STATUS_ENTRY_CLEAN,
     STATUS_ENTRY_WOKEN,
