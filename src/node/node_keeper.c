@@ -18,6 +18,7 @@
 #include "node/address_lookup.h"
 #include "node/node_news.h"
 #include "node/node_plan.h"
+#include "node/node_startup.h"
 
 /* Ours: how long the registration waits for the resolver, before it goes on with the address of the
  * default route. Where nobody answers DNS that would be seconds. */
@@ -43,6 +44,7 @@ struct node_keeper {
     struct kube_object *answer; /* the server's last word, until the watch has it; owned */
 
     struct node_news news;
+    struct node_startup startup;
     struct address_lookup *addresses;
     char *cidrs; /* the last ones told; NULL: none */
 
@@ -208,6 +210,17 @@ static void conclude(struct node_keeper *keeper, enum node_outcome outcome, stru
                  LOG_STR("node", keeper->name));
 }
 
+/* The object that the server has just shown may say that the node is ready. */
+static void note_startup(struct node_keeper *keeper, enum node_action action)
+{
+    int64_t now_ns = loop_now_mono_ns(keeper->options.loop);
+    const Core__Node *node = node_of(known(keeper));
+    if (action == NODE_CREATE)
+        node_startup_registered(&keeper->startup, now_ns);
+    if (node && text_eq(status_of(node, "Ready"), "True"))
+        node_startup_ready(&keeper->startup, now_ns);
+}
+
 static void take_result(struct node_keeper *keeper, const struct api_result *result)
 {
     enum node_action action = keeper->plan.under_way;
@@ -218,6 +231,7 @@ static void take_result(struct node_keeper *keeper, const struct api_result *res
         keeper->reported_ns = loop_now_wall_ns(keeper->options.loop);
     if (action == NODE_UPDATE)
         node_news_taken(&keeper->news);
+    note_startup(keeper, action);
 }
 
 static void advance(struct node_keeper *keeper);
@@ -361,6 +375,7 @@ static void advance(struct node_keeper *keeper)
 static void begin(struct node_keeper *keeper)
 {
     node_plan_start(&keeper->plan, loop_now_mono_ns(keeper->options.loop));
+    node_startup_attempt(&keeper->startup, loop_now_mono_ns(keeper->options.loop));
     if (keeper->plan.registers)
         log_info("Attempting to register node", LOG_STR("node", keeper->name));
     advance(keeper);
@@ -473,6 +488,7 @@ struct node_keeper *node_keeper_new(const struct node_keeper_options *options)
     node_news_init(&keeper->news, options->events, keeper->name, options->machine->boot_id);
     keeper->addresses = address_lookup_new(options->pool, options->config, keeper->name,
                                            options->machine->hostname, on_addresses, keeper);
+    node_startup_init(&keeper->startup, options->metrics, options->process_began_ns);
     keeper->timer = loop_timer_new(options->loop, "node status", on_timer, keeper);
     return keeper;
 }

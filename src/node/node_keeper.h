@@ -12,6 +12,7 @@
 #include "loop/work.h"
 #include "node/node_status.h"
 
+struct metrics;     /* base/metrics.h */
 struct node_keeper; /* opaque */
 
 struct node_keeper_options {
@@ -38,6 +39,8 @@ struct node_keeper_options {
     const struct config *config;
     const struct node_facts *facts;
     const struct node_machine *machine;
+    struct metrics *metrics;  /* borrowed; NULL: nothing is counted */
+    int64_t process_began_ns; /* mono; when this process was started, for those */
 };
 
 /** Nothing is asked before node_keeper_start(). Options are copied, what they refer to is borrowed.

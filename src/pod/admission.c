@@ -112,8 +112,10 @@ static struct refusal check_fit(const struct admission_input *input, struct aren
     if (fit.n_failures > 0)
         return (struct refusal){.reason = fit.reasons[0], .message = fit.messages[0]};
     const char *message = NULL;
-    if (admission_choose_victims(input, &fit, arena, &ret->victims, &ret->n_victims, &message))
+    if (admission_choose_victims(input, &fit, arena, &ret->victims, &ret->n_victims, &message)) {
+        ret->shortage = fit.shortages[0].name;
         return no_refusal;
+    }
     return (struct refusal){
         .reason = "UnexpectedAdmissionError",
         .message = arena_printf(

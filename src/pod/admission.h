@@ -46,6 +46,7 @@ struct admission_result {
     bool wants_fresh_node;
     const size_t *victims; /* PREEMPTS: indices into others, in the order of their killing */
     size_t n_victims;
+    const char *shortage; /* PREEMPTS: the first resource of which there is too little */
 };
 
 /** Decides. Texts and victims live in @arena. */

@@ -31,7 +31,7 @@ static bool is_over(const struct pod_worker *worker)
 /* Pods that count against the node's room (spec §3.7): neither those no source wants any more,
  * whose successors may be asking just now, nor those whose room is promised to one that waits for
  * it, which counts in their place. */
-static bool is_active(const struct pod_worker *worker)
+bool pod_worker_is_active(const struct pod_worker *worker)
 {
     if (!worker->object || worker->want.removed || worker->makes_room ||
         worker->want.life == POD_LIFE_TERMINATED)
@@ -52,7 +52,7 @@ static void ask(const struct pod_worker *worker, struct arena *arena,
     struct pod_worker **workers = arena_calloc(arena, room, sizeof(void *));
     struct pod_worker *other, *next;
     HASH_ITER(hh, pods->workers, other, next) {
-        if (other == worker || !is_active(other))
+        if (other == worker || !pod_worker_is_active(other))
             continue;
         others[count] = other->object->pod;
         others_static[count] = pod_object_is_static(other->object);
@@ -103,6 +103,7 @@ static void reject(struct pod_worker *worker, const char *reason, const char *me
         status->observed_generation = pod->metadata->generation;
     }
     worker->admission = POD_REJECTED;
+    pod_metrics_rejected(worker->pods, reason);
     pod_worker_take_status(worker, status, arena);
     pod_worker_terminate(worker, false);
 }
@@ -122,6 +123,7 @@ static void preempt(struct pod_worker *worker, struct pod_worker **others,
         worker->victims[worker->n_victims++] = xstrdup(victim->uid);
         victim->makes_room = true;
         pod_worker_event(victim, TIMELINE_WARNING, kill.reason, NULL, kill.message);
+        metric_add(worker->pods->metrics.families[POD_METRIC_PREEMPTIONS], 1, result->shortage);
         pod_worker_kill(victim, &kill);
     }
     int64_t wait_ns = max_i64(KILL_WAIT_FLOOR_NS, sat_mul_i64(longest_s, NS_PER_SEC * 3 / 2));

@@ -24,8 +24,10 @@ void pods_end_orphans(struct pods *pods)
         return;
     struct pod_worker *worker, *next;
     HASH_ITER(hh, pods->workers, worker, next) {
-        if (!worker->object && worker->want.life == POD_LIFE_SYNC)
-            pod_worker_terminate(worker, true);
+        if (worker->object || worker->want.life != POD_LIFE_SYNC)
+            continue;
+        metric_add(pods->metrics.families[POD_METRIC_ORPHANED_PODS], 1, NULL);
+        pod_worker_terminate(worker, true);
     }
     pods_sweep_start(pods);
 }
@@ -163,6 +165,7 @@ void pods_put(struct pods *pods, struct pod_object *object)
     log_info("Pod added", LOG_POD(worker->namespace, worker->name), LOG_STR("podUID", worker->uid),
              LOG_STR("origin", object->origin));
     pod_worker_set_object(worker, object);
+    pod_metrics_added(worker);
     pods_admit(worker);
 }
 

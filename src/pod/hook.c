@@ -32,6 +32,8 @@ void hook_start(struct pod_op *op, const Core__LifecycleHandler *handler, const 
     }
     if (handler->sleep) {
         int64_t sleep_ns = sat_mul_i64(max_i64(handler->sleep->seconds, 0), NS_PER_SEC);
+        if (limit_ns > 0 && limit_ns < sleep_ns)
+            metric_add(op->worker->pods->metrics.families[POD_METRIC_SLEEPS_CUT], 1, NULL);
         pod_op_wait(op, limit_ns > 0 ? min_i64(sleep_ns, limit_ns) : sleep_ns);
         return;
     }

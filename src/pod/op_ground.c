@@ -6,6 +6,7 @@
 #include "pod/op.h"
 
 #include "base/fd.h"
+#include "base/time.h"
 #include "kube/resources.h"
 
 static int64_t retry_at(const struct pod_worker *worker)
@@ -32,7 +33,9 @@ void pods_update_qos(struct pods *pods)
     }
     if (pods->qos_known && millis == pods->burstable_millis)
         return;
+    int64_t began_ns = time_mono_ns();
     AUTO(error) struct error *err = cgroup_update_qos(pods->env.cgroups, millis);
+    pod_metrics_cgroup(pods, "update", time_mono_ns() - began_ns);
     if (err)
         log_warning("Could not update the cgroups of the QoS tiers", LOG_ERR(err));
     pods->qos_known = !err;
@@ -41,10 +44,12 @@ void pods_update_qos(struct pods *pods)
 
 void op_ensure_cgroup_start(struct pod_worker *worker)
 {
-    bool created;
+    bool created = false;
     pods_update_qos(worker->pods);
+    int64_t began_ns = time_mono_ns();
     AUTO(error)
     struct error *err = cgroup_pod_create(worker->pods->env.cgroups, worker->object->pod, &created);
+    pod_metrics_cgroup(worker->pods, created ? "create" : "update", time_mono_ns() - began_ns);
     if (!err) {
         worker->cgroup_ready = true;
         pod_worker_wake(worker);
@@ -132,7 +137,8 @@ struct clean {
 struct clean_job {
     struct cgroup_tree *cgroups; /* process lifetime; its functions touch the file system only */
     char *uid;
-    char *log_dir; /* NULL: stays */
+    char *log_dir;     /* NULL: stays */
+    int64_t cgroup_ns; /* that took */
     struct error *err;
 };
 
@@ -148,7 +154,9 @@ static void clean_release(void *ctx)
 static void clean_run(void *ctx)
 {
     struct clean_job *job = ctx;
+    int64_t began_ns = time_mono_ns();
     job->err = cgroup_pod_destroy_blocking(job->cgroups, job->uid);
+    job->cgroup_ns = time_mono_ns() - began_ns;
     if (!job->err && job->log_dir)
         job->err = fd_remove_tree_blocking(job->log_dir);
 }
@@ -156,12 +164,20 @@ static void clean_run(void *ctx)
 static const struct pod_job clean_kind = {
     .name = "pod clean-up", .run_blocking = clean_run, .release = clean_release};
 
+/* The sweep has it cleaned; its pod is not known. */
+static void count_orphan(const struct pod_worker *worker, enum pod_metric metric)
+{
+    if (!worker->object)
+        metric_add(worker->pods->metrics.families[metric], 1, NULL);
+}
+
 static void clean_failed(struct pod_op *op, struct error *err_owned)
 {
     AUTO(error) struct error *err = err_owned;
     log_error("Could not clean up after the pod, will try again",
               LOG_POD(op->worker->namespace, op->worker->name), LOG_STR("podUID", op->worker->uid),
               LOG_ERR(err));
+    count_orphan(op->worker, POD_METRIC_CLEANED_ORPHAN_ERRORS);
     op->worker->cleanup_retry_at_ns = retry_at(op->worker);
     pod_op_end(op);
 }
@@ -169,10 +185,12 @@ static void clean_failed(struct pod_op *op, struct error *err_owned)
 static void clean_advance(struct pod_op *op)
 {
     struct clean_job *job = op->job;
+    pod_metrics_cgroup(op->worker->pods, "destroy", job->cgroup_ns);
     if (job->err) {
         clean_failed(op, TAKE(job->err));
         return;
     }
+    count_orphan(op->worker, POD_METRIC_CLEANED_ORPHANS);
     const struct clean *clean = op->state;
     op->worker->disk_clean = clean->removed == op->worker->want.removed;
     op->worker->volumes_ready = false;

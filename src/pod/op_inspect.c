@@ -7,6 +7,7 @@
  * once. Any other failure leaves the observation as it was and is tried again after the usual
  * pause.
  */
+#include "base/time.h"
 #include "pod/cri_request.h"
 #include "pod/labels.h"
 #include "pod/op.h"
@@ -23,6 +24,7 @@ struct inspect {
     const char *reading; /* id whose status or message is under way */
     const char **known;  /* ids the observation had when the list under way was asked for */
     size_t n_known;
+    int64_t began_ns; /* mono */
 };
 
 static void inspect_advance(struct pod_op *op);
@@ -152,8 +154,13 @@ static bool take_container_status(struct pod_op *op)
         return false;
     }
     size_t index = inspect->next_container - 1;
+    const struct container_observed *known =
+        pod_observed_container(&worker->have, inspect->reading);
+    bool could_run = known && known->state != CONTAINER_EXITED;
     struct container_observed *instance = pod_observed_put_container(
         &worker->have, inspect->container_sandboxes[index], reply->status);
+    if (could_run && instance->state == CONTAINER_EXITED)
+        pod_metrics_exited(worker, instance);
     struct pod_runtime *runtime = worker->pods->env.runtime;
     if (instance->state == CONTAINER_RUNNING)
         runtime->vtable->watch_exit(runtime, worker->uid, instance->id);
@@ -181,6 +188,9 @@ static void read_next(struct pod_op *op)
     }
     op->worker->observed = true;
     op->worker->inspect_failed = false;
+    const struct pods *pods = op->worker->pods;
+    metric_observe(pods->metrics.families[POD_METRIC_POD_RELIST_SECONDS],
+                   time_seconds(loop_now_mono_ns(pods->env.loop) - inspect->began_ns), NULL);
     pod_op_end(op);
 }
 
@@ -234,6 +244,7 @@ void op_inspect_start(struct pod_worker *worker, const char *container_id)
 {
     struct pod_op *op = pod_op_new(worker, POD_OP_INSPECT, container_id);
     struct inspect *inspect = arena_alloc(op->arena, sizeof(*inspect));
+    inspect->began_ns = loop_now_mono_ns(worker->pods->env.loop);
     op->state = inspect;
     op->advance = inspect_advance;
     if (!container_id) {

@@ -66,8 +66,12 @@ static void killed(struct pod_op *op)
         pod_op_end(op);
         return;
     }
+    const struct container_observed *known = pod_observed_container(&worker->have, op->target);
+    bool could_run = known && known->state != CONTAINER_EXITED;
     struct container_observed *instance =
         pod_observed_put_container(&worker->have, "", reply->status);
+    if (could_run && instance->state == CONTAINER_EXITED)
+        pod_metrics_exited(worker, instance);
     if (instance->state == CONTAINER_RUNNING) {
         op->err =
             error_new(ERROR_INTERNAL,

@@ -17,6 +17,7 @@ struct create {
 static void creation_failed(struct pod_op *op, const char *reason, const char *what)
 {
     struct pod_worker *worker = op->worker;
+    pod_metrics_sandbox(worker, true);
     AUTO(error) struct error *err = TAKE(op->err);
     const char *text = arena_printf(op->arena, "%s: %s", what, err->message);
     /* A kill that was asked for meanwhile is the reason, not a failure worth telling (spec
@@ -96,6 +97,7 @@ void op_create_sandbox_start(struct pod_worker *worker, const struct pod_action 
     struct pod_op *op = pod_op_new(worker, POD_ACTION_CREATE_SANDBOX, NULL);
     struct create *create = arena_alloc(op->arena, sizeof(*create));
     create->attempt = action->attempt;
+    pod_metrics_sandbox(worker, false);
     op->state = create;
     op->advance = create_advance;
     op->step = CREATE_PREPARE;

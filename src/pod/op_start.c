@@ -30,6 +30,7 @@ void start_fail_until(struct pod_op *op, const char *reason, const char *message
                       int64_t retry_at_ns)
 {
     struct pod_worker *worker = op->worker;
+    pod_metrics_start_failed(worker, op->container->name, reason);
     pod_worker_set_result(worker, op->container->name, reason, message);
     worker->inspect_again =
         true; /* perhaps the sandbox is what failed: the next plan must see it as it is */
@@ -415,6 +416,7 @@ static void started(struct pod_op *op)
         AUTO(error) struct error *err = TAKE(op->err);
         pod_worker_event(worker, TIMELINE_WARNING, "Failed", name,
                          arena_printf(op->arena, "Error: %s", with_name_for_id(op, err->message)));
+        pod_metrics_start_failed(worker, name, "RunContainerError");
         pod_worker_set_result(worker, name, "RunContainerError", err->message);
         int64_t delay_ns = pods_retry_delay(worker->pods, false);
         struct container_note *failed = pod_worker_note(worker, name);
@@ -459,6 +461,8 @@ static void take_status(struct pod_op *op)
     }
     struct container_observed *instance =
         pod_observed_put_container(&worker->have, start->sandbox_id, status);
+    if (instance->state == CONTAINER_EXITED)
+        pod_metrics_exited(worker, instance);
     struct pod_runtime *runtime = worker->pods->env.runtime;
     if (instance->state == CONTAINER_RUNNING)
         runtime->vtable->watch_exit(runtime, worker->uid, instance->id);
@@ -560,6 +564,7 @@ void op_start_container_start(struct pod_worker *worker, const struct pod_action
     struct pod_op *op = pod_op_new(worker, POD_ACTION_START_CONTAINER, action->container->name);
     const struct pods_environment *env = &worker->pods->env;
     struct start *start = arena_alloc(op->arena, sizeof(*start));
+    pod_metrics_starting(worker, action->container->name);
     op->state = start;
     op->container = action->container; /* lives as long as op->object */
     op->advance = start_advance;

@@ -200,6 +200,8 @@ struct pods *pods_new(const struct pods_environment *environment)
     pods->image_backoff = backoff_new(&policy);
     pods_runtime_init(pods);
     pods->probe_exec = pods_exec_new(pods);
+    pod_metrics_init(&pods->metrics, environment->metrics, environment->probe_metrics);
+    pods_collect_start(pods, environment->metrics);
     if (environment->journal)
         environment->journal->vtable->load_backoffs(environment->journal, on_kept_backoff, pods);
     prune_backoffs(pods);
@@ -215,6 +217,7 @@ void pods_free(struct pods *pods)
         pod_worker_free(worker);
     pods_relist_cancel(pods);
     pods_sweep_cancel(pods);
+    pods_collect_stop(pods, pods->env.metrics);
     struct runtime_listener nobody = {0};
     pods->env.runtime->vtable->listen(pods->env.runtime, &nobody);
     loop_timer_free(pods->turn);

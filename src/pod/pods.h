@@ -27,6 +27,7 @@ struct event_recorder; /* kube/event_recorder.h */
 struct object_watch;   /* kube/object_watch.h */
 struct reflector;      /* kube/reflector.h */
 struct token_cache;    /* kube/token_cache.h */
+struct metrics;        /* base/metrics.h */
 
 /** What the pods use of an API server; all borrowed and outliving the pods. */
 struct pods_api {
@@ -71,7 +72,9 @@ struct pods_environment {
     int64_t audit_period_ns;     /* relist of what events and pidfds may have missed */
     size_t max_parallel_starts;  /* pods that make sandboxes or start containers at the same time */
     const char *const *host_ips; /* NULL-terminated */
-    struct pods_journal *journal; /* keeps what must survive a restart; NULL: nothing does */
+    struct pods_journal *journal;  /* keeps what must survive a restart; NULL: nothing does */
+    struct metrics *metrics;       /* where pods are counted; NULL: nowhere */
+    struct metrics *probe_metrics; /* and their probes, which have a page of their own; likewise */
 };
 
 /** What the pods need kept over a restart of the agent; src/journal implements it through agent.c.

@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "pod/pod_metrics.h"
 #include "pod/pods.h"
 #include "pod/status.h"
 
@@ -87,6 +88,7 @@ struct pod_worker {
     Core__PodStatus *status;
     struct arena *status_arena;
     struct timeline timeline;
+    struct pod_times times;
 
     struct pod_op *ops; /* under way; at most one is chained */
     bool holds_slot;    /* counts among the parallel starts */
@@ -131,6 +133,8 @@ struct pods {
     bool qos_known; /* the tiers' shares were written for burstable_millis */
     int64_t burstable_millis;
     uint64_t missed_changes;
+    struct pod_metrics metrics;
+    int64_t relist_began_ns;          /* mono; the last one; 0: there was none */
     struct pods_listening *listeners; /* listeners.c */
 };
 
@@ -248,6 +252,8 @@ void pods_end_orphans(struct pods *pods);
 
 /* --- admission: admit.c --- */
 
+/** True for a pod that counts against the node's room. */
+bool pod_worker_is_active(const struct pod_worker *worker);
 /** Decides about a worker that has just got its first object. */
 void pods_admit(struct pod_worker *worker);
 /** False: it must go on waiting, until *next_ns at the latest. */

@@ -7,6 +7,7 @@
 #include "pod/probing.h"
 
 #include "base/buf.h"
+#include "base/time.h"
 #include "kube/codec.h"
 #include "pod/cri_request.h"
 #include "pod/expand.h"
@@ -127,6 +128,39 @@ static void on_event(void *ctx, UNUSED struct probe *probe, const char *reason, 
                      slot->note->name, message);
 }
 
+static void on_outcome(void *ctx, struct probe *probe, enum probe_outcome outcome, int64_t took_ns)
+{
+    static const char *const results[] = {[PROBE_OUTCOME_SUCCESS] = "successful",
+                                          [PROBE_OUTCOME_FAILURE] = "failed",
+                                          [PROBE_OUTCOME_WARNING] = "successful",
+                                          [PROBE_OUTCOME_ERROR] = "unknown"};
+    const struct pod_probe *slot = ctx;
+    const struct pod_worker *worker = slot->worker;
+    struct metric_family *const *families = worker->pods->metrics.probes;
+    const char *type = probe_type_name(probe_type_of(probe));
+    metric_add(families[PROBE_METRIC_TOTAL], 1, slot->note->name, worker->namespace, worker->name,
+               worker->uid, type, results[outcome]);
+    if (outcome != PROBE_OUTCOME_FAILURE)
+        metric_observe(families[PROBE_METRIC_SECONDS], time_seconds(took_ns), slot->note->name,
+                       worker->namespace, worker->name, type);
+}
+
+/* The series of container @name go with its probes. */
+static void forget_outcomes(const struct pod_worker *worker, const char *name)
+{
+    static const char *const results[] = {"successful", "failed", "unknown"};
+    struct metric_family *const *families = worker->pods->metrics.probes;
+    for (size_t type = 0; type < PROBE_TYPES; type++) {
+        const char *type_name = probe_type_name((enum probe_type)type);
+        for (size_t i = 0; i < ARRAY_SIZE(results); i++)
+            metric_forget_values(families[PROBE_METRIC_TOTAL],
+                                 METRIC_VALUES(name, worker->namespace, worker->name, worker->uid,
+                                               type_name, results[i]));
+        metric_forget_values(families[PROBE_METRIC_SECONDS],
+                             METRIC_VALUES(name, worker->namespace, worker->name, type_name));
+    }
+}
+
 /* --- slots --- */
 
 static void slot_clear(struct pod_probe *slot)
@@ -194,7 +228,8 @@ static void slot_start(struct pod_probe *slot, enum probe_type type,
         options.command = words;
         options.n_command = spec->handler->exec->n_command;
     }
-    struct probe_listener listener = {.on_result = on_result, .on_event = on_event, .ctx = slot};
+    const struct probe_listener listener = {
+        .on_result = on_result, .on_event = on_event, .on_outcome = on_outcome, .ctx = slot};
     slot->probe = probe_new(pods->env.loop, &options, &listener);
 }
 
@@ -237,6 +272,8 @@ static void sync_container(struct pod_worker *worker, size_t index)
         free(worker->probed[index]);
         worker->probed[index] = xstrdup(newest->id);
     }
+    if (!running && worker->want.life != POD_LIFE_SYNC)
+        forget_outcomes(worker, note->name);
     if (is_new)
         reset_results(worker, note, newest);
     for (size_t type = 0; running && type < PROBE_TYPES; type++) {
@@ -323,8 +360,10 @@ void probing_stop(struct pod_worker *worker)
 {
     for (size_t i = 0; worker->probes && i < worker->n_notes * PROBE_TYPES; i++)
         slot_clear(&worker->probes[i]);
-    for (size_t i = 0; worker->probed && i < worker->n_notes; i++)
+    for (size_t i = 0; worker->probed && i < worker->n_notes; i++) {
+        forget_outcomes(worker, worker->notes[i].name);
         free(worker->probed[i]);
+    }
     free(worker->probes);
     free(worker->probed);
     worker->probes = NULL;

@@ -6,6 +6,7 @@
  * what events and pidfds report. A pod whose listed ids and states differ from its observation is
  * inspected; nothing else is done here. A failed list is tried again after a second.
  */
+#include "base/time.h"
 #include "pod/cri_request.h"
 #include "pod/labels.h"
 #include "pod/pods_internal.h"
@@ -25,7 +26,8 @@ struct pods_relist {
     struct listed *listed; /* hash head; entries in the arena */
     struct runtime_call *call;
     struct loop_timer *retry;
-    bool failed; /* said once; further tries of this list are for those who look closely */
+    int64_t began_ns; /* mono */
+    bool failed;      /* said once; further tries of this list are for those who look closely */
 };
 
 static void relist_free(struct pods_relist *relist)
@@ -136,6 +138,16 @@ static size_t count_seen(const struct pod_observed *have)
     return count;
 }
 
+static void count_relist(const struct pods_relist *relist)
+{
+    const struct pods *pods = relist->pods;
+    struct metric_family *const *families = pods->metrics.families;
+    int64_t took_ns = loop_now_mono_ns(pods->env.loop) - relist->began_ns;
+    metric_observe(families[POD_METRIC_RELIST_SECONDS], time_seconds(took_ns), NULL);
+    int64_t now_s = loop_now_wall_ns(pods->env.loop) / NS_PER_SEC;
+    metric_set(families[POD_METRIC_RELIST_LAST], (double)now_s, NULL);
+}
+
 /* Has every pod inspected whose list is not what was seen. Operations under way may be what makes
  * the difference, so then it does not count as missed. */
 static void compare(struct pods_relist *relist)
@@ -174,6 +186,7 @@ static void on_containers(void *ctx, const ProtobufCMessage *reply, struct error
     for (size_t i = 0; i < list->n_containers; i++)
         note_container(relist, list->containers[i]);
     compare(relist);
+    count_relist(relist);
 
     struct pods *pods = relist->pods;
     relist_free(TAKE(pods->relist));
@@ -221,5 +234,10 @@ void pods_relist_start(struct pods *pods, bool audit)
     relist->arena = arena_new(0);
     relist->retry = loop_timer_new(pods->env.loop, "relist retry", on_retry, relist);
     pods->relist = relist;
+    relist->began_ns = loop_now_mono_ns(pods->env.loop);
+    if (pods->relist_began_ns > 0)
+        metric_observe(pods->metrics.families[POD_METRIC_RELIST_INTERVAL],
+                       time_seconds(relist->began_ns - pods->relist_began_ns), NULL);
+    pods->relist_began_ns = relist->began_ns;
     list_sandboxes(relist);
 }

@@ -24,6 +24,16 @@ static bool policy_is(const struct pod_op *op, const char *policy)
     return text_eq(op->container->image_pull_policy, policy);
 }
 
+static void count_request(const struct pod_op *op, const char *present_locally,
+                          const char *pull_required)
+{
+    const char *policy = policy_is(op, "Always")  ? "always"
+                         : policy_is(op, "Never") ? "never"
+                                                  : "ifnotpresent";
+    metric_add(op->worker->pods->metrics.families[POD_METRIC_IMAGE_REQUESTS], 1, present_locally,
+               policy, pull_required);
+}
+
 /* --- asking --- */
 
 static Cri__ImageSpec *image_spec(struct pod_op *op, const char *image)
@@ -241,6 +251,7 @@ static void tell_pulled(struct pod_op *op)
                                   "Image size: %llu bytes.",
                                   op->container->image, pull_text, total_text,
                                   (unsigned long long)start->image_bytes));
+    pod_metrics_pulled(op->worker, start->pull_began_ns, start->image_bytes);
     pods_tell_image(op->worker->pods);
 }
 
@@ -362,6 +373,10 @@ static void take_image_status(struct pod_op *op)
         return;
     }
     const Cri__Image *found = ((const Cri__ImageStatusResponse *)op->reply)->image;
+    count_request(op, found ? "true" : "false",
+                  found                    ? "false"
+                  : policy_is(op, "Never") ? "unknown"
+                                           : "true");
     if (!found && policy_is(op, "Never")) {
         const char *text = arena_printf(
             op->arena, "Container image \"%s\" is not present with pull policy of Never", image);
@@ -430,10 +445,12 @@ static void tell_missing_secrets(struct pod_op *op)
 static void look_for_image(struct pod_op *op)
 {
     const struct start *start = op->state;
-    if (policy_is(op, "Always"))
+    if (policy_is(op, "Always")) {
+        count_request(op, "unknown", "true"); /* it is not looked for */
         begin_pull(op);
-    else
+    } else {
         ask_image(op, start->image, true, START_IMAGE_STATUS);
+    }
 }
 
 void start_image(struct pod_op *op)

@@ -2,6 +2,7 @@
 #include "pod/status_manager_internal.h"
 
 #include "base/log.h"
+#include "base/time.h"
 #include "kube/resources.h"
 #include "pod/status.h"
 #include "pod/status_patch.h"
@@ -309,8 +310,11 @@ static void on_success(struct status_entry *entry, const struct api_result *resu
         end_object(entry, true); /* finalizers may keep it; nothing more is done for it */
         return;
     }
-    entry->since_ns = loop_now_mono_ns(entry->manager->options.loop);
+    int64_t now_ns = loop_now_mono_ns(entry->manager->options.loop);
+    int64_t took_ns = now_ns - entry->since_ns;
+    entry->since_ns = now_ns;
     if (entry->verb == API_PATCH_STRATEGIC) {
+        metric_observe(entry->manager->sync_seconds, time_seconds(took_ns), NULL);
         log_step(entry, 3, "Status for pod updated successfully");
         entry->refusals = 0;
     }

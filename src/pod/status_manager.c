@@ -193,6 +193,16 @@ static void on_timer(void *ctx)
 
 /* --- the door --- */
 
+/* From a change to the server's having it. */
+static const double sync_bounds[] = {0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 45, 60};
+const struct metric_info status_sync_seconds = {
+    .name = "kubelet_pod_status_sync_duration_seconds",
+    .help = "[ALPHA] Duration in seconds to sync a pod status update. Measures time from detection "
+            "of a change to pod status until the API is successfully updated for that pod, even if "
+            "multiple intevening changes to pod status occur.",
+    .type = METRIC_HISTOGRAM,
+    METRIC_BOUNDS(sync_bounds)};
+
 struct status_manager *status_manager_new(const struct status_manager_options *options)
 {
     struct status_manager *manager = xcalloc(1, sizeof(*manager));
@@ -201,6 +211,7 @@ struct status_manager *status_manager_new(const struct status_manager_options *o
         options->max_parallel ? options->max_parallel : DEFAULT_PARALLEL;
     manager->kind = kube_kind_find("v1", "Pod");
     manager->options_kind = kube_kind_find("v1", "DeleteOptions");
+    manager->sync_seconds = metrics_family(options->metrics, &status_sync_seconds);
     manager->timer = loop_timer_new(options->loop, "pod statuses", on_timer, manager);
     return manager;
 }

@@ -16,6 +16,7 @@
 
 #include "core.pb-c.h"
 
+struct metrics;        /* base/metrics.h */
 struct status_manager; /* opaque */
 
 /** What there is to be told of a pod; everything borrowed for the call. */
@@ -37,7 +38,8 @@ struct status_manager_options {
      * what is known of it is forgotten. Calls nothing of this header. */
     bool (*report)(void *ctx, const char *uid, struct status_report *ret);
     void *ctx;
-    size_t max_parallel; /* pods whose requests are under way at the same time; 0: 32 */
+    size_t max_parallel;     /* pods whose requests are under way at the same time; 0: 32 */
+    struct metrics *metrics; /* borrowed; NULL: nothing is counted */
 };
 
 struct status_manager *status_manager_new(const struct status_manager_options *options);

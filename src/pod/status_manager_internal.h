@@ -5,10 +5,14 @@
 #pragma once
 
 #include "base/hash.h"
+#include "base/metrics.h"
 #include "kube/jitter.h"
 #include "pod/status_manager.h"
 
 #define STATUS_RETRY_NS (10 * NS_PER_SEC) /* pkg/kubelet/status: syncPeriod, the full pass */
+
+/** What is counted here; status_manager.c. */
+extern const struct metric_info status_sync_seconds;
 
 enum status_entry_state {
     STATUS_ENTRY_CLEAN,
@@ -65,6 +69,7 @@ struct status_manager {
     int64_t closed_until_ns;          /* mono; while troubled */
     const struct status_entry *probe; /* the one request while troubled; NULL: none under way */
     struct error *error;
+    struct metric_family *sync_seconds; /* NULL: nothing is counted */
 };
 
 /* status_manager.c */

@@ -136,6 +136,7 @@ static void hurry_kills(struct pod_worker *worker)
 void pod_worker_set_object(struct pod_worker *worker, struct pod_object *object)
 {
     bool had_one = worker->object;
+    worker->times.is_updated = had_one;
     if (!had_one || !pod_spec_has_same_volumes(worker->object->pod->spec, object->pod->spec)) {
         worker->spec_round++;
         worker->volumes_ready = false;
@@ -209,6 +210,7 @@ void pod_worker_wake(struct pod_worker *worker)
     struct pods *pods = worker->pods;
     if (worker->queued)
         return;
+    pod_metrics_woken(worker);
     worker->queued = true;
     DL_APPEND2(pods->woken, worker, wake_prev, wake_next);
     loop_timer_start(pods->turn, 0);
@@ -402,9 +404,13 @@ static void finish(struct pod_worker *worker)
     struct pods *pods = worker->pods;
     pods_tell_gone(worker);
     AUTO(pod_object) struct pod_object *again = TAKE(worker->again); /* the listener may want it */
+    pod_metrics_rest(worker);
     pod_worker_free(worker);
-    if (again)
-        pods_put(pods, again);
+    if (!again)
+        return;
+    metric_add(pods->metrics.families[POD_METRIC_RESTARTED_PODS], 1,
+               pod_object_is_static(again) ? "true" : "");
+    pods_put(pods, again);
 }
 
 /* Starts what may start. True when the worker is gone. */
@@ -440,6 +446,7 @@ static void move_life(struct pod_worker *worker, const struct pod_plan *plan)
         pod_worker_terminate(worker, false);
     if (worker->want.life == POD_LIFE_TERMINATING && plan->stopped && !worker->ops) {
         worker->want.life = POD_LIFE_TERMINATED;
+        pod_metrics_stopped(worker);
         log_info("Pod has stopped", LOG_POD(worker->namespace, worker->name),
                  LOG_STR("podUID", worker->uid));
         pods_wake_name(worker->pods, worker->namespace, worker->name);
@@ -563,6 +570,7 @@ static void pass(struct pod_worker *worker)
         loop_timer_cancel(worker->timer);
     else
         loop_timer_start(worker->timer, sat_sub_i64(next_ns, now_ns));
+    pod_metrics_rest(worker);
 }
 
 void pod_worker_run(struct pod_worker *worker)
@@ -572,6 +580,7 @@ void pod_worker_run(struct pod_worker *worker)
     worker->was_offered_slot = false;
     if (worker->is_changed)
         pod_worker_tell(worker);
+    pod_metrics_pass(worker);
     pass(worker); /* may free it */
     if (was_offered_slot && pods->slots_used < pods->env.max_parallel_starts)
         pods_slot_released(pods);

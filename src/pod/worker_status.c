@@ -201,6 +201,10 @@ void pod_worker_renew_status(struct pod_worker *worker, int64_t now_ns)
     Core__PodStatus *status = status_generate(&input, arena);
     if (worker->status && status_eq(worker->status, status))
         return;
+    bool is_start = worker->status && text_eq(worker->status->phase, "Pending") &&
+                    text_eq(status->phase, "Running");
     set_status(worker, status, TAKE(arena)); /* this pass goes on with it: no need for another */
+    if (is_start)
+        pod_metrics_running(worker);
     pod_worker_tell(worker);
 }

@@ -111,6 +111,13 @@ static void count(struct probe *probe, bool success)
     probe->listener.on_result(probe->listener.ctx, probe, success);
 }
 
+static void tell_outcome(struct probe *probe, enum probe_outcome outcome)
+{
+    if (probe->listener.on_outcome)
+        probe->listener.on_outcome(probe->listener.ctx, probe, outcome,
+                                   loop_now_mono_ns(probe->loop) - probe->began_mono_ns);
+}
+
 static void conclude(struct probe *probe, enum probe_outcome outcome, const char *output)
 {
     probe->net = NULL;
@@ -121,6 +128,7 @@ static void conclude(struct probe *probe, enum probe_outcome outcome, const char
             loop_timer_start(probe->timer, 0);
             return;
         }
+        tell_outcome(probe, outcome);
         probe->tries = 0;
         wait_for_next(probe);
         tell_event(probe, "Unhealthy", "errored and resulted in unknown state", output);
@@ -134,6 +142,7 @@ static void conclude(struct probe *probe, enum probe_outcome outcome, const char
     case PROBE_OUTCOME_SUCCESS:
         break;
     }
+    tell_outcome(probe, outcome);
     probe->tries = 0;
     wait_for_next(probe); /* before telling: the listener may free the probe */
     count(probe, outcome != PROBE_OUTCOME_FAILURE);

@@ -69,6 +69,9 @@ struct probe_listener {
     void (*on_result)(void *ctx, struct probe *probe, bool success);
     /** reason "Unhealthy" or "ProbeWarning"; texts as spec §7.3. Borrowed. */
     void (*on_event)(void *ctx, struct probe *probe, const char *reason, const char *message);
+    /** An attempt has ended, after its retries, @took_ns since it began. May be NULL. Must not free
+     * the probe. */
+    void (*on_outcome)(void *ctx, struct probe *probe, enum probe_outcome outcome, int64_t took_ns);
     void *ctx;
 };
 

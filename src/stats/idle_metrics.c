@@ -48,9 +48,6 @@ static const struct metric_info infos[] = {
      .help = "[ALPHA] The number of times lifecycle handlers successfully fell back to http from "
              "https.",
      .type = METRIC_COUNTER},
-    {.name = "kubelet_managed_ephemeral_containers",
-     .help = "[ALPHA] Current number of ephemeral containers in pods managed by this kubelet.",
-     .type = METRIC_GAUGE},
     {.name = "kubelet_memory_manager_pinning_errors_total",
      .help = "[ALPHA] The number of memory pages allocations which required pinning that failed.",
      .type = METRIC_COUNTER},
@@ -102,8 +99,19 @@ static const struct metric_info infos[] = {
      .type = METRIC_COUNTER},
 };
 
+static const struct metric_info claims = {
+    .name = "dra_resource_claims_in_use",
+    .help = "[ALPHA] The number of ResourceClaims that are currently in use on the node, by driver "
+            "name (driver_name label value) and across all drivers (special value <any> for "
+            "driver_name). Note that the sum of all by-driver counts is not the total number of "
+            "in-use ResourceClaims because the same ResourceClaim might use devices from different "
+            "drivers. Instead, use the count for the <any> driver_name.",
+    .type = METRIC_GAUGE,
+    .labels = {"driver_name"}};
+
 void idle_metrics_add(struct metrics *metrics)
 {
     struct metric_family *families[ARRAY_SIZE(infos)];
     metrics_families(metrics, infos, ARRAY_SIZE(infos), families);
+    metric_set(metrics_family(metrics, &claims), 0, "<any>");
 }

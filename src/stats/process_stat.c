@@ -131,6 +131,14 @@ int64_t process_open_fds(void)
     return count;
 }
 
+int64_t process_start_mono_ns(void)
+{
+    struct process_stat stat;
+    return process_stat_read(&stat)
+               ? sat_mul_i64(stat.start_ticks, NS_PER_SEC / sysconf(_SC_CLK_TCK))
+               : 0;
+}
+
 double process_start_seconds(void)
 {
     AUTO(buf) struct buf text;

@@ -24,6 +24,9 @@ MUST_CHECK bool process_stat_read(struct process_stat *ret);
 MUST_CHECK bool process_traffic_read(int64_t *ret_in, int64_t *ret_out);
 /** Descriptors this process has open; -1 when that cannot be told. */
 int64_t process_open_fds(void);
+/** When this process was started, counted from the machine's start (mono); 0 when that cannot be
+ * told. */
+int64_t process_start_mono_ns(void);
 /** When this process was started, in wall seconds, as `Process-Start-Time-Unix` and
  * process_start_time_seconds have it; 0 when that cannot be told. */
 double process_start_seconds(void);

@@ -3,6 +3,7 @@
 #include "node/node_keeper.h"
 
 #include "kube/patch.h"
+#include "tests/lib/metrics_read.h"
 #include "tests/lib/test.h"
 #include "tests/unit/kube/fake_api_client.h"
 #include "tests/unit/kube/fake_loop.h"
@@ -22,6 +23,7 @@ struct work {
 struct bench {
     struct node_bed bed;
     struct loop *loop;
+    struct metrics *metrics;
     struct api_client *client, *heartbeat;
     struct node_keeper *keeper;
     const char *not_ready[2];
@@ -192,7 +194,9 @@ static void make_keeper(struct bench *bench)
                                                       .ctx = bench,
                                                       .config = &bench->bed.config,
                                                       .facts = &bench->bed.facts,
-                                                      .machine = &bench->bed.machine});
+                                                      .machine = &bench->bed.machine,
+                                                      .metrics = bench->metrics,
+                                                      .process_began_ns = 1});
 }
 
 static void bench_init(struct bench *bench)
@@ -202,6 +206,7 @@ static void bench_init(struct bench *bench)
     bench->bed.config.cluster.register_node = true;
     bench->bed.config.cluster.node_status_update_frequency_ns = 10 * NS_PER_SEC;
     bench->bed.config.cluster.node_status_report_frequency_ns = 300 * NS_PER_SEC;
+    bench->metrics = metrics_new();
     current = bench;
     pending_work = NULL;
     assert_no_error(loop_new(&bench->loop));
@@ -213,6 +218,7 @@ static void bench_init(struct bench *bench)
 static void auto_release_bench(struct bench *bench)
 {
     node_keeper_free(bench->keeper);
+    metrics_free(bench->metrics);
     assert_null(pending_work);
     assert_int_equal(fake_pending(bench->client), 0);
     assert_int_equal(fake_pending(bench->heartbeat), 0);
@@ -404,6 +410,8 @@ TEST_CASE(a_fresh_node_is_registered_and_becomes_ready_at_once)
     assert_true(node_keeper_is_registered(bench.keeper));
     assert_int_equal(node_keeper_reported_ns(bench.keeper), loop_now_wall_ns(bench.loop));
     assert_string_equal(ready_of(&bench), "False");
+    static const char startup[] = "kubelet_node_startup_duration_seconds";
+    assert_float_equal(metrics_value(bench.metrics, startup, ""), 0, 0);
     not_ready(&bench, NULL);
     node_keeper_wake(bench.keeper);
     node_keeper_wake(bench.keeper);
@@ -412,6 +420,8 @@ TEST_CASE(a_fresh_node_is_registered_and_becomes_ready_at_once)
     assert_string_equal(told(&bench),
                         "event NodeReady: Node node-a status is now: NodeReady\nnode 12\n");
     assert_string_equal(ready_of(&bench), "True");
+    assert_float_equal(metrics_value(bench.metrics, startup, ""),
+                       (double)loop_now_mono_ns(bench.loop) / NS_PER_SEC, 1e-3);
     assert_string_equal(bench.node->status->addresses[0]->address, "10.99.1.2");
 }
 

@@ -12,6 +12,7 @@
 #include "pod/pods.h"
 #include "pod/static_pod.h"
 #include "pod_fixture.h"
+#include "tests/lib/metrics_read.h"
 #include "tests/lib/tempdir.h"
 #include "tests/unit/cgroup/fake_cgroup.h"
 
@@ -36,6 +37,7 @@ struct bench {
     struct cgroup_tree *cgroups;
     struct volume_manager *volumes;
     struct pull_queue *pulls;
+    struct metrics *metrics, *probe_metrics;
     struct node_facts node;
     struct pods_environment env;
     struct pods *pods;
@@ -80,6 +82,8 @@ static inline void bench_init_with(struct bench *bench, const struct cgroup_opti
     struct volume_options volumes = {.root_dir = bench_path(bench, "root")};
     bench->volumes = volume_manager_new(bench->loop, bench->pool, &volumes);
     bench->pulls = pull_queue_new(&pulls);
+    bench->metrics = metrics_new();
+    bench->probe_metrics = metrics_new();
     bench->node = node_for_tests();
     bench->node.cgroups_per_qos = !cgroups || cgroups->cgroups_per_qos;
     bench->node.root_dir = bench_path(bench, "root");
@@ -100,7 +104,9 @@ static inline void bench_init_with(struct bench *bench, const struct cgroup_opti
                                            .max_dead_per_container = 1,
                                            .audit_period_ns = BENCH_NEVER_NS,
                                            .max_parallel_starts = 8,
-                                           .host_ips = host_ips};
+                                           .host_ips = host_ips,
+                                           .metrics = bench->metrics,
+                                           .probe_metrics = bench->probe_metrics};
 }
 
 static inline UNUSED void bench_init(struct bench *bench)
@@ -127,6 +133,8 @@ static inline UNUSED void bench_done(struct bench *bench)
     for (size_t i = 0; i < bench->n_wanted; i++)
         pod_object_unref(bench->wanted[i]);
     volume_manager_free(bench->volumes);
+    metrics_free(bench->metrics);
+    metrics_free(bench->probe_metrics);
     pull_queue_free(bench->pulls);
     cgroup_tree_free(bench->cgroups);
     fake_cgroup_free(bench->cgroup_fs);

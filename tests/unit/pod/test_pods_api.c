@@ -106,6 +106,30 @@ TEST_CASE(an_admitted_pod_runs)
     bench_finish(&api.bench);
 }
 
+/* Of two pods that were made long ago one is made of files alone, and not in the host's network. */
+TEST_CASE(starts_are_timed_from_the_pod_s_creation)
+{
+    static const char created[] = "creationTimestamp: '2026-01-01T00:00:00Z'",
+                      total[] = "kubelet_pod_start_total_duration_seconds",
+                      sli[] = "kubelet_pod_start_sli_duration_seconds",
+                      first[] = "kubelet_first_network_pod_start_sli_duration_seconds";
+    struct api_bench api;
+    api_init(&api);
+    put(&api, "host", created, "volumes: [{name: h, hostPath: {path: /}}]", "", "");
+    put(&api, "node", created, "hostNetwork: true", "", "");
+    ready(&api);
+    assert_int_equal(metrics_count(api.bench.metrics, total, ""), 2);
+    assert_int_equal(metrics_count(api.bench.metrics, sli, ""), 1);
+    assert_float_equal(metrics_value(api.bench.metrics, first, ""), 0, 0);
+    put(&api, "web", created, "", "", "");
+    bench_rest(&api.bench);
+    assert_int_equal(metrics_count(api.bench.metrics, sli, ""), 2);
+    assert_true(metrics_value(api.bench.metrics, first, "") > 3600);
+    assert_true(metrics_sum(api.bench.metrics, total, "") >
+                metrics_sum(api.bench.metrics, sli, ""));
+    bench_finish(&api.bench);
+}
+
 TEST_CASE(a_refused_pod_fails_and_never_reaches_the_runtime)
 {
     struct api_bench api;
@@ -122,6 +146,8 @@ TEST_CASE(a_refused_pod_fails_and_never_reaches_the_runtime)
     assert_int_equal(status->observed_generation, 3);
     assert_non_null(status->start_time);
     assert_int_equal(bench_events(&api.bench, "u-big", "OutOfcpu"), 1);
+    static const char rejections[] = "kubelet_admission_rejections_total";
+    assert_float_equal(metrics_value(api.bench.metrics, rejections, "OutOfcpu"), 1, 0);
     assert_true(bench_look(&api.bench, "u-big").view.finished);
     assert_int_equal(fake_runtime_sandboxes(api.bench.fake), 0);
     /* It makes room for nobody and takes none. */
@@ -167,6 +193,7 @@ TEST_CASE(a_critical_pod_waits_until_its_place_is_free)
     assert_string_equal(ended->conditions[0]->type, "DisruptionTarget");
     assert_string_equal(ended->conditions[0]->reason, "TerminationByKubelet");
     assert_int_equal(bench_events(&api.bench, "u-web", "Preempting"), 1);
+    assert_float_equal(metrics_value(api.bench.metrics, "kubelet_preemptions", "cpu"), 1, 0);
     assert_int_equal(fake_runtime_running(api.bench.fake, "web", NULL), 0);
     assert_string_equal(bench_phase(&api.bench, "u-vital"), "Running");
     bench_finish(&api.bench);
@@ -704,7 +731,8 @@ TEST_CASE(a_listener_may_end_a_pod_and_bring_it_back)
     bench_finish(&api.bench);
 }
 
-TEST_MAIN(TEST(an_admitted_pod_runs), TEST(a_refused_pod_fails_and_never_reaches_the_runtime),
+TEST_MAIN(TEST(an_admitted_pod_runs), TEST(starts_are_timed_from_the_pod_s_creation),
+          TEST(a_refused_pod_fails_and_never_reaches_the_runtime),
           TEST(labels_that_have_just_changed_are_looked_up_once),
           TEST(a_critical_pod_waits_until_its_place_is_free),
           TEST(what_has_ended_or_is_to_end_is_not_asked_about),

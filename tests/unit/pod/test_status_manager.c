@@ -1,6 +1,7 @@
 #include "pod/status_manager.h"
 
 #include "kube/patch.h"
+#include "tests/lib/metrics_read.h"
 #include "tests/unit/kube/doc_text.h"
 #include "tests/unit/kube/fake_api_client.h"
 #include "tests/unit/kube/fake_loop.h"
@@ -21,6 +22,7 @@ struct pod {
 
 struct bench {
     struct loop *loop;
+    struct metrics *metrics;
     struct api_client *client;
     struct status_manager *manager;
     struct arena *arena;
@@ -54,11 +56,13 @@ static void bench_init_parallel(struct bench *bench, size_t max_parallel)
     *bench = (struct bench){.arena = arena_new(0)};
     assert_no_error(loop_new(&bench->loop));
     bench->client = fake_api_client_new(bench->loop);
+    bench->metrics = metrics_new();
     const struct status_manager_options options = {.loop = bench->loop,
                                                    .client = bench->client,
                                                    .report = report,
                                                    .ctx = bench,
-                                                   .max_parallel = max_parallel};
+                                                   .max_parallel = max_parallel,
+                                                   .metrics = bench->metrics};
     bench->manager = status_manager_new(&options);
 }
 
@@ -70,6 +74,7 @@ static void bench_init(struct bench *bench)
 static void auto_release_bench(struct bench *bench)
 {
     status_manager_free(bench->manager);
+    metrics_free(bench->metrics);
     assert_int_equal(fake_pending(bench->client), 0);
     assert_int_equal(fake_loop_live(bench->loop), 0);
     for (size_t i = 0; i < MAX_PODS; i++)
@@ -244,6 +249,9 @@ TEST_CASE(a_change_is_sent_in_the_next_turn)
     assert_int_equal(fake_started(bench.client), 1);
     assert_int_equal(status_manager_pending(bench.manager), 0);
     assert_null(status_manager_error(bench.manager));
+    static const char took[] = "kubelet_pod_status_sync_duration_seconds";
+    assert_int_equal(metrics_count(bench.metrics, took, ""), 1);
+    assert_float_equal(metrics_sum(bench.metrics, took, ""), 0, 1e-6); /* no time has passed */
 }
 
 TEST_CASE(nothing_is_sent_at_rest)

@@ -1,4 +1,6 @@
 #include "stats/process_stat.h"
+
+#include "base/time.h"
 #include "tests/lib/test.h"
 
 #include <fcntl.h>
@@ -78,6 +80,7 @@ TEST_CASE(this_process_can_be_told_of)
     assert_true(stat.threads >= 1 && stat.resident_pages > 0);
     assert_true(stat.virtual_bytes > stat.resident_pages);
     assert_true(process_start_seconds() > 1.7e9);
+    assert_true(process_start_mono_ns() > 0 && process_start_mono_ns() <= time_mono_ns());
 
     int64_t before = process_open_fds();
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
