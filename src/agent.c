@@ -392,6 +392,8 @@ static struct error *set_up_pods(struct agent *agent)
         .sources = agent->cluster ? ALL_SOURCES : 1U << POD_SOURCE_FILE,
         .loop = agent->loop,
         .pool = agent->pool,
+        .metrics = agent->metrics,
+        .probe_metrics = agent->probe_metrics,
         .runtime = cri_runtime_as_pod_runtime(agent->runtime),
         .volumes = agent->volumes,
         .cgroups = agent->cgroups,

@@ -352,6 +352,7 @@ static void make_node(struct agent_cluster *cluster)
     cluster->csi = csi_node_new(options->loop, cluster->client, node->facts->node_name,
                                 on_node_matters, cluster);
     struct node_keeper_options keeper = {.loop = options->loop,
+                                         .metrics = options->metrics,
                                          .pool = options->pool,
                                          .transport = cluster->transport,
                                          .client = cluster->client,
@@ -451,8 +452,11 @@ void agent_cluster_start(struct agent_cluster *cluster, struct pods *pods)
     const struct agent_cluster_options *options = &cluster->options;
     const char *node_name = options->node->facts->node_name;
     cluster->pods = pods;
-    struct status_manager_options statuses = {
-        .loop = options->loop, .client = cluster->client, .report = report, .ctx = cluster};
+    struct status_manager_options statuses = {.loop = options->loop,
+                                              .metrics = options->metrics,
+                                              .client = cluster->client,
+                                              .report = report,
+                                              .ctx = cluster};
     cluster->statuses = status_manager_new(&statuses);
     struct mirror_options mirrors = {.loop = options->loop,
                                      .client = cluster->client,

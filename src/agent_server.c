@@ -219,12 +219,6 @@ static bool can_serve_main(const struct agent_server_options *options)
     return !err;
 }
 
-static void on_pod_changed(void *ctx, const struct pod_view *view)
-{
-    const struct agent_server *server = ctx;
-    log_server_on_pod_changed(server->logs, view->uid);
-}
-
 struct error *agent_server_new(const struct agent_server_options *options,
                                struct agent_server **ret)
 {
@@ -234,9 +228,6 @@ struct error *agent_server_new(const struct agent_server_options *options,
     make_figures(server);
     make_guard(server);
     make_parts(server);
-    const struct pods_listener listener = {
-        .on_change = on_pod_changed, .on_gone = on_pod_changed, .ctx = server};
-    pods_listen(options->pods, &listener);
     struct error *err = make_server(server);
     if (!err && server->has_main)
         err = make_serving(server);
@@ -254,7 +245,6 @@ void agent_server_free(struct agent_server *server)
         return;
     serving_tls_free(server->serving);
     node_server_free(server->server);
-    pods_unlisten(server->options.pods, server);
     node_logs_free(server->node_logs);
     log_server_free(server->logs);
     streaming_free(server->streaming);
