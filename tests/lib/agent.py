@@ -62,7 +62,7 @@ class Agent:
 
     def command(self, *more):
         return [*self.prefix, self.program, f"--config={self.config_path}", f"--root-dir={self.root_dir}",
-                f"--local-socket={self.socket}", *self.flags, *more]
+                f"--cert-dir={self.root_dir}/pki", f"--local-socket={self.socket}", *self.flags, *more]
 
     def start(self, *flags, wait=True):
         """Starts the agent and waits until it answers on its local socket."""

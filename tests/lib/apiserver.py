@@ -25,6 +25,7 @@ class KubeApiserver(planes.Plane):
     def __init__(self, directory):
         super().__init__(pathlib.Path(directory) / "data", program=pathlib.Path(ASSETS) / "kube-apiserver")
         self.etcd = None
+        self.ca = self.dir / "ca.crt"
         self.etcd_port, self.peer_port = planes.free_port(), planes.free_port()
 
     def _certificate(self, name, subject, extension):
@@ -59,6 +60,7 @@ class KubeApiserver(planes.Plane):
                 "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
                 f"--service-account-key-file={self.dir}/sa.key", f"--service-account-signing-key-file={self.dir}/sa.key",
                 "--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC",
+                f"--kubelet-client-certificate={self.dir}/admin.crt", f"--kubelet-client-key={self.dir}/admin.key",
                 "--disable-admission-plugins=ServiceAccount", *more]
 
     def start(self):

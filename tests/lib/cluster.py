@@ -117,6 +117,8 @@ class Cluster:
         self.namespace = "default"
         self.node = agents.Agent(bed, config=config, name=name)
         self.plane = SERVERS[server](bed, self.node.dir / "plane")
+        self.node.write_config(authentication={"x509": {"clientCAFile": str(self.plane.ca)},
+                                               **(config or {}).get("authentication", {})})
         self.node.flags = [f"--kubeconfig={self.plane.node_kubeconfig}", *flags]
         self.name = beds.NODE_NAME
         self._connections = threading.local()

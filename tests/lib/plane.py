@@ -62,6 +62,7 @@ class Plane:
         self.flags = list(flags)
         self.log_path = self.dir.parent / (self.dir.name + ".log")
         self.kubeconfig = self.dir / "admin.kubeconfig"
+        self.ca = self.dir / "pki" / "ca.crt"
         self.node_kubeconfig = self.dir / f"node-{NODE_NAME}.kubeconfig"
         self.process = None
 

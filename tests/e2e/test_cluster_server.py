@@ -1,0 +1,43 @@
+"""The node's own API as people use it: kubectl through the API server to a node with a real runtime."""
+
+import json
+
+import pytest
+
+RAW = "/api/v1/nodes/node-a/proxy"
+TALKER = ["sh", "-c", "echo one; echo two >&2; echo three; exec sleep 3600"]
+
+
+def busybox(name, command, **spec):
+    return {"kind": "Pod", "metadata": {"name": name},
+            "spec": {"terminationGracePeriodSeconds": 0, "containers": [
+                {"name": "c", "image": "docker.io/library/busybox:1.36", "command": command, "imagePullPolicy": "Never"}],
+                **spec}}
+
+
+@pytest.fixture
+def talker(space):
+    space.create(busybox("talker", TALKER))
+    space.wait_running("talker")
+    return space
+
+
+def raw(space, path, check=True):
+    return space.plane.kubectl("get", "--raw", f"{RAW}{path}", check=check)
+
+
+def test_kubectl_logs(talker):
+    assert talker.kubectl("logs", "talker").stdout == "one\ntwo\nthree\n"
+
+
+def test_kubectl_exec(talker):
+    result = talker.kubectl("exec", "talker", "--", "sh", "-c", "echo out; echo err >&2; exit 7", check=False)
+    assert (result.stdout, result.returncode) == ("out\n", 7), result.stderr
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/pods", "/runningpods/", "/configz", "/stats/summary", "/metrics",
+                                  "/metrics/cadvisor", "/metrics/resource", "/metrics/probes", "/metrics/slis", "/flagz",
+                                  "/statusz", "/logs/"])
+def test_each_endpoint_answers(talker, path):
+    result = raw(talker, path)
+    assert result.stdout, result.stderr
