@@ -4,8 +4,8 @@
  */
 #include "plane/openapi.h"
 
-#include "wire/accept.h"
 #include "plane/openapi_internal.h"
+#include "wire/accept.h"
 #include "wire/json.h"
 
 #define JSON_TYPE "application/json"

@@ -18,27 +18,26 @@ void pods_listen(struct pods *pods, const struct pods_listener *listener)
 
 void pods_unlisten(struct pods *pods, const void *ctx)
 {
-    struct pods_listening *listening, *next;
-    LL_FOREACH_SAFE(pods->listeners, listening, next)
-    {
-        if (listening->listener.ctx != ctx)
-            continue;
-        LL_DELETE(pods->listeners, listening);
-        free(listening);
-    }
+    struct pods_listening *listening;
+    LL_SEARCH_SCALAR(pods->listeners, listening, listener.ctx, ctx);
+    if (!listening)
+        return;
+    LL_DELETE(pods->listeners, listening);
+    free(listening);
 }
 
 void pods_listeners_free(struct pods *pods)
 {
-    while (pods->listeners)
-        pods_unlisten(pods, pods->listeners->listener.ctx);
+    struct pods_listening *listening, *next;
+    LL_FOREACH_SAFE(pods->listeners, listening, next)
+        free(listening);
+    pods->listeners = NULL;
 }
 
 void pods_tell_changed(const struct pod_worker *worker)
 {
     const struct pods_listening *listening;
-    LL_FOREACH(worker->pods->listeners, listening)
-    {
+    LL_FOREACH(worker->pods->listeners, listening) {
         struct pod_view view;
         if (!listening->listener.on_change || !worker->object)
             continue;
@@ -50,8 +49,7 @@ void pods_tell_changed(const struct pod_worker *worker)
 void pods_tell_gone(const struct pod_worker *worker)
 {
     const struct pods_listening *listening;
-    LL_FOREACH(worker->pods->listeners, listening)
-    {
+    LL_FOREACH(worker->pods->listeners, listening) {
         struct pod_view view;
         if (worker->again || !listening->listener.on_gone)
             continue;
@@ -63,8 +61,7 @@ void pods_tell_gone(const struct pod_worker *worker)
 void pods_tell_runtime(const struct pods *pods)
 {
     const struct pods_listening *listening;
-    LL_FOREACH(pods->listeners, listening)
-    {
+    LL_FOREACH(pods->listeners, listening) {
         if (listening->listener.on_runtime)
             listening->listener.on_runtime(listening->listener.ctx);
     }
@@ -73,8 +70,7 @@ void pods_tell_runtime(const struct pods *pods)
 void pods_tell_image(const struct pods *pods)
 {
     const struct pods_listening *listening;
-    LL_FOREACH(pods->listeners, listening)
-    {
+    LL_FOREACH(pods->listeners, listening) {
         if (listening->listener.on_image)
             listening->listener.on_image(listening->listener.ctx);
     }

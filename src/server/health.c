@@ -70,8 +70,9 @@ static void warn_of_unknown(const struct http_target *target, struct buf *out)
         const char *next = NULL;
         for (size_t i = 0; i < target->param_count; i++) {
             const char *value = target->params[i].value;
-            if (!text_eq(target->params[i].name, "exclude") || is_check(value) ||
-                (last && strcmp(value, last) <= 0))
+            if (!text_eq(target->params[i].name, "exclude") || !value || is_check(value))
+                continue;
+            if (last && strcmp(value, last) <= 0)
                 continue;
             if (!next || strcmp(value, next) < 0)
                 next = value;

@@ -101,7 +101,7 @@ static void write_running(void *ctx, const struct pod_view *view)
     Meta__ObjectMeta metadata = META__OBJECT_META__INIT;
     Core__PodSpec spec = CORE__POD_SPEC__INIT;
     name_pod(view, &metadata);
-    spec.containers = arena_calloc(arena, count_running(have), sizeof(*spec.containers));
+    spec.containers = arena_calloc(arena, count_running(have), sizeof(Core__Container *));
     for (const struct container_observed *one = have->containers; one; one = one->next) {
         if (one->state != CONTAINER_RUNNING)
             continue;
