@@ -36,7 +36,7 @@ struct streaming_bridge {
     struct channel_bridge *channels;
     struct stream_end client, runtime;
     struct buf client_said, runtime_said; /* what there was no room for */
-    struct loop_timer *limit, *ping, *idle;
+    struct loop_timer *limit, *ping, *idle, *again;
     bool is_leaving; /* the limit is about its end */
     struct streaming_bridge *prev, *next;
 };
@@ -48,6 +48,7 @@ static void bridge_free(void *object)
     loop_timer_free(bridge->limit);
     loop_timer_free(bridge->ping);
     loop_timer_free(bridge->idle);
+    loop_timer_free(bridge->again);
     stream_end_done(&bridge->client);
     stream_end_done(&bridge->runtime);
     channel_bridge_free(bridge->channels);
@@ -72,6 +73,7 @@ static void end(struct streaming_bridge *bridge)
     loop_timer_cancel(bridge->limit);
     loop_timer_cancel(bridge->ping);
     loop_timer_cancel(bridge->idle);
+    loop_timer_cancel(bridge->again);
     byte_stream_free(TAKE(bridge->client.stream));
     byte_stream_free(TAKE(bridge->runtime.stream));
     loop_defer_free(bridge->streaming->options.loop, bridge_free, bridge);
@@ -157,8 +159,13 @@ static void limit_leaving(struct streaming_bridge *bridge)
     loop_timer_start(bridge->limit, is_told ? STATUS_TIMEOUT_NS : LEAVING_NS);
 }
 
+/* What was kept for want of room is heard in the next turn if there is some now: no descriptor
+ * tells of it. */
 static void wait_for_more(struct streaming_bridge *bridge)
 {
+    if ((bridge->client_said.len > 0 && channel_bridge_hears_client(bridge->channels)) ||
+        (bridge->runtime_said.len > 0 && channel_bridge_hears_runtime(bridge->channels)))
+        loop_timer_start(bridge->again, -1);
     stream_end_wait(&bridge->client, bridge->client_said.len == 0);
     if (bridge->runtime.stream)
         stream_end_wait(&bridge->runtime, channel_bridge_hears_runtime(bridge->channels));
@@ -209,6 +216,11 @@ static void on_limit(void *ctx)
         end(bridge);
     else
         fail(bridge, "timed out waiting for the runtime to create streams");
+}
+
+static void on_again(void *ctx)
+{
+    pump(ctx);
 }
 
 static void on_idle(void *ctx)
@@ -294,6 +306,7 @@ static void make_timers(struct streaming_bridge *bridge, struct loop *loop)
     bridge->limit = loop_timer_new(loop, "command streams", on_limit, bridge);
     bridge->ping = loop_timer_new(loop, "command ping", on_ping, bridge);
     bridge->idle = loop_timer_new(loop, "command idle", on_idle, bridge);
+    bridge->again = loop_timer_new(loop, "command room", on_again, bridge);
     loop_timer_start(bridge->idle, IDLE_TIMEOUT_NS);
 }
 

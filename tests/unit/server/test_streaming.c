@@ -6,7 +6,7 @@
 #define AGREED                                                                                     \
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"             \
     "X-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n"
-#define LARGE_BYTES (4 * MiB)
+#define LARGE_BYTES (12 * MiB) /* more than the kernel keeps */
 
 /* --- refusals, in order --- */
 
