@@ -4,11 +4,8 @@
  * the same claims; and base64url has one text for each value.
  */
 #include "plane/jwt.h"
-<<<<<<< HEAD
 #include "wire/base64url.h"
-=======
 #include "wire/crypto.h"
->>>>>>> bc927ec (wire, base: keys, certificates and lists of texts move down from nodeplane)
 
 #include <openssl/bn.h>
 #include <openssl/ecdsa.h>
