@@ -27,11 +27,11 @@ def raw(space, path, check=True):
 
 
 def test_kubectl_logs(talker):
-    assert talker.kubectl("logs", "talker").stdout == "one\ntwo\nthree\n"
+    assert talker.kubectl("logs", "talker") == "one\ntwo\nthree\n"
 
 
 def test_kubectl_exec(talker):
-    result = talker.kubectl("exec", "talker", "--", "sh", "-c", "echo out; echo err >&2; exit 7", check=False)
+    result = talker.plane.kubectl("-n", talker.namespace, "exec", "talker", "--", "sh", "-c", "echo out; echo err >&2; exit 7", check=False)
     assert (result.stdout, result.returncode) == ("out\n", 7), result.stderr
 
 

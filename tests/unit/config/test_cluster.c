@@ -289,7 +289,6 @@ TEST_CASE(what_has_no_effect_yet_says_so)
         const char *yaml, *flags, *name;
     } rows[] = {
         {"rotateCertificates: true", "", "rotateCertificates"},
-        {"serverTLSBootstrap: true", "", "serverTLSBootstrap"},
         {"podCIDR: 10.1.0.0/24", "", "podCIDR"},
         {NULL, "--rotate-certificates", "--rotate-certificates"},
         {NULL, "--lock-file=/x", "--lock-file"},

@@ -54,8 +54,8 @@ TEST_CASE(the_recorded_file_loads)
     assert_string_equal(config->cluster_dns.items[0], "10.0.0.10");
     assert_int_equal(config->eviction_hard.count, 4);
     assert_string_equal(eviction_of(config, "nodefs.available"), "1%");
-    assert_true(is_inert(config, "authentication.x509.clientCAFile"));
-    assert_true(is_inert(config, "authorization.mode"));
+    assert_false(is_inert(config, "authentication.x509.clientCAFile"));
+    assert_false(is_inert(config, "authorization.mode"));
     assert_false(is_inert(config, "maxPods"));
     assert_false(is_inert(config, "staticPodPath"));
 }

@@ -241,14 +241,14 @@ TEST_CASE(flags_without_effect_and_deprecated_ones_are_told)
 {
     AUTO(config)
     struct config *config =
-        load_config("--read-only-port=0 --lock-file=/x --pod-max-pids=5 --pod-max-pids=6", NULL);
+        load_config("--sync-frequency=1m --lock-file=/x --pod-max-pids=5 --pod-max-pids=6", NULL);
     assert_int_equal(config->inert_count, 2);
     assert_string_equal(config->inert[0].name, "--lock-file");
-    assert_string_equal(config->inert[1].name, "--read-only-port");
+    assert_string_equal(config->inert[1].name, "--sync-frequency");
     assert_string_equal(config->inert[1].source, "command line");
     assert_int_equal(config->deprecated.count, 3);
     assert_true(text_has_prefix(config->deprecated.items[0],
-                                "Flag --read-only-port has been deprecated, "));
+                                "Flag --sync-frequency has been deprecated, "));
 }
 
 TEST_CASE(help_and_version_come_first)
