@@ -110,13 +110,15 @@ static void make_parts(struct agent_server *server)
 {
     const struct agent_server_options *options = &server->options;
     const struct config *config = options->node->config;
-    const struct streaming_options streaming = {.loop = options->loop,
-                                                .pool = options->pool,
-                                                .runtime = options->runtime,
-                                                .pods = options->pods,
-                                                .metrics = options->metrics,
-                                                .api_uid = api_uid,
-                                                .ctx = server};
+    const struct streaming_options streaming = {
+        .loop = options->loop,
+        .pool = options->pool,
+        .runtime = options->runtime,
+        .pods = options->pods,
+        .metrics = options->metrics,
+        .passes_all_on = !gate_is_enabled(&config->gates, GATE_ExtendWebSocketsToKubelet),
+        .api_uid = api_uid,
+        .ctx = server};
     server->streaming = streaming_new(&streaming);
     const struct log_server_options logs = {
         .pod_logs_dir = config->pod_logs_dir,

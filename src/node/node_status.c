@@ -188,15 +188,25 @@ static void update_runtime(const Cri__StatusResponse *runtime, Core__NodeStatus 
 }
 
 /*
- * API server and scheduler act on what is declared, so only what is really implemented may be, and
- * of upstream's list nothing is yet. What an agent before this one declared is taken back.
+ * API server and scheduler act on what is declared, so only what is really implemented may be. What
+ * an agent before this one declared is taken back. Sorted by name.
  */
-static void update_declared_features(const struct config *config, Core__NodeStatus *status)
+static void update_declared_features(const struct config *config, Core__NodeStatus *status,
+                                     struct arena *arena)
 {
+    static const struct {
+        const char *name;
+        enum feature_gate gate;
+    } features[] = {{"ExtendWebSocketsToKubelet", GATE_ExtendWebSocketsToKubelet}};
     if (!gate_is_enabled(&config->gates, GATE_NodeDeclaredFeatures))
         return;
     status->n_declared_features = 0;
-    status->declared_features = NULL;
+    status->declared_features = arena_calloc(arena, ARRAY_SIZE(features), sizeof(char *));
+    for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+        if (gate_is_enabled(&config->gates, features[i].gate))
+            status->declared_features[status->n_declared_features++] =
+                arena_strdup(arena, features[i].name);
+    }
 }
 
 void node_status_fill(const struct node_status_input *input, Core__Node *branch,
@@ -211,5 +221,5 @@ void node_status_fill(const struct node_status_input *input, Core__Node *branch,
     update_images(input, status, arena);
     update_runtime(input->runtime, status, arena);
     node_conditions_update(input, status, arena);
-    update_declared_features(input->config, status);
+    update_declared_features(input->config, status, arena);
 }

@@ -197,11 +197,18 @@ static struct error *prepare(struct streaming *streaming, const struct streaming
     return err;
 }
 
+static enum streaming_manner manner_of(const struct streaming *streaming,
+                                       const struct http_fields *fields, bool is_port_forward)
+{
+    return streaming->options.passes_all_on ? STREAMING_PASSED_ON
+                                            : streaming_manner_of(fields, is_port_forward);
+}
+
 static void join(const struct streaming_call *call, const struct streaming_session *session)
 {
     struct streaming *streaming = call->streaming;
     enum streaming_manner manner =
-        streaming_manner_of(session->fields, call->kind == CALL_PORT_FORWARD);
+        manner_of(streaming, session->fields, call->kind == CALL_PORT_FORWARD);
     if (manner != STREAMING_PASSED_ON)
         metric_add(streaming->websocket_requests, 1, session->subresource);
     switch (manner) {
@@ -357,7 +364,7 @@ static struct error *start_port_forward(struct streaming *streaming, struct http
     const char *id = NULL;
     struct error *err = NULL;
     /* In SPDY each stream names its port, also in a tunnel. */
-    if (streaming_is_websocket(fields) && streaming_manner_of(fields, true) != STREAMING_TUNNEL)
+    if (streaming_is_websocket(fields) && manner_of(streaming, fields, true) != STREAMING_TUNNEL)
         err = streaming_parse_ports(&http_exchange_request(exchange)->target,
                                     http_exchange_arena(exchange), &ports);
     if (!err)

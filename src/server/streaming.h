@@ -23,6 +23,9 @@ struct streaming_options {
     /* Streams and runs at once; a further one is answered with 429. 0: an eighth of the descriptors
      * the process may have, of which each takes two, but no more than 1024. */
     size_t max_sessions;
+    /* No WebSocket ends here, all are the runtime's affair (the gate ExtendWebSocketsToKubelet is
+     * off). */
+    bool passes_all_on;
     /** The UID by which the API knows static pod @uid, or NULL; may be NULL itself. */
     const char *(*api_uid)(void *ctx, const char *uid);
     void *ctx;

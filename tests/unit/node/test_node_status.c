@@ -99,7 +99,7 @@ TEST_CASE(a_runtime_without_features_tells_none)
         "[{'features':{'recursiveReadOnlyMounts':false,'userNamespaces':false},'name':'runc'}]");
 }
 
-TEST_CASE(nothing_is_declared_that_is_not_implemented)
+TEST_CASE(only_what_is_implemented_is_declared)
 {
     AUTO(bed) struct node_bed bed;
     bed_init(&bed);
@@ -109,6 +109,10 @@ TEST_CASE(nothing_is_declared_that_is_not_implemented)
     bed.config.gates.enabled[GATE_NodeDeclaredFeatures] = true;
     node = node_status_update(&bed.input, before, bed.arena);
     assert_string_equal(bed_part(&bed, node, "status.declaredFeatures"), "absent");
+    bed.config.gates.enabled[GATE_ExtendWebSocketsToKubelet] = true;
+    node = node_status_update(&bed.input, before, bed.arena);
+    assert_string_equal(bed_part(&bed, node, "status.declaredFeatures"),
+                        "['ExtendWebSocketsToKubelet']");
 }
 
 static const struct cloud_row {
@@ -213,6 +217,5 @@ TEST_CASE(system_labels_are_set_right_and_no_others)
 }
 
 TEST_MAIN(TEST(the_largest_images_are_told), TEST(what_is_not_known_stays_as_it_was),
-          TEST(a_runtime_without_features_tells_none),
-          TEST(nothing_is_declared_that_is_not_implemented), TEST(a_cloud_has_a_say_in_addresses),
-          TEST(system_labels_are_set_right_and_no_others))
+          TEST(a_runtime_without_features_tells_none), TEST(only_what_is_implemented_is_declared),
+          TEST(a_cloud_has_a_say_in_addresses), TEST(system_labels_are_set_right_and_no_others))

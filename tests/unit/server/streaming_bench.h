@@ -204,7 +204,8 @@ static inline const char *desk_api_uid(UNUSED void *ctx, const char *uid)
     return strcmp(uid, DESK_UID) == 0 ? DESK_API_UID : NULL;
 }
 
-static inline UNUSED struct desk *desk_new(size_t max_sessions)
+/* Of @limits the numbers and switches count. */
+static inline UNUSED struct desk *desk_make(const struct streaming_options *limits)
 {
     static const struct pod_runtime_vtable vtable = {.call = desk_call, .cancel = desk_cancel};
     static const struct http_server_options server_options = {0};
@@ -222,11 +223,17 @@ static inline UNUSED struct desk *desk_new(size_t max_sessions)
                                               .runtime = &desk->runtime,
                                               .pods = desk->bench.pods,
                                               .metrics = desk->metrics,
-                                              .max_sessions = max_sessions,
+                                              .max_sessions = limits->max_sessions,
+                                              .passes_all_on = limits->passes_all_on,
                                               .api_uid = desk_api_uid};
     desk->streaming = streaming_new(&options);
     desk->server = http_server_new(desk->bench.loop, &server_options, desk_on_request, desk);
     return desk;
+}
+
+static inline UNUSED struct desk *desk_new(size_t max_sessions)
+{
+    return desk_make(&(struct streaming_options){.max_sessions = max_sessions});
 }
 
 static inline UNUSED void desk_free(struct desk *desk)

@@ -365,6 +365,21 @@ TEST_CASE(what_ends_here_is_counted)
                         "kubelet_websocket_streaming_requests_total{subresource=portforward} 1;");
 }
 
+TEST_CASE(with_its_gate_off_nothing_ends_here)
+{
+    static const struct {
+        const char *line, *fields;
+    } rows[] = {{EXEC, CHANNELS}, {FORWARD "?port=80", TUNNEL}};
+    static const struct streaming_options limits = {.passes_all_on = true};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(desk) struct desk *desk = desk_make(&limits);
+        client_asks(desk, rows[i].line, rows[i].fields);
+        DESK_UNTIL(desk, backend_has(desk, "\r\n\r\n"));
+        assert_true(text_has_prefix(buf_text(&desk->backend_got), "GET "));
+        assert_true(backend_has(desk, "\r\nupgrade: websocket\r\n"));
+    }
+}
+
 /* --- tunnels --- */
 
 TEST_CASE(a_tunnel_is_unwrapped)
@@ -417,6 +432,6 @@ TEST_MAIN(TEST(a_command_is_answered_as_by_a_kubelet), TEST(a_handshake_that_is_
           TEST(what_keeps_a_command_from_beginning_is_told_in_its_status),
           TEST(a_runtime_that_breaks_off_is_told_of), TEST(a_client_that_goes_leaves_its_input),
           TEST(everybody_may_go_at_every_stage), TEST(who_does_not_read_holds_the_other_back),
-          TEST(what_ends_here_is_counted), TEST(a_tunnel_is_unwrapped),
-          TEST(a_tunnel_that_the_runtime_ends_is_closed),
+          TEST(what_ends_here_is_counted), TEST(with_its_gate_off_nothing_ends_here),
+          TEST(a_tunnel_is_unwrapped), TEST(a_tunnel_that_the_runtime_ends_is_closed),
           TEST(a_tunnel_that_the_runtime_refuses_is_no_websocket))
