@@ -66,6 +66,9 @@ def up():
     print(f"""  export KUBECONFIG={plane.kubeconfig}
   kubectl get pods -A -w
   kubectl describe node {beds.NODE_NAME}
+  kubectl logs web-{beds.NODE_NAME} -f
+  kubectl exec -it web-{beds.NODE_NAME} -- sh
+  kubectl get --raw /api/v1/nodes/{beds.NODE_NAME}/proxy/metrics/cadvisor
   build/cubelet pods --local-socket={node.socket}
   build/cubelet logs web-{beds.NODE_NAME} -f --local-socket={node.socket}
   add, change or remove a manifest in {node.manifests}
@@ -92,7 +95,8 @@ def start_api(bed):
 
 def start_node(bed, plane):
     """Starts cubelet as a member of that cluster, with the example manifests as static pods."""
-    node = agents.Agent(bed, name="node", flags=[f"--kubeconfig={plane.node_kubeconfig}"])
+    node = agents.Agent(bed, name="node", config={"authentication": {"x509": {"clientCAFile": str(plane.ca)}}},
+                        flags=[f"--kubeconfig={plane.node_kubeconfig}"])
     for example in sorted((EXAMPLES / "manifests").glob("*.yaml")):
         shutil.copy(example, node.manifests)
     say(f"Starting cubelet on the manifests in {node.manifests}:")
@@ -112,6 +116,9 @@ def use_api(plane):
     kubectl(plane, "apply", "-f", greeter)
     kubectl(plane, "wait", "--for=condition=Ready", "pod/greeter", "--timeout=30s")
     kubectl(plane, "get", "pods", "-o", "wide")
+    say("Logs and commands go through the API to the node's own:")
+    kubectl(plane, "logs", "greeter")
+    kubectl(plane, "exec", "greeter", "--", "uname", "-n")
     kubectl(plane, "delete", "pod", "greeter")
 
 
