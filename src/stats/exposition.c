@@ -142,14 +142,47 @@ static size_t take_apart(const char *text, char digits[static 32], int *ret_expo
     return count;
 }
 
+/* Writes the digits of @number to the end of @text; returns where they begin. */
+static size_t decimal(uint64_t number, char text[static 32])
+{
+    size_t at = 32;
+    do {
+        text[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return at;
+}
+
+/* Up to 2^53 every whole number is a double of its own, so that none of its digits can be spared
+ * but zeros at the end. Nearly all figures are such numbers; this is far cheaper than trying. */
+#define MAX_EXACT_WHOLE 9007199254740992.0
+static size_t whole_digits(uint64_t number, char digits[static 32], int *ret_exponent)
+{
+    char text[32];
+    size_t at = decimal(number, text), count = sizeof(text) - at;
+    memcpy(digits, text + at, count);
+    *ret_exponent = (int)count - 1;
+    while (count > 1 && digits[count - 1] == '0')
+        count--;
+    return count;
+}
+
+static size_t fewest_digits(double size, char digits[static 32], int *ret_exponent)
+{
+    if (size < MAX_EXACT_WHOLE && size == (double)(uint64_t)size)
+        return whole_digits((uint64_t)size, digits, ret_exponent);
+    char text[32];
+    shortest_digits(size, text);
+    return take_apart(text, digits, ret_exponent);
+}
+
 /* Go's %g with the shortest precision: an exponent, of two digits at least, from 10^6 on and below
  * 10^-4. */
 static void add_finite(struct buf *out, double value)
 {
-    char text[32], digits[32];
+    char digits[32];
     int exponent;
-    shortest_digits(fabs(value), text);
-    size_t count = take_apart(text, digits, &exponent);
+    size_t count = fewest_digits(fabs(value), digits, &exponent);
 
     if (signbit(value))
         buf_add_char(out, '-');
@@ -183,20 +216,29 @@ void exposition_number(struct buf *out, double value)
         buf_add_text(out, "NaN");
     else if (isinf(value))
         buf_add_text(out, value < 0 ? "-Inf" : "+Inf");
-    else if (value >= 0 && value < 1e6 && value == (double)(uint32_t)value && !signbit(value))
-        buf_printf(out, "%u", (unsigned)value); /* nearly all of them */
     else
         add_finite(out, value);
 }
 
 /* Families and samples. */
 
+/* How many bytes from @at on are written as they are, whatever the format: nearly all. */
+static size_t plain_length(const unsigned char *at, size_t left)
+{
+    size_t len = 0;
+    while (len < left && at[len] >= ' ' && at[len] < 0x7f && at[len] != '\\' && at[len] != '"')
+        len++;
+    return len;
+}
+
 static void add_escaped(struct buf *out, const char *text, bool escapes_quotes)
 {
     const unsigned char *at = (const unsigned char *)text;
     size_t left = strlen(text);
     while (left > 0) {
-        size_t len = doc_utf8_length(at, left);
+        size_t len = plain_length(at, left);
+        if (len == 0)
+            len = doc_utf8_length(at, left);
         if (len == 0)
             buf_add_text(out, "\uFFFD");
         else if (*at == '\\')
@@ -320,15 +362,23 @@ static void add_series(struct exposition *page, const char *suffix,
     buf_add_char(out, ' ');
 }
 
+static void add_decimal(struct buf *out, uint64_t number)
+{
+    char text[32];
+    size_t at = decimal(number, text);
+    buf_add(out, text + at, sizeof(text) - at);
+}
+
 static void add_timestamp(struct exposition *page, int64_t timestamp_ms)
 {
     if (timestamp_ms == EXPOSITION_NO_TIMESTAMP)
         return;
+    uint64_t size = timestamp_ms < 0 ? 0 - (uint64_t)timestamp_ms : (uint64_t)timestamp_ms;
     if (!is_openmetrics_page(page)) {
-        buf_printf(page->out, " %" PRId64, timestamp_ms);
+        buf_add_text(page->out, timestamp_ms < 0 ? " -" : " ");
+        add_decimal(page->out, size);
         return;
     }
-    uint64_t size = timestamp_ms < 0 ? 0 - (uint64_t)timestamp_ms : (uint64_t)timestamp_ms;
     buf_printf(page->out, " %s%" PRIu64 ".%03u", timestamp_ms < 0 ? "-" : "", size / 1000,
                (unsigned)(size % 1000));
 }
