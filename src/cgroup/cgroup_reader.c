@@ -1,7 +1,8 @@
 /*
  * One pass reads some files of some hundred cgroups, so what counts is the number of system calls:
  * a directory is opened once a cgroup and hierarchy and its files relative to it; no path is walked
- * twice, no stream or error object is made for a file that may well be missing.
+ * twice, a control file is one record, which the kernel gives whole, so that nobody asks whether
+ * more follows; no stream or error object is made for a file that may well be missing.
  */
 #include "cgroup/cgroup_reader.h"
 
@@ -36,13 +37,25 @@ ssize_t reader_read_all(int fd, char *bytes, size_t size)
     return (ssize_t)len;
 }
 
-bool reader_read_text(struct cgroup_reader *reader, int dir, const char *name)
+static ssize_t read_once(int fd, char *bytes, size_t size)
+{
+    ssize_t got;
+    do {
+        got = read(fd, bytes, size);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* Reads file @name of @dir into the buffer. A text that does not fit ends with its last whole line.
+ * False: there is no such file, or it cannot be read. */
+static bool read_text(struct cgroup_reader *reader, int dir, const char *name,
+                      ssize_t (*read_bytes)(int fd, char *bytes, size_t size))
 {
     reader->len = 0;
     AUTO(fd) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return false;
-    ssize_t got = reader_read_all(fd, reader->text, READER_TEXT_MAX_BYTES);
+    ssize_t got = read_bytes(fd, reader->text, READER_TEXT_MAX_BYTES);
     if (got < 0)
         return false;
     size_t len = (size_t)got;
@@ -52,6 +65,11 @@ bool reader_read_text(struct cgroup_reader *reader, int dir, const char *name)
     }
     reader->len = len;
     return true;
+}
+
+static bool read_proc(struct cgroup_reader *reader, const char *path)
+{
+    return reader->proc >= 0 && read_text(reader, reader->proc, path, reader_read_all);
 }
 
 struct str reader_text(const struct cgroup_reader *reader)
@@ -68,7 +86,7 @@ bool reader_read_control(struct cgroup_reader *reader, enum cgroup_controller co
                          const char *name)
 {
     int dir = reader_dir(reader, controller);
-    return dir >= 0 && reader_read_text(reader, dir, name);
+    return dir >= 0 && read_text(reader, dir, name, read_once);
 }
 
 bool reader_read_number(struct cgroup_reader *reader, enum cgroup_controller controller,
@@ -148,7 +166,7 @@ struct error *cgroup_reader_new_blocking(const struct cgroup_layout *layout, con
     if (layout->version == CGROUP_V2)
         reader->has_pressure =
             faccessat(reader->mounts[reader->same[main]], "cpu.pressure", F_OK, 0) == 0;
-    if (reader->proc >= 0 && reader_read_text(reader, reader->proc, "meminfo"))
+    if (read_proc(reader, "meminfo"))
         cgroup_parse_meminfo(reader_text(reader), &reader->meminfo);
     reader->boot_ns = sat_sub_i64(time_wall_ns(), time_mono_ns()) / NS_PER_MINUTE * NS_PER_MINUTE;
     *ret = TAKE(reader);
@@ -351,7 +369,7 @@ bool cgroup_reader_process_file_blocking(struct cgroup_reader *reader, int64_t p
 {
     char path[64];
     (void)snprintf(path, sizeof(path), "%lld/%s", (long long)pid, name);
-    if (reader->proc < 0 || !reader_read_text(reader, reader->proc, path))
+    if (!read_proc(reader, path))
         return false;
     *ret = reader_text(reader);
     return true;

@@ -36,9 +36,6 @@ struct cgroup_reader {
 
 /** Reads until the end or until @size is full; -1 with errno set on failure. */
 ssize_t reader_read_all(int fd, char *bytes, size_t size);
-/** Reads file @name of @dir into the buffer. A text that does not fit ends with its last whole
- * line. False: there is no such file, or it cannot be read. */
-bool reader_read_text(struct cgroup_reader *reader, int dir, const char *name);
 /** What was read last. */
 struct str reader_text(const struct cgroup_reader *reader);
 
