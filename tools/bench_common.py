@@ -1,6 +1,8 @@
 """What the benchmarks share: accounts of a process, the runtime's view, and the floor under every latency."""
 
+import contextlib
 import pathlib
+import shutil
 import sys
 import time
 
@@ -9,6 +11,7 @@ sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
 import agent as agents  # noqa: E402
 import bed as beds  # noqa: E402
+import cluster as clusters  # noqa: E402
 import cri_client  # noqa: E402
 import images  # noqa: E402
 
@@ -45,7 +48,8 @@ def cpu_percent(pid, seconds):
 # The runtime's view
 
 def sleeper(name):
-    return agents.pod(name, agents.shell("c", agents.SLEEP))
+    """A pod as people make them, without a token volume, so that the floor is the same calls."""
+    return agents.pod(name, agents.shell("c", agents.SLEEP), automountServiceAccountToken=False)
 
 
 def started_at(bed, container_id):
@@ -93,3 +97,33 @@ def measure_floor(bed, number):
     bed.cri.call("RemovePodSandbox", pod_sandbox_id=sandbox)
     beds.remove_cgroup(f"{bed.cgroup}/{name}")
     return start_ms, restart_ms, exit_ms
+
+
+# A cluster, of cubelet or of another kubelet
+
+class Peer(agents.Agent):
+    """Another kubelet on the same bed: no local socket to ask, and none of cubelet's own flags."""
+
+    def command(self, *more):
+        return [self.program, f"--config={self.config_path}", f"--root-dir={self.root_dir}", *self.flags, *more]
+
+    def start(self, *flags, wait=True):
+        self.process = self.bed.spawn(*self.command(*flags), output=self.log_path)
+        return self
+
+
+@contextlib.contextmanager
+def a_cluster(bed, peer=None):
+    options = {"maxPods": 600, "port": 10250, "serverTLSBootstrap": False}
+    cluster = clusters.Cluster(bed, config=options)
+    if peer:
+        node = Peer(bed, config={**options, "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
+                                 "authorization": {"mode": "AlwaysAllow"}}, name="peer")
+        node.program = bed.dir / "peer-kubelet"  # "peer" is its folder
+        shutil.copy(peer, node.program)
+        node.flags = cluster.node.flags
+        cluster.node = node
+    try:
+        yield cluster.start()
+    finally:
+        cluster.close()
