@@ -16,9 +16,9 @@
 #include "base/path.h"
 #include "loop/child.h"
 #include "server/file_reader.h"
-#include "server/gzip_stream.h"
 #include "server/node_logs_internal.h"
 #include "server/reply.h"
+#include "wire/gzip_stream.h"
 
 #include <ctype.h>
 #include <errno.h>

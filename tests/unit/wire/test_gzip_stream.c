@@ -1,4 +1,4 @@
-#include "server/gzip_stream.h"
+#include "wire/gzip_stream.h"
 
 #include "tests/lib/test.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 
-struct gzip_stream; /* opaque; a quarter of a MiB */
+struct gzip_stream; /* opaque; 64 KiB */
 
 /** Never fails. The caller owns it. */
 struct gzip_stream *gzip_stream_new(void);
