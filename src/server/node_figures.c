@@ -7,7 +7,6 @@
 #include "server/reply.h"
 #include "stats/cadvisor.h"
 #include "stats/collector.h"
-#include "stats/gzip.h"
 #include "stats/metrics_page.h"
 #include "stats/resource_metrics.h"
 #include "stats/summary_collector.h"
@@ -15,53 +14,73 @@
 
 /* --- pages --- */
 
-static enum exposition_format wanted_format(const struct node_request *request)
+/* A page of figures as its client takes it. */
+struct figures_page {
+    struct exposition exposition; /* to write on */
+    enum exposition_format format;
+    bool is_packed;
+    struct buf text, packed;
+};
+
+static void auto_release_figures_page(struct figures_page *page)
 {
-    return exposition_negotiate(http_fields_get(&request->http->fields, "accept"));
+    buf_done(&page->text);
+    buf_done(&page->packed);
 }
 
-/* Sends what is in @page, smaller when the client takes that. */
-static void reply_figures(struct node_request *request, enum exposition_format format,
-                          const struct buf *page)
+static struct figures_page wanted_page(const struct node_request *request)
+{
+    const struct http_fields *fields = &request->http->fields;
+    return (struct figures_page){
+        .format = exposition_negotiate(http_fields_get(fields, "accept")),
+        .is_packed = exposition_accepts_gzip(http_fields_get(fields, "accept-encoding"))};
+}
+
+/* From here on the page stays where it is until it is ended. */
+static struct exposition *begin_page(struct figures_page *page)
+{
+    buf_init(&page->text, NODE_REPLY_MAX_BYTES);
+    buf_init(&page->packed, NODE_REPLY_MAX_BYTES);
+    if (page->is_packed)
+        exposition_init_gzip(&page->exposition, &page->text, &page->packed, page->format);
+    else
+        exposition_init(&page->exposition, &page->text, page->format);
+    return &page->exposition;
+}
+
+/* The page has been ended. */
+static void reply_figures(struct node_request *request, const struct figures_page *page)
 {
     const struct node_server *server = request->listener->server;
-    AUTO(error) struct error *err = buf_error(page, "the page of metrics");
+    static const char what[] = "the page of metrics";
+    AUTO(error) struct error *err = buf_error(&page->text, what);
+    if (!err)
+        err = buf_error(&page->packed, what);
     if (err) {
         reply_plain_error(request->exchange, 500, err->message);
         return;
     }
-    AUTO(buf) struct buf small;
-    buf_init(&small, page->len);
-    struct str body = buf_str(page);
-    bool is_small = false;
-    if (exposition_accepts_gzip(http_fields_get(&request->http->fields, "accept-encoding"))) {
-        struct error *too_large = gzip_add(&small, body);
-        is_small = !too_large;
-        error_ignore(too_large, "then it goes out as it is");
-    }
     const char *started = arena_printf(http_exchange_arena(request->exchange), "%lld",
                                        (long long)(server->options.started_wall_ns / NS_PER_SEC));
-    const struct http_field items[] = {{"content-type", exposition_content_type(format)},
+    const struct http_field items[] = {{"content-type", exposition_content_type(page->format)},
                                        {"process-start-time-unix", started},
                                        {"content-encoding", "gzip"}};
-    const struct http_fields fields = {.items = items, .count = is_small ? 3 : 2};
-    http_exchange_reply(request->exchange, 200, &fields, is_small ? buf_str(&small) : body);
+    const struct http_fields fields = {.items = items, .count = page->is_packed ? 3 : 2};
+    http_exchange_reply(request->exchange, 200, &fields,
+                        buf_str(page->is_packed ? &page->packed : &page->text));
 }
 
 /* What @metrics show, and after it what only @summary (NULL: nothing) knows. */
 static void reply_registry(struct node_request *request, struct metrics *metrics,
                            const struct summary *summary)
 {
-    AUTO(buf) struct buf text;
-    buf_init(&text, NODE_REPLY_MAX_BYTES);
-    enum exposition_format format = wanted_format(request);
-    struct exposition page;
-    exposition_init(&page, &text, format);
-    metrics_page_write(metrics, &page);
+    AUTO(figures_page) struct figures_page page = wanted_page(request);
+    struct exposition *exposition = begin_page(&page);
+    metrics_page_write(metrics, exposition);
     if (summary)
-        resource_metrics_write_storage(summary, &page);
-    exposition_end(&page);
-    reply_figures(request, format, &text);
+        resource_metrics_write_storage(summary, exposition);
+    exposition_end(exposition);
+    reply_figures(request, &page);
 }
 
 void node_answer_probes(struct node_server *server, struct node_request *request)
@@ -151,16 +170,13 @@ void node_answer_summary(UNUSED struct node_server *server, struct node_request 
 static void on_resource_summary(void *ctx, const struct summary *summary, struct error *err_owned)
 {
     struct node_request *request = ctx;
-    AUTO(buf) struct buf text;
-    buf_init(&text, NODE_REPLY_MAX_BYTES);
     node_request_wait(request, NULL, NULL);
     error_ignore(err_owned, "the page tells that there is none");
-    enum exposition_format format = wanted_format(request);
-    struct exposition page;
-    exposition_init(&page, &text, format);
-    resource_metrics_write(summary, &page);
-    exposition_end(&page);
-    reply_figures(request, format, &text);
+    AUTO(figures_page) struct figures_page page = wanted_page(request);
+    struct exposition *exposition = begin_page(&page);
+    resource_metrics_write(summary, exposition);
+    exposition_end(exposition);
+    reply_figures(request, &page);
 }
 
 void node_answer_resource(UNUSED struct node_server *server, struct node_request *request)
@@ -198,16 +214,13 @@ static void cancel_records(void *wait)
 static void on_records(void *ctx, const struct stats_records *records, struct error *err_owned)
 {
     struct node_request *request = ctx;
-    AUTO(buf) struct buf text;
-    buf_init(&text, NODE_REPLY_MAX_BYTES);
     node_request_wait(request, NULL, NULL);
     error_ignore(err_owned, "the page tells that there are none");
-    enum exposition_format format = wanted_format(request);
-    struct exposition page;
-    exposition_init(&page, &text, format);
-    cadvisor_write(&page, records, loop_now_wall_ns(request->listener->server->parts.loop));
-    exposition_end(&page);
-    reply_figures(request, format, &text);
+    AUTO(figures_page) struct figures_page page = wanted_page(request);
+    struct exposition *exposition = begin_page(&page);
+    cadvisor_write(exposition, records, loop_now_wall_ns(request->listener->server->parts.loop));
+    exposition_end(exposition);
+    reply_figures(request, &page);
 }
 
 void node_answer_cadvisor(struct node_server *server, struct node_request *request)

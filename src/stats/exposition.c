@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define TOTAL "_total"
+#define PIECE_BYTES (64 * KiB) /* what is compressed at a time */
 
 /* Negotiation. */
 
@@ -265,6 +266,23 @@ void exposition_init(struct exposition *page, struct buf *out, enum exposition_f
     *page = (struct exposition){.out = out, .format = format};
 }
 
+void exposition_init_gzip(struct exposition *page, struct buf *out, struct buf *packed,
+                          enum exposition_format format)
+{
+    exposition_init(page, out, format);
+    page->gzip = gzip_stream_new();
+    page->packed = packed;
+}
+
+/* At the begin of a line. */
+static void pack(struct exposition *page)
+{
+    if (page->out->overflowed)
+        return;
+    gzip_stream_add(page->gzip, buf_str(page->out), page->packed);
+    buf_clear(page->out);
+}
+
 /* OpenMetrics wants counters to end in _total and names their family without it; a counter of
  * another name keeps that as one of unknown type. */
 static const char *type_name(const struct exposition *page)
@@ -340,6 +358,8 @@ static void add_series(struct exposition *page, const char *suffix,
                        const double *bound)
 {
     struct buf *out = page->out;
+    if (page->gzip && out->len >= PIECE_BYTES)
+        pack(page);
     buf_add_text(out, page->name);
     buf_add_text(out, suffix);
     char separator = '{';
@@ -422,4 +442,9 @@ void exposition_end(struct exposition *page)
 {
     if (is_openmetrics_page(page))
         buf_add_text(page->out, "# EOF\n");
+    if (!page->gzip)
+        return;
+    pack(page);
+    gzip_stream_finish(page->gzip, page->packed);
+    gzip_stream_free(TAKE(page->gzip));
 }

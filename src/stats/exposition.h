@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/metrics.h"
+#include "wire/gzip_stream.h"
 
 enum exposition_format { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS };
 
@@ -23,16 +24,22 @@ const char *exposition_content_type(enum exposition_format format);
 /** True when the Accept-Encoding field (NULL: none) has gzip, or *, and does not refuse it. */
 bool exposition_accepts_gzip(const char *accept_encoding);
 
-/** A page being written; in the caller's memory, nothing to release. */
+/** A page being written; in the caller's memory, released by exposition_end(). */
 struct exposition {
     struct buf *out; /* borrowed; the caller checks for overflow at the end */
     enum exposition_format format;
     const char *name; /* of the family under way */
     enum metric_type type;
+    struct gzip_stream *gzip; /* owned; NULL: the page stays as it is */
+    struct buf *packed;       /* borrowed like @out */
 };
 
 /** Starts a page at the end of @out. */
 void exposition_init(struct exposition *page, struct buf *out, enum exposition_format format);
+/** The same, but the page ends up in @packed, compressed piece by piece, so that it is never there
+ * as a whole; @out is empty and holds the piece under way. */
+void exposition_init_gzip(struct exposition *page, struct buf *out, struct buf *packed,
+                          enum exposition_format format);
 
 /**
  * Begins the family @name (borrowed until the next one); its samples follow. Families come in the
@@ -65,7 +72,7 @@ struct exposition_histogram {
 void exposition_histogram(struct exposition *page, const struct exposition_label *labels,
                           size_t label_count, const struct exposition_histogram *histogram);
 
-/** Ends the page; every page must be ended once. */
+/** Ends the page; every page must be ended once. One that overflowed is not whole. */
 void exposition_end(struct exposition *page);
 
 /** Appends @value as the text form has it: shortest digits that read back the same, "+Inf". */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <zlib.h>
 
 #define PAGE_MAX_BYTES (64 * KiB)
 
@@ -241,6 +242,65 @@ TEST_CASE(each_format_has_its_content_type)
         "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores");
 }
 
+static void write_many(struct exposition *page)
+{
+    exposition_family(page, "many", "More than a piece.", METRIC_GAUGE);
+    for (int i = 0; i < 6000; i++)
+        exposition_sample(page, labels, 2, i, EXPOSITION_NO_TIMESTAMP);
+    exposition_end(page);
+}
+
+static void unzip(const struct buf *packed, struct buf *out)
+{
+    z_stream stream = {.next_in = (unsigned char *)packed->data, .avail_in = (unsigned)packed->len};
+    unsigned char piece[4096];
+    int result = inflateInit2(&stream, 15 + 16);
+    while (result == Z_OK) {
+        stream.next_out = piece;
+        stream.avail_out = sizeof(piece);
+        result = inflate(&stream, Z_NO_FLUSH);
+        buf_add(out, piece, sizeof(piece) - stream.avail_out);
+    }
+    assert_int_equal(result, Z_STREAM_END);
+    assert_int_equal(stream.avail_in, 0);
+    assert_int_equal(inflateEnd(&stream), Z_OK);
+}
+
+TEST_CASE(a_compressed_page_reads_back_and_is_never_whole)
+{
+    static const enum exposition_format formats[] = {EXPOSITION_TEXT, EXPOSITION_OPENMETRICS};
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        AUTO(buf) struct buf want, text, packed, back;
+        struct buf *const all[] = {&want, &text, &packed, &back};
+        for (size_t k = 0; k < ARRAY_SIZE(all); k++)
+            buf_init(all[k], MiB);
+        struct exposition page;
+        exposition_init(&page, &want, formats[i]);
+        write_many(&page);
+        exposition_init_gzip(&page, &text, &packed, formats[i]);
+        write_many(&page);
+        assert_no_error(buf_error(&packed, "the page"));
+        unzip(&packed, &back);
+        assert_true(str_eq(buf_str(&back), buf_str(&want)));
+        assert_true(text.capacity < want.len / 2);
+    }
+}
+
+TEST_CASE(a_compressed_page_too_large_is_told)
+{
+    static const size_t most[][2] = {{20, MiB}, {MiB, 20}}; /* of the piece, of the page */
+    for (size_t i = 0; i < ARRAY_SIZE(most); i++) {
+        AUTO(buf) struct buf text, packed;
+        buf_init(&text, most[i][0]);
+        buf_init(&packed, most[i][1]);
+        struct exposition page;
+        exposition_init_gzip(&page, &text, &packed, EXPOSITION_TEXT);
+        write_many(&page);
+        assert_int_equal(text.overflowed, i == 0);
+        assert_int_equal(packed.overflowed, i == 1);
+    }
+}
+
 TEST_CASE(a_page_too_large_is_told)
 {
     AUTO(buf) struct buf out;
@@ -259,4 +319,5 @@ TEST_MAIN(TEST(a_client_that_takes_text_gets_text), TEST(gzip_is_for_those_who_a
           TEST(numbers_read_as_go_writes_them),
           TEST(recorded_numbers_survive_being_read_and_written), TEST(a_page_of_text),
           TEST(a_page_of_openmetrics), TEST(each_format_has_its_content_type),
-          TEST(a_page_too_large_is_told))
+          TEST(a_compressed_page_reads_back_and_is_never_whole),
+          TEST(a_compressed_page_too_large_is_told), TEST(a_page_too_large_is_told))
