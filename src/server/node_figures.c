@@ -206,21 +206,65 @@ void node_answer_metrics(UNUSED struct node_server *server, struct node_request 
 
 /* --- /metrics/cadvisor --- */
 
-static void cancel_records(void *wait)
+/* The page has 40 KiB a pod: a worker writes it, from records that nobody changes. */
+struct cadvisor_job {
+    struct stats_records *records; /* a reference; NULL: there are none */
+    int64_t now_ns;                /* wall */
+    struct figures_page page;
+};
+
+static void write_cadvisor_blocking(void *job)
 {
-    stats_collect_cancel(wait);
+    struct cadvisor_job *mine = job;
+    struct exposition *exposition = begin_page(&mine->page);
+    cadvisor_write(exposition, mine->records, mine->now_ns);
+    exposition_end(exposition);
+}
+
+static void on_cadvisor_written(void *ctx, void *job)
+{
+    struct node_request *request = ctx;
+    const struct cadvisor_job *mine = job;
+    node_request_wait(request, NULL, NULL);
+    reply_figures(request, &mine->page);
+}
+
+static void release_cadvisor(void *job)
+{
+    struct cadvisor_job *mine = job;
+    stats_records_unref(mine->records);
+    auto_release_figures_page(&mine->page);
+    free(mine);
+}
+
+static const struct work_vtable cadvisor_work = {
+    .name = "cadvisor page",
+    .class = WORK_NORMAL,
+    .run_blocking = write_cadvisor_blocking,
+    .on_done = on_cadvisor_written,
+    .release = release_cadvisor,
+};
+
+static void cancel_work(void *wait)
+{
+    work_cancel(wait);
 }
 
 static void on_records(void *ctx, const struct stats_records *records, struct error *err_owned)
 {
     struct node_request *request = ctx;
-    node_request_wait(request, NULL, NULL);
+    const struct node_server_parts *parts = &request->listener->server->parts;
     error_ignore(err_owned, "the page tells that there are none");
-    AUTO(figures_page) struct figures_page page = wanted_page(request);
-    struct exposition *exposition = begin_page(&page);
-    cadvisor_write(exposition, records, loop_now_wall_ns(request->listener->server->parts.loop));
-    exposition_end(exposition);
-    reply_figures(request, &page);
+    struct cadvisor_job *job = xcalloc(1, sizeof(*job));
+    job->records = records ? stats_records_ref(records) : NULL;
+    job->now_ns = loop_now_wall_ns(parts->loop);
+    job->page = wanted_page(request);
+    node_request_wait(request, work_start(parts->pool, &cadvisor_work, job, request), cancel_work);
+}
+
+static void cancel_records(void *wait)
+{
+    stats_collect_cancel(wait);
 }
 
 void node_answer_cadvisor(struct node_server *server, struct node_request *request)
