@@ -48,7 +48,7 @@ static void reply_figures(struct node_request *request, enum exposition_format f
     http_exchange_reply(request->exchange, 200, &fields, is_small ? buf_str(&small) : body);
 }
 
-/* What @metrics show, and after it what only @summary (NULL: nothing) knows. */
+/* What @metrics show, and among it what only @summary (NULL: nothing) knows. */
 static void reply_registry(struct node_request *request, struct metrics *metrics,
                            const struct summary *summary)
 {
@@ -57,9 +57,11 @@ static void reply_registry(struct node_request *request, struct metrics *metrics
     enum exposition_format format = wanted_format(request);
     struct exposition page;
     exposition_init(&page, &text, format);
-    metrics_page_write(metrics, &page);
-    if (summary)
-        resource_metrics_write_storage(summary, &page);
+    AUTO(storage_families)
+    struct storage_families *storage = summary ? storage_families_new(summary) : NULL;
+    const struct metrics_page_more more = {.write_before = storage_families_write_before,
+                                           .ctx = storage};
+    metrics_page_write(metrics, storage ? &more : NULL, &page);
     exposition_end(&page);
     reply_figures(request, format, &text);
 }
