@@ -307,8 +307,9 @@ PATHS = {
     "GET /checkpoint": "/checkpoint/rec/web/web",
     "exec WebSocket v5 handshake": "/exec/rec/web/web?command=id&output=1&error=1",
 }
-UPGRADE = ["--max-time", "2", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13",
-           "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-H", "Sec-WebSocket-Protocol: v5.channel.k8s.io"]
+UPGRADE = ["--no-buffer", "--max-time", "2", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
+           "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+           "-H", "Sec-WebSocket-Protocol: v5.channel.k8s.io"]
 # Bodies that differ from run to run or from machine to machine, as patterns.
 BODIES = {
     "GET /containerLogs?tailLines=2&timestamps=true": r"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z line [56]\n){2}",
