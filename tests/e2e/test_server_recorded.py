@@ -27,8 +27,8 @@ PAGES = {"/metrics": "metrics", "/metrics/cadvisor": "metrics_cadvisor", "/metri
          "/metrics/resource": "metrics_resource", "/metrics/slis": "metrics_slis"}
 OBJECTS = {"/pods": "pods", "/runningpods/": "runningpods", "/stats/summary": "stats_summary", "/configz": "configz"}
 # How long, and how often, Prometheus scrapes.
-SCRAPE_SECONDS = int(os.environ.get("SCRAPE_SECONDS", "12"))
-SCRAPE_INTERVAL = int(os.environ.get("SCRAPE_INTERVAL", "2"))
+SCRAPE_SECONDS = int(os.environ.get("SCRAPE_SECONDS", "16"))
+SCRAPE_INTERVAL = int(os.environ.get("SCRAPE_INTERVAL", "4"))
 
 
 def rows():
@@ -107,11 +107,11 @@ def sign(pki, directory, name):
 def node(bed):
     """The recorded pods on a node with the recorded configuration, each as far as the recording saw it."""
     bed.ctr("images", "tag", "--force", images.BUSYBOX_IMAGE, test_golden.AGNHOST)
-    # The recorded machine's default interface.
-    bed.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0-peer")
     config = yaml.safe_load((golden.INPUT / "kubelet-config.yaml").read_text())
     cluster = clusters.Cluster(bed, config={key: config[key] for key in golden.CONFIGURED if key in config})
     try:
+        # The recorded machine's default interface.
+        bed.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0-peer")
         cluster.node.apply("static-web.yaml", golden.STATIC)
         cluster.start()
         cluster.namespace = "rec"
@@ -466,9 +466,9 @@ def test_a_prometheus_scrapes_all_pages(node, tmp_path):
             assert re.search(rf"^prometheus_target_scrapes_{what}_total 0$", own, re.MULTILINE), what
         assert prometheus.log.read_text() == ""
         samples = prometheus.query("max_over_time(scrape_samples_scraped[5m])")
-        assert sum(samples[path] for path in PAGES) > 3000
-        assert {path: samples[path] // 100 for path in PAGES} == {path: samples[f"openmetrics:{path}"] // 100
-                                                                 for path in PAGES}
+        assert sum(samples[path] for path in PAGES) > 2000
+        for path in PAGES:  # a page may grow between the two
+            assert abs(samples[path] - samples[f"openmetrics:{path}"]) <= 20 + samples[path] / 20, samples
         seconds = prometheus.query("avg_over_time(scrape_duration_seconds[5m])")
         resident = re.search(r"VmRSS:\s+(.*)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]
         print(f"\n{cpu:.2f} s of CPU in the agent, {resident} resident")
