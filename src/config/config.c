@@ -7,6 +7,7 @@
 #include "config/config.h"
 
 #include "base/path.h"
+#include "config/configz.h"
 #include "config/convert.h"
 #include "config/defaults.h"
 #include "config/flags.h"
@@ -299,6 +300,7 @@ static struct error *finish(struct load *load, struct config **ret)
     find_inert(load, config);
     note_deprecated(load, config);
     note_warnings(load, config);
+    configz_prepare(load->options->config, config->cert_dir, load->arena);
     *ret = config;
     return NULL;
 }

@@ -116,14 +116,21 @@ static void encode_map(struct encoder *encoder, const ProtobufCMessage *message,
     writer->ops->end_object(writer);
 }
 
+static bool shows_absent(const ProtobufCMessageDescriptor *type,
+                         const ProtobufCFieldDescriptor *field)
+{
+    bool is_time =
+        field->type == PROTOBUF_C_TYPE_MESSAGE && field->descriptor == &meta__time__descriptor;
+    return (is_time || codec_is_list(field)) && codec_is_shown_empty(type, field);
+}
+
 static void encode_fields(struct encoder *encoder, const ProtobufCMessage *message)
 {
     const ProtobufCMessageDescriptor *type = message->descriptor;
     struct codec_type_plan *type_plan = codec_plan_type(&encoder->plan, type);
     for (unsigned i = 0; i < type->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &type->fields[i];
-        if (codec_count(message, field) == 0 &&
-            !(codec_is_list(field) && codec_is_shown_empty(type, field)))
+        if (codec_count(message, field) == 0 && !shows_absent(type, field))
             continue;
         const struct codec_field_plan *plan = codec_plan_field(&encoder->plan, type_plan, i);
         if (plan->is_inline) {

@@ -26,7 +26,7 @@ enum codec_special codec_special_of(const ProtobufCMessageDescriptor *type);
  * (wire/inline.tsv). */
 bool codec_is_inline(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field);
 
-/** True for a list that JSON shows as [] when it is empty. */
+/** True for a list that JSON shows as [] when it is empty, and a time that it shows as null. */
 bool codec_is_shown_empty(const ProtobufCMessageDescriptor *type,
                           const ProtobufCFieldDescriptor *field);
 

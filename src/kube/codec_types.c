@@ -49,9 +49,12 @@ static const struct field_row inline_rows[] = {
     {&resource__device_class_configuration__descriptor, "device_configuration"},
 };
 
-/* Lists that are shown when empty, because clients ask for them. The `items` of lists come on top.
- */
+/* Shown when there is nothing: lists as [], because clients ask for them (the `items` of lists come
+ * on top), and as null the times that Go cannot leave out, since its type is no pointer. Of those
+ * only what every pod shows. */
 static const struct field_row shown_rows[] = {
+    {&core__pod_condition__descriptor, "last_probe_time"},
+    {&core__pod_condition__descriptor, "last_transition_time"},
     {&meta__apigroup__descriptor, "versions"},
     {&meta__apigroup_list__descriptor, "groups"},
     {&meta__apiresource__descriptor, "verbs"},

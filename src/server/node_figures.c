@@ -70,15 +70,17 @@ static void reply_figures(struct node_request *request, const struct figures_pag
                         buf_str(page->is_packed ? &page->packed : &page->text));
 }
 
-/* What @metrics show, and after it what only @summary (NULL: nothing) knows. */
+/* What @metrics show, and among it what only @summary (NULL: nothing) knows. */
 static void reply_registry(struct node_request *request, struct metrics *metrics,
                            const struct summary *summary)
 {
     AUTO(figures_page) struct figures_page page = wanted_page(request);
     struct exposition *exposition = begin_page(&page);
-    metrics_page_write(metrics, exposition);
-    if (summary)
-        resource_metrics_write_storage(summary, exposition);
+    AUTO(storage_families)
+    struct storage_families *storage = summary ? storage_families_new(summary) : NULL;
+    const struct metrics_page_more more = {.write_before = storage_families_write_before,
+                                           .ctx = storage};
+    metrics_page_write(metrics, storage ? &more : NULL, exposition);
     exposition_end(exposition);
     reply_figures(request, &page);
 }

@@ -421,10 +421,56 @@ void resource_metrics_write(const struct summary *summary, struct exposition *pa
     exposition_sample(page, NULL, 0, summary ? 0 : 1, EXPOSITION_NO_TIMESTAMP);
 }
 
-void resource_metrics_write_storage(const struct summary *summary, struct exposition *page)
+/* --- on /metrics --- */
+
+/* Families whose names follow each other. */
+struct run {
+    const struct family *families;
+    size_t count, written;
+    struct things things; /* owned items */
+    labels_of *labels;
+};
+
+struct storage_families {
+    struct run logs, volumes; /* in the order of their names */
+};
+
+struct storage_families *storage_families_new(const struct summary *summary)
 {
-    AUTO(things) struct things containers = containers_of(summary);
-    write_families(log_families, ARRAY_SIZE(log_families), &containers, log_labels, page);
-    AUTO(things) struct things volumes = claimed_volumes_of(summary);
-    write_families(volume_families, ARRAY_SIZE(volume_families), &volumes, volume_labels, page);
+    struct storage_families *families = xcalloc(1, sizeof(*families));
+    families->logs = (struct run){.families = log_families,
+                                  .count = ARRAY_SIZE(log_families),
+                                  .things = containers_of(summary),
+                                  .labels = log_labels};
+    families->volumes = (struct run){.families = volume_families,
+                                     .count = ARRAY_SIZE(volume_families),
+                                     .things = claimed_volumes_of(summary),
+                                     .labels = volume_labels};
+    return families;
+}
+
+void storage_families_free(struct storage_families *families)
+{
+    if (!families)
+        return;
+    free(families->logs.things.items);
+    free(families->volumes.things.items);
+    free(families);
+}
+
+static void write_run_before(struct run *run, const char *name, struct exposition *page)
+{
+    for (; run->written < run->count; run->written++) {
+        const struct family *family = &run->families[run->written];
+        if (name && strcmp(family->name, name) >= 0)
+            return;
+        write_family(family, &run->things, run->labels, page);
+    }
+}
+
+void storage_families_write_before(void *families, const char *name, struct exposition *page)
+{
+    struct storage_families *storage = families;
+    write_run_before(&storage->logs, name, page);
+    write_run_before(&storage->volumes, name, page);
 }

@@ -9,18 +9,29 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "kube/jitter.h"
 #include "stats/dir_usage.h"
 #include "stats/fs_totals.h"
 #include "volume/volume.h"
 
 #define JITTER_PERMILLE 1000 /* up to a period on top */
+#define METRIC_SOURCE "du"   /* what a kubelet calls the walk through a directory */
+
+const struct metric_info volume_stats_seconds = {
+    .name = "kubelet_volume_metric_collection_duration_seconds",
+    .help = "[ALPHA] Duration in seconds to calculate volume stats",
+    .type = METRIC_HISTOGRAM,
+    .labels = {"metric_source"},
+    METRIC_DEFAULT_BOUNDS};
 
 struct item {
     const struct volume_measurable *volume;
     bool known;
     struct summary_fs fs;
-    char *failure; /* owned; why it is not known */
+    char *failure;       /* owned; why it is not known */
+    bool was_measured;   /* by this job */
+    int64_t duration_ns; /* then: how long that took */
 };
 
 struct job {
@@ -56,6 +67,7 @@ struct volume_stats {
     struct work_pool *pool;
     char *root_dir;
     int64_t period_ns;
+    struct metric_family *seconds;
     struct entry *entries; /* hash head by uid */
     struct entry *line;    /* those that wait for the worker */
     struct entry *current; /* the one that is measured now */
@@ -132,7 +144,10 @@ static void run_job(void *ctx)
         struct item *item = &job->items[i];
         if (item->known)
             continue;
+        int64_t began_ns = time_mono_ns();
         AUTO(error) struct error *err = measure(item->volume->path, job->now_ns, &item->fs);
+        item->was_measured = true;
+        item->duration_ns = time_mono_ns() - began_ns;
         item->known = !err;
         item->failure = err ? xstrdup(err->message) : NULL;
     }
@@ -192,10 +207,12 @@ static bool has_figures(const struct entry *entry, int64_t now_ns)
 
 static void advance(struct volume_stats *stats);
 
-static void log_failures(const struct entry *entry)
+static void tell(const struct entry *entry)
 {
     for (size_t i = 0; i < entry->last->count; i++) {
         const struct item *item = &entry->last->items[i];
+        if (item->was_measured)
+            metric_observe(entry->stats->seconds, time_seconds(item->duration_ns), METRIC_SOURCE);
         if (item->failure)
             log_v(4, "A volume could not be measured", LOG_STR("podUID", entry->uid),
                   LOG_STR("volumeName", item->volume->name), LOG_STR("err", item->failure));
@@ -214,7 +231,7 @@ static void on_measured(void *ctx, void *job)
     entry->measured_ns = loop_now_mono_ns(stats->loop);
     entry->due_ns = sat_add_i64(entry->measured_ns,
                                 jitter_above(stats->period_ns, JITTER_PERMILLE, jitter_draw()));
-    log_failures(entry);
+    tell(entry);
     stats->current = NULL;
     advance(stats);
 }
@@ -292,6 +309,7 @@ struct volume_stats *volume_stats_new(const struct volume_stats_options *options
     stats->pool = options->pool;
     stats->root_dir = xstrdup(options->root_dir);
     stats->period_ns = options->period_ns;
+    stats->seconds = metrics_family(options->metrics, &volume_stats_seconds);
     return stats;
 }
 

@@ -36,7 +36,7 @@ static void write_page(struct metrics *metrics, enum exposition_format format, s
 {
     struct exposition page;
     exposition_init(&page, out, format);
-    metrics_page_write(metrics, &page);
+    metrics_page_write(metrics, NULL, &page);
     exposition_end(&page);
 }
 
@@ -79,6 +79,43 @@ TEST_CASE(a_registry_as_openmetrics)
                                         "# EOF\n");
 }
 
+/* Families of another source, written one by one. */
+static void write_another(void *ctx, const char *name, struct exposition *page)
+{
+    static const char *const names[] = {"a", "deep", "depth_of_others", "z", "zz"};
+    size_t *written = ctx;
+    while (*written < ARRAY_SIZE(names) && (!name || strcmp(names[*written], name) < 0))
+        exposition_family(page, names[(*written)++], "h", METRIC_GAUGE);
+}
+
+TEST_CASE(families_of_another_source_have_their_place)
+{
+    AUTO(metrics) struct metrics *metrics = example();
+    AUTO(buf) struct buf out;
+    buf_init(&out, PAGE_MAX_BYTES);
+    size_t written = 0;
+    const struct metrics_page_more more = {.write_before = write_another, .ctx = &written};
+    struct exposition page;
+    exposition_init(&page, &out, EXPOSITION_TEXT);
+    metrics_page_write(metrics, &more, &page);
+    exposition_end(&page);
+    AUTO(buf) struct buf names;
+    buf_init(&names, PAGE_MAX_BYTES);
+    struct str rest = buf_str(&out), line;
+    while (str_split_next(&rest, '\n', &line)) {
+        if (str_has_prefix(line, "# TYPE "))
+            buf_printf(&names, "%.*s\n", STR_ARG(line));
+    }
+    assert_string_equal(buf_text(&names), "# TYPE a gauge\n"
+                                          "# TYPE calls_total counter\n"
+                                          "# TYPE deep gauge\n"
+                                          "# TYPE depth gauge\n"
+                                          "# TYPE depth_of_others gauge\n"
+                                          "# TYPE wait_seconds histogram\n"
+                                          "# TYPE z gauge\n"
+                                          "# TYPE zz gauge\n");
+}
+
 TEST_CASE(without_a_registry_the_page_is_empty)
 {
     AUTO(buf) struct buf out;
@@ -88,4 +125,5 @@ TEST_CASE(without_a_registry_the_page_is_empty)
 }
 
 TEST_MAIN(TEST(a_registry_as_text), TEST(a_registry_as_openmetrics),
+          TEST(families_of_another_source_have_their_place),
           TEST(without_a_registry_the_page_is_empty))

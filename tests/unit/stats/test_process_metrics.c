@@ -20,7 +20,7 @@ static void write_page(struct metrics *metrics, struct buf *out)
     buf_init(out, PAGE_MAX_BYTES);
     struct exposition page;
     exposition_init(&page, out, EXPOSITION_TEXT);
-    metrics_page_write(metrics, &page);
+    metrics_page_write(metrics, NULL, &page);
     exposition_end(&page);
     assert_no_error(buf_error(out, "the page"));
 }

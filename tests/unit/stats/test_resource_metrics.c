@@ -139,10 +139,13 @@ static void assert_page(const struct summary *summary, enum page which, const ch
     buf_init(&out, PAGE_MAX_BYTES);
     struct exposition page;
     exposition_init(&page, &out, EXPOSITION_TEXT);
-    if (which == RESOURCE)
+    AUTO(storage_families) struct storage_families *storage = NULL;
+    if (which == RESOURCE) {
         resource_metrics_write(summary, &page);
-    else
-        resource_metrics_write_storage(summary, &page);
+    } else {
+        storage = storage_families_new(summary);
+        storage_families_write_before(storage, NULL, &page);
+    }
     exposition_end(&page);
     assert_string_equal(buf_text(&out), want);
 }

@@ -1,6 +1,7 @@
 #include "stats/volume_stats.h"
 
 #include "stats/fs_totals.h"
+#include "tests/lib/metrics_read.h"
 #include "tests/unit/kube/fake_loop.h"
 #include "tests/unit/volume/fake_work.h"
 #include "tests/unit/volume/volume_test.h"
@@ -12,15 +13,18 @@ struct bench {
     struct scratch *scratch;
     struct loop *loop;
     struct volume_stats *stats;
+    struct metrics *metrics;
     size_t answers;
 };
 
 static void bench_init(struct bench *bench, int64_t period_ns)
 {
-    *bench = (struct bench){.scratch = scratch_new()};
+    *bench = (struct bench){.scratch = scratch_new(), .metrics = metrics_new()};
     assert_no_error(loop_new(&bench->loop));
-    const struct volume_stats_options options = {
-        .loop = bench->loop, .root_dir = bench->scratch->dir, .period_ns = period_ns};
+    const struct volume_stats_options options = {.loop = bench->loop,
+                                                 .root_dir = bench->scratch->dir,
+                                                 .period_ns = period_ns,
+                                                 .metrics = bench->metrics};
     bench->stats = volume_stats_new(&options);
 }
 
@@ -31,6 +35,7 @@ static void auto_release_bench(struct bench *bench)
         fake_work_deliver();
     assert_int_equal(fake_loop_live(bench->loop), 0);
     loop_free(bench->loop);
+    metrics_free(bench->metrics);
     scratch_free(bench->scratch);
 }
 
@@ -77,6 +82,11 @@ static const Core__Pod *make_pod(struct bench *bench, const char *uid, size_t si
     return pod;
 }
 
+static int64_t measured(struct bench *bench)
+{
+    return metrics_count(bench->metrics, volume_stats_seconds.name, "du");
+}
+
 static const struct volume_stats_pod *get(struct bench *bench, const char *uid)
 {
     return volume_stats_get(bench->stats, uid, bench->scratch->arena);
@@ -92,8 +102,10 @@ TEST_CASE(volumes_are_measured_when_asked_for)
     assert_null(get(&bench, "a"));
     fake_loop_advance(bench.loop, NS_PER_SEC);
     assert_int_equal(bench.answers, 0);
+    assert_int_equal(measured(&bench), -1);
     measure_one(&bench);
     assert_int_equal(bench.answers, 1);
+    assert_int_equal(measured(&bench), 2);
 
     const struct volume_stats_pod *figures = get(&bench, "a");
     assert_int_equal(figures->count, 2);
@@ -139,6 +151,7 @@ TEST_CASE(figures_are_remembered_for_a_period_and_renewed_by_an_ask_after_it)
     assert_int_equal(get(&bench, "a")->volumes[0].fs.inodes_used.value, first + 1);
     /* A Secret's volume is measured once. */
     assert_int_equal(get(&bench, "a")->volumes[1].fs.inodes_used.value, first);
+    assert_int_equal(measured(&bench), 3);
     assert_int_equal(bench.answers, 3);
 }
 
@@ -242,6 +255,7 @@ TEST_CASE(a_volume_that_cannot_be_measured_is_left_out_until_it_can)
     (void)ask(&bench, &pod, 1);
     measure_one(&bench);
     assert_int_equal(get(&bench, "a")->count, 1);
+    assert_int_equal(measured(&bench), 2); /* the one that failed took its time as well */
     assert_string_equal(get(&bench, "a")->volumes[0].name, "work");
     (void)make_pod(&bench, "a", 1);
     fake_loop_advance(bench.loop, PERIOD_NS);
