@@ -333,7 +333,7 @@ static void begin(struct streaming *streaming, const struct streaming_session *s
     stream_end_init(&bridge->client, OUT_MAX_BYTES);
     stream_end_init(&bridge->runtime, OUT_MAX_BYTES);
     bridge->client.stream = stream;
-    websocket_add_agreement(byte_queue_end(&bridge->client.out), key, STREAMING_CHANNELS_PROTOCOL);
+    websocket_add_agreement(byte_queue_end(&bridge->client.out), key, CHANNELS_PROTOCOL);
     bridge->channels =
         channel_bridge_new(&session->switches, &bridge->client.out, &bridge->runtime.out);
     make_timers(bridge, streaming->options.loop);
