@@ -515,6 +515,7 @@ static struct error *start(struct agent *agent)
     err = start_server(agent);
     if (err)
         return err;
+    agent_server_lend(agent->server, agent->local);
     agent->watchdog = watchdog_new(agent->loop, WATCHDOG_LIMIT_NS);
     agent->settle = loop_timer_new(agent->loop, "settled", on_settled, NULL);
     loop_timer_start(agent->settle, SETTLE_NS);
@@ -526,8 +527,8 @@ static void stop(struct agent *agent)
 {
     watchdog_free(agent->watchdog);
     loop_timer_free(agent->settle);
-    agent_server_free(agent->server);
     local_server_free(agent->local);
+    agent_server_free(agent->server);
     file_source_free(agent->source);
     agent_cluster_halt(agent->cluster);
     pods_free(agent->pods);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "server/guard.h"
+#include "server/log_server.h"
 #include "server/node_logs.h"
 #include "server/node_server.h"
 #include "server/serving_tls.h"
@@ -259,7 +260,9 @@ void agent_server_free(struct agent_server *server)
     free(server);
 }
 
-struct log_server *agent_server_logs(const struct agent_server *server)
+void agent_server_lend(const struct agent_server *server, struct local_server *local)
 {
-    return server->logs;
+    const struct local_server_engines engines = {.streaming = server->streaming,
+                                                 .summaries = server->summaries};
+    local_server_set_engines(local, &engines);
 }

@@ -7,7 +7,7 @@
 #include "agent_cluster.h"
 #include "base/metrics.h"
 #include "cgroup/cgroup.h"
-#include "server/log_server.h"
+#include "server/local_server.h"
 
 struct agent_server; /* opaque */
 
@@ -31,8 +31,8 @@ MUST_CHECK struct error *agent_server_new(const struct agent_server_options *opt
                                           struct agent_server **ret);
 void agent_server_free(struct agent_server *server); /* NULL is fine */
 
-/** What serves container logs, for the local API too. */
-struct log_server *agent_server_logs(const struct agent_server *server);
+/** Lends @local what answers exec, attach and statistics; @local goes before @server does. */
+void agent_server_lend(const struct agent_server *server, struct local_server *local);
 /** The Node as the API server has it; its addresses are what a certificate is asked for. NULL: it
  * is gone. @server may be NULL. */
 void agent_server_on_node(struct agent_server *server, const Core__Node *node);

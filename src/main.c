@@ -1,7 +1,7 @@
 /*
  * cubelet: with a client word (pods, status, logs, …) a thin client of the agent on this machine,
  * else the agent. Exit codes: 0 all is well, 1 it could not start or the command failed, 2 it was
- * called in a wrong way.
+ * called in a wrong way; exec and attach end with the code of what they ran.
  */
 #include "agent.h"
 #include "base/log.h"

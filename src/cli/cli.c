@@ -6,12 +6,16 @@
 #include "wire/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXIT_ERROR 1
 #define EXIT_USAGE 2
 #define HELP_MAX_BYTES (16 * KiB)
+#define DEFAULT_NAMESPACE "default"
 
 bool cli_is_command(const char *word)
 {
@@ -19,11 +23,20 @@ bool cli_is_command(const char *word)
     return cli_find_command(word, &command);
 }
 
-struct error *cli_print(struct str text)
+/* Somebody else may have made what we were given non-blocking. */
+static void wait_for_room(int fd)
+{
+    struct pollfd wanted = {.fd = fd, .events = POLLOUT};
+    (void)poll(&wanted, 1, -1);
+}
+
+struct error *cli_write(int fd, struct str text)
 {
     while (text.len > 0) {
-        ssize_t written = write(STDOUT_FILENO, text.ptr, text.len);
-        if (written < 0 && errno == EINTR)
+        ssize_t written = write(fd, text.ptr, text.len);
+        if (written < 0 && errno == EAGAIN)
+            wait_for_room(fd);
+        if (written < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (written < 0 && errno == EPIPE)
             return error_new(ERROR_CANCELLED, "nobody reads the output");
@@ -33,6 +46,11 @@ struct error *cli_print(struct str text)
         text.len -= (size_t)written;
     }
     return NULL;
+}
+
+struct error *cli_print(struct str text)
+{
+    return cli_write(STDOUT_FILENO, text);
 }
 
 struct error *cli_parse_reply(struct str text, struct arena *arena, const struct doc_node **ret)
@@ -108,27 +126,31 @@ struct error *cli_get_pods(const struct cli_options *options, struct arena *aren
     return err;
 }
 
-static bool is_called(const Core__Pod *pod, const char *namespace, const char *name, bool with_node)
+struct error *cli_find_pod(const struct cli_options *options, const char *namespace,
+                           struct arena *arena, struct pod_target *ret)
 {
-    if (!pod->metadata || !pod->metadata->name ||
-        (namespace && !text_eq(pod->metadata->namespace_, namespace)))
-        return false;
-    if (!with_node)
-        return strcmp(pod->metadata->name, name) == 0;
-    const char *node = pod->spec ? pod->spec->node_name : NULL;
-    AUTO(free) char *full = xasprintf("%s-%s", name, node ? node : "");
-    return node && strcmp(pod->metadata->name, full) == 0;
+    Core__PodList *pods = NULL;
+    struct error *err = cli_get_pods(options, arena, &pods);
+    return err ? err : pod_target_find(pods, namespace, options->pod, ret);
 }
 
-const char *cli_full_pod_name(const Core__PodList *list, const char *namespace, const char *name)
+struct error *cli_find_container(const struct cli_options *options, struct arena *arena,
+                                 struct pod_target *ret)
 {
-    for (int with_node = 0; with_node < 2; with_node++) {
-        for (size_t i = 0; i < list->n_items; i++) {
-            if (is_called(list->items[i], namespace, name, with_node == 1))
-                return list->items[i]->metadata->name;
-        }
-    }
-    return name;
+    const char *namespace = options->namespace ? options->namespace : DEFAULT_NAMESPACE;
+    struct error *err = cli_find_pod(options, namespace, arena, ret);
+    if (!err)
+        err = pod_target_choose(ret, options->container);
+    if (!err && ret->is_default)
+        (void)fprintf(stderr, "Defaulted container \"%s\" out of: %s\n", ret->container,
+                      pod_target_containers(ret, arena));
+    return err;
+}
+
+void cli_pause(int64_t ns)
+{
+    const struct timespec pause = {.tv_sec = ns / NS_PER_SEC, .tv_nsec = ns % NS_PER_SEC};
+    (void)nanosleep(&pause, NULL);
 }
 
 static struct error *print_help(enum cli_command command)
@@ -139,7 +161,7 @@ static struct error *print_help(enum cli_command command)
     return cli_print(buf_str(&text));
 }
 
-static struct error *run(const struct cli_options *options)
+static struct error *run(const struct cli_options *options, int *ret_code)
 {
     if (options->help)
         return print_help(options->command);
@@ -152,6 +174,11 @@ static struct error *run(const struct cli_options *options)
         return cmd_logs(options);
     case CLI_EVENTS:
         return cmd_events(options);
+    case CLI_EXEC:
+    case CLI_ATTACH:
+        return cmd_exec(options, ret_code);
+    case CLI_TOP:
+        return cmd_top(options);
     case CLI_HELP: {
         enum cli_command about = CLI_HELP;
         if (options->pod && !cli_find_command(options->pod, &about))
@@ -162,8 +189,19 @@ static struct error *run(const struct cli_options *options)
     return NULL;
 }
 
+/* One of the three that is closed would be taken by our socket, which would then be read from or
+ * printed to. */
+static void fill_standard_streams(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+            return; /* then nor can a socket be made */
+    }
+}
+
 int cli_run(int argc, const char *const *argv)
 {
+    fill_standard_streams();
     struct cli_options options;
     AUTO(error) struct error *err = cli_parse(argc, argv, &options);
     if (err) {
@@ -171,9 +209,10 @@ int cli_run(int argc, const char *const *argv)
                       argc > 1 && cli_is_command(argv[1]) ? argv[1] : "help");
         return EXIT_USAGE;
     }
-    err = run(&options);
+    int code = 0;
+    err = run(&options, &code);
     if (!err)
-        return 0;
+        return code;
     if (err->code != ERROR_CANCELLED)
         (void)fprintf(stderr, "cubelet: %s\n", err->message);
     return EXIT_ERROR;

@@ -3,9 +3,18 @@
 #include "base/time.h"
 
 #define ON(command) (1U << (command))
-#define ON_ALL (ON(CLI_PODS) | ON(CLI_STATUS) | ON(CLI_LOGS) | ON(CLI_EVENTS) | ON(CLI_HELP))
+#define ON_ALL (ON(CLI_COMMAND_COUNT) - 1)
+#define ON_COMMANDS (ON(CLI_EXEC) | ON(CLI_ATTACH)) /* those that join a command */
 
-enum option_kind { OPTION_BOOL, OPTION_TEXT, OPTION_OUTPUT, OPTION_NUMBER, OPTION_SECONDS };
+enum option_kind {
+    OPTION_BOOL,
+    OPTION_TEXT,
+    OPTION_OUTPUT,
+    OPTION_ORDER,
+    OPTION_NUMBER,
+    OPTION_SECONDS,
+    OPTION_TIME,
+};
 
 struct option {
     const char *name;
@@ -20,16 +29,25 @@ struct option {
 
 #define FIELD(name) offsetof(struct cli_options, name)
 static const struct option options[] = {
-    {"namespace", 'n', OPTION_TEXT, ON(CLI_PODS) | ON(CLI_LOGS) | ON(CLI_EVENTS), FIELD(namespace),
-     0, "NAME", "the namespace; logs without one: default"},
-    {"all-namespaces", 'A', OPTION_BOOL, ON(CLI_PODS) | ON(CLI_EVENTS), FIELD(all_namespaces), 0,
-     NULL, "all namespaces; what happens without --namespace"},
-    {"output", 'o', OPTION_OUTPUT, ON(CLI_PODS) | ON(CLI_STATUS) | ON(CLI_EVENTS), FIELD(output), 0,
-     "FORMAT", "json; pods also: wide, name"},
-    {"watch", 'w', OPTION_BOOL, ON(CLI_PODS), FIELD(watch), 0, NULL,
-     "go on and print each pod again that changes"},
-    {"container", 'c', OPTION_TEXT, ON(CLI_LOGS), FIELD(container), 0, "NAME",
-     "the container; without it the first one"},
+    {"namespace", 'n', OPTION_TEXT,
+     ON(CLI_PODS) | ON(CLI_LOGS) | ON(CLI_EVENTS) | ON_COMMANDS | ON(CLI_TOP), FIELD(namespace), 0,
+     "NAME", "the namespace; logs, exec and attach without one: default"},
+    {"all-namespaces", 'A', OPTION_BOOL, ON(CLI_PODS) | ON(CLI_EVENTS) | ON(CLI_TOP),
+     FIELD(all_namespaces), 0, NULL, "all namespaces; what happens without --namespace"},
+    {"output", 'o', OPTION_OUTPUT, ON(CLI_PODS) | ON(CLI_STATUS) | ON(CLI_EVENTS) | ON(CLI_TOP),
+     FIELD(output), 0, "FORMAT", "json; for pods also wide, name"},
+    {"watch", 'w', OPTION_BOOL, ON(CLI_PODS) | ON(CLI_EVENTS), FIELD(watch), 0, NULL,
+     "go on and print what is new or changes"},
+    {"container", 'c', OPTION_TEXT, ON(CLI_LOGS) | ON_COMMANDS, FIELD(container), 0, "NAME",
+     "the container; without it the pod's default one, or the first"},
+    {"stdin", 'i', OPTION_BOOL, ON_COMMANDS, FIELD(input), 0, NULL,
+     "pass standard input on to the command"},
+    {"tty", 't', OPTION_BOOL, ON_COMMANDS, FIELD(tty), 0, NULL,
+     "with --stdin: the command has this terminal"},
+    {"containers", 0, OPTION_BOOL, ON(CLI_TOP), FIELD(containers), 0, NULL,
+     "a line for each container of the pods"},
+    {"sort-by", 0, OPTION_ORDER, ON(CLI_TOP), FIELD(sort_by), 0, "FIGURE",
+     "cpu or memory, the largest first; without it by name"},
     {"follow", 'f', OPTION_BOOL, ON(CLI_LOGS), FIELD(follow), 0, NULL,
      "go on until the container ends"},
     {"previous", 'p', OPTION_BOOL, ON(CLI_LOGS), FIELD(previous), 0, NULL,
@@ -40,6 +58,8 @@ static const struct option options[] = {
      "the time before each line"},
     {"since", 0, OPTION_SECONDS, ON(CLI_LOGS), FIELD(since_seconds), 0, "DURATION",
      "only lines younger than 10s, 5m, 3h, ..."},
+    {"since-time", 0, OPTION_TIME, ON(CLI_LOGS), FIELD(since_time), 0, "TIME",
+     "only lines since 2026-11-21T03:00:00Z, ..."},
     {"limit-bytes", 0, OPTION_NUMBER, ON(CLI_LOGS), FIELD(limit_bytes), 1, "BYTES",
      "no more than this"},
     {"local-socket", 0, OPTION_TEXT, ON_ALL, FIELD(socket_path), 0, "PATH",
@@ -51,14 +71,20 @@ static const struct {
     const char *name;
     const char *argument; /* NULL: takes none */
     bool needs_argument;
+    const char *words; /* what comes behind "--"; NULL: more of the same */
     const char *meaning;
 } commands[] = {
-    [CLI_PODS] = {"pods", NULL, false, "lists the pods of this node"},
-    [CLI_STATUS] = {"status", NULL, false, "shows the state of the node agent"},
-    [CLI_LOGS] = {"logs", "POD", true,
+    [CLI_PODS] = {"pods", NULL, false, NULL, "lists the pods of this node"},
+    [CLI_STATUS] = {"status", NULL, false, NULL, "shows the state of the node agent"},
+    [CLI_LOGS] = {"logs", "POD", true, NULL,
                   "prints the log of a container; POD may lack the node's name"},
-    [CLI_EVENTS] = {"events", "[POD]", false, "lists what happened to the pods"},
-    [CLI_HELP] = {"help", "[COMMAND]", false, "explains a command"},
+    [CLI_EVENTS] = {"events", "[POD]", false, NULL, "lists what happened to the pods"},
+    [CLI_EXEC] = {"exec", "POD", true, "COMMAND [ARGUMENT...]",
+                  "runs a command in a container, and ends with its exit code"},
+    [CLI_ATTACH] = {"attach", "POD", true, NULL, "joins what runs in a container"},
+    [CLI_TOP] = {"top", "[pods|node]", false, NULL,
+                 "shows what the pods or the node use of CPU and memory"},
+    [CLI_HELP] = {"help", "[COMMAND]", false, NULL, "explains a command"},
 };
 _Static_assert(ARRAY_SIZE(commands) == CLI_COMMAND_COUNT, "describe every command");
 
@@ -80,6 +106,7 @@ bool cli_find_command(const char *word, enum cli_command *ret)
 /* What is left of argv, and the result under way. */
 struct reader {
     int argc, at;
+    bool is_rest; /* no options any more */
     const char *const *argv;
     struct cli_options *options;
 };
@@ -110,18 +137,41 @@ static struct error *set_output(enum cli_command command, const char *value, con
                      command == CLI_PODS ? "json, wide or name" : "json");
 }
 
+static struct error *set_order(const char *value, const char **ret)
+{
+    if (strcmp(value, "cpu") != 0 && strcmp(value, "memory") != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "--sort-by %s is unknown: use cpu or memory",
+                         value);
+    *ret = value;
+    return NULL;
+}
+
+static struct error *set_time(const struct option *option, const char *value, const char **ret)
+{
+    int64_t wall_ns;
+    struct error *err = time_parse_rfc3339(str_from(value), &wall_ns);
+    if (err)
+        return error_wrap(err, "--%s", option->name);
+    *ret = value;
+    return NULL;
+}
+
+static struct error *set_flag(const struct option *option, const char *value, bool *ret)
+{
+    bool on = !value || strcmp(value, "true") == 0;
+    if (!on && strcmp(value, "false") != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "--%s is true or false, not %s", option->name,
+                         value);
+    *ret = on;
+    return NULL;
+}
+
 static struct error *set(struct cli_options *result, const struct option *option, const char *value)
 {
     void *field = (char *)result + option->offset;
     switch (option->kind) {
-    case OPTION_BOOL: {
-        bool on = !value || strcmp(value, "true") == 0;
-        if (!on && strcmp(value, "false") != 0)
-            return error_new(ERROR_INVALID_ARGUMENT, "--%s is true or false, not %s", option->name,
-                             value);
-        *(bool *)field = on;
-        return NULL;
-    }
+    case OPTION_BOOL:
+        return set_flag(option, value, field);
     case OPTION_TEXT:
         if (value[0] == '\0')
             return error_new(ERROR_INVALID_ARGUMENT, "--%s is empty", option->name);
@@ -129,6 +179,10 @@ static struct error *set(struct cli_options *result, const struct option *option
         return NULL;
     case OPTION_OUTPUT:
         return set_output(result->command, value, field);
+    case OPTION_ORDER:
+        return set_order(value, field);
+    case OPTION_TIME:
+        return set_time(option, value, field);
     case OPTION_NUMBER:
         if (!parse_i64(value, option->low, INT64_MAX, field))
             return error_new(ERROR_INVALID_ARGUMENT, "--%s needs a number of at least %lld, not %s",
@@ -205,11 +259,69 @@ static struct error *read_argument(struct cli_options *result, const char *word)
     const char *name = commands[result->command].name;
     if (!commands[result->command].argument)
         return error_new(ERROR_INVALID_ARGUMENT, "%s takes no argument, found %s", name, word);
+    if (result->pod && commands[result->command].words)
+        return error_new(ERROR_INVALID_ARGUMENT, "the command comes behind --: %s %s -- %s", name,
+                         result->pod, word);
     if (result->pod)
         return error_new(ERROR_INVALID_ARGUMENT, "%s takes one argument, found %s and %s", name,
                          result->pod, word);
     result->pod = word;
     return NULL;
+}
+
+/* What top is about. */
+static struct error *set_subject(struct cli_options *result)
+{
+    static const struct {
+        const char *word;
+        bool is_node;
+    } subjects[] = {{"pods", false}, {"pod", false}, {"node", true}, {"nodes", true}};
+    for (size_t i = 0; i < ARRAY_SIZE(subjects); i++) {
+        if (!result->pod || strcmp(subjects[i].word, result->pod) == 0) {
+            result->is_node = subjects[i].is_node;
+            return NULL;
+        }
+    }
+    return error_new(ERROR_INVALID_ARGUMENT, "top shows pods or node, not %s", result->pod);
+}
+
+/* What no option can tell alone. */
+static struct error *check(struct cli_options *result)
+{
+    const char *name = commands[result->command].name, *words = commands[result->command].words;
+    if (result->help)
+        return NULL;
+    if (commands[result->command].needs_argument && !result->pod)
+        return error_new(ERROR_INVALID_ARGUMENT, "%s needs the name of a pod", name);
+    if (words && result->word_count == 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "%s needs a command: %s %s -- %s", name, name,
+                         result->pod, words);
+    if (result->since_time && result->since_seconds > 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "--since and --since-time exclude each other");
+    if (result->watch && result->output && strcmp(result->output, "wide") != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "--watch prints tables only");
+    return result->command == CLI_TOP ? set_subject(result) : NULL;
+}
+
+static struct error *read_word(struct reader *reader)
+{
+    const char *word = reader->argv[reader->at++];
+    bool is_end = !reader->is_rest && strcmp(word, "--") == 0;
+    if (is_end && commands[reader->options->command].words) {
+        reader->options->words = reader->argv + reader->at;
+        reader->options->word_count = (size_t)(reader->argc - reader->at);
+        reader->at = reader->argc;
+        return NULL;
+    }
+    if (is_end) {
+        reader->is_rest = true;
+        return NULL;
+    }
+    if (!reader->is_rest && text_has_prefix(word, "--"))
+        return read_long(reader, word);
+    if (!reader->is_rest && word[0] == '-' && word[1] != '\0')
+        return read_short(reader, word);
+    return read_argument(reader->options, word);
 }
 
 struct error *cli_parse(int argc, const char *const *argv, struct cli_options *ret)
@@ -218,26 +330,14 @@ struct error *cli_parse(int argc, const char *const *argv, struct cli_options *r
     if (argc < 2 || !cli_find_command(argv[1], &result.command))
         return error_new(ERROR_INVALID_ARGUMENT, "unknown command %s", argc < 2 ? "" : argv[1]);
     struct reader reader = {.argc = argc, .at = 2, .argv = argv, .options = &result};
-    bool only_arguments = false;
-    while (reader.at < argc) {
-        const char *word = argv[reader.at++];
-        struct error *err = NULL;
-        if (!only_arguments && strcmp(word, "--") == 0)
-            only_arguments = true;
-        else if (!only_arguments && text_has_prefix(word, "--"))
-            err = read_long(&reader, word);
-        else if (!only_arguments && word[0] == '-' && word[1] != '\0')
-            err = read_short(&reader, word);
-        else
-            err = read_argument(&result, word);
-        if (err)
-            return err;
-    }
-    if (commands[result.command].needs_argument && !result.pod && !result.help)
-        return error_new(ERROR_INVALID_ARGUMENT, "%s needs the name of a pod",
-                         commands[result.command].name);
-    *ret = result;
-    return NULL;
+    struct error *err = NULL;
+    while (!err && reader.at < argc)
+        err = read_word(&reader);
+    if (!err)
+        err = check(&result);
+    if (!err)
+        *ret = result;
+    return err;
 }
 
 /* --- help --- */
@@ -254,9 +354,10 @@ static void add_option(const struct option *option, struct buf *out)
 
 static void add_usage(enum cli_command command, struct buf *out)
 {
-    const char *argument = commands[command].argument;
-    buf_printf(out, "Usage: cubelet %s%s%s [options]\n%s.\n\n", commands[command].name,
-               argument ? " " : "", argument ? argument : "", commands[command].meaning);
+    const char *argument = commands[command].argument, *words = commands[command].words;
+    buf_printf(out, "Usage: cubelet %s%s%s [options]%s%s\n%s.\n\n", commands[command].name,
+               argument ? " " : "", argument ? argument : "", words ? " -- " : "",
+               words ? words : "", commands[command].meaning);
 }
 
 void cli_add_help(enum cli_command command, struct buf *out)

@@ -6,7 +6,16 @@
 
 #define CLI_DEFAULT_SOCKET "/run/cubelet/cubelet.sock"
 
-enum cli_command { CLI_PODS, CLI_STATUS, CLI_LOGS, CLI_EVENTS, CLI_HELP };
+enum cli_command {
+    CLI_PODS,
+    CLI_STATUS,
+    CLI_LOGS,
+    CLI_EVENTS,
+    CLI_EXEC,
+    CLI_ATTACH,
+    CLI_TOP,
+    CLI_HELP,
+};
 #define CLI_COMMAND_COUNT (CLI_HELP + 1)
 
 /** Texts are argv's own; NULL when not given. */
@@ -16,11 +25,17 @@ struct cli_options {
     const char *namespace;
     const char *output;
     const char *container;
-    const char *pod; /* the one argument that is no option */
+    const char *pod;          /* the one argument that is no option */
+    const char *since_time;   /* RFC 3339 */
+    const char *sort_by;      /* "cpu", "memory" */
+    const char *const *words; /* of the command of exec */
+    size_t word_count;
     bool all_namespaces, watch, follow, previous, timestamps, help;
-    int64_t tail_lines;    /* -1: all */
-    int64_t since_seconds; /* 0: all */
-    int64_t limit_bytes;   /* 0: all */
+    bool input, tty;          /* exec, attach */
+    bool containers, is_node; /* top */
+    int64_t tail_lines;       /* -1: all */
+    int64_t since_seconds;    /* 0: all */
+    int64_t limit_bytes;      /* 0: all */
 };
 
 /** The command named @word. False when there is none. */
@@ -29,7 +44,8 @@ bool cli_find_command(const char *word, enum cli_command *ret);
 /**
  * Reads argv[1] (a command, see cli_find_command()) and what follows. Options may come before and
  * after the argument, as
- * `--x=y`, `--x y`, `-xy`, `-x y`; "--" ends them. INVALID_ARGUMENT tells what is wrong.
+ * `--x=y`, `--x y`, `-xy`, `-x y`; "--" ends them, and for exec begins the command.
+ * INVALID_ARGUMENT tells what is wrong.
  */
 MUST_CHECK struct error *cli_parse(int argc, const char *const *argv, struct cli_options *ret);
 

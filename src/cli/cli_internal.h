@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "cli/cli_args.h"
+#include "cli/pod_target.h"
 #include "wire/doc.h"
 
 #include "core.pb-c.h"
@@ -14,9 +15,16 @@ MUST_CHECK struct error *cmd_pods(const struct cli_options *options);
 MUST_CHECK struct error *cmd_status(const struct cli_options *options);
 MUST_CHECK struct error *cmd_logs(const struct cli_options *options);
 MUST_CHECK struct error *cmd_events(const struct cli_options *options);
+MUST_CHECK struct error *cmd_top(const struct cli_options *options);
+/** Exec and attach. *ret_code: that of the command, once it has ended. */
+MUST_CHECK struct error *cmd_exec(const struct cli_options *options, int *ret_code);
 
-/** Writes to standard output at once. CANCELLED when nobody reads it any more. */
+/** Writes to @fd at once. CANCELLED when nobody reads it any more. */
+MUST_CHECK struct error *cli_write(int fd, struct str text);
+/** The same to standard output. */
 MUST_CHECK struct error *cli_print(struct str text);
+/** Does nothing for @ns. */
+void cli_pause(int64_t ns);
 /** Prints the JSON @text indented, with the items of namespace @namespace only (NULL: all; also
  * when there are none). */
 MUST_CHECK struct error *cli_print_json(struct str text, const char *namespace);
@@ -27,15 +35,22 @@ MUST_CHECK struct error *cli_parse_reply(struct str text, struct arena *arena,
 /** The namespace to show, or NULL for all. */
 const char *cli_namespace_filter(const struct cli_options *options);
 
+/** What a command is joined with; a terminal has no standard error of its own. */
+struct exec_switches {
+    bool input, tty;
+};
+
 /** GET /pods. */
 MUST_CHECK struct error *cli_get_pods(const struct cli_options *options, struct arena *arena,
                                       Core__PodList **ret);
-/**
- * The full name of pod @name of @namespace (NULL: any) in @list: the name itself, or with "-<node>"
- * behind, as static pods are called; @name itself when there is neither.
- */
-const char *cli_full_pod_name(const Core__PodList *list, const char *namespace, const char *name);
-
+/** Asks for the pods and finds the one (in namespace @namespace, NULL: any) that the command is
+ * about. Its texts live in @arena. Errors also as pod_target_find(). */
+MUST_CHECK struct error *cli_find_pod(const struct cli_options *options, const char *namespace,
+                                      struct arena *arena, struct pod_target *ret);
+/** The same with the container, of the namespace that is given or else default; tells on standard
+ * error which container was chosen if there was a choice. */
+MUST_CHECK struct error *cli_find_container(const struct cli_options *options, struct arena *arena,
+                                            struct pod_target *ret);
 /** The table of @list (pods of @namespace; NULL: all) as kubectl get pods prints it. */
 void cli_render_pods(const Core__PodList *list, const char *namespace, bool wide,
                      int64_t now_wall_ns, struct buf *out);
@@ -47,4 +62,12 @@ void cli_render_events(const Core__EventList *list, bool with_namespace, int64_t
 /** The reply of GET /status for people. */
 void cli_render_status(const struct doc_node *status, struct buf *out);
 /** The path and query of a request for logs. */
-void cli_add_logs_target(const struct cli_options *options, const char *pod, struct buf *out);
+void cli_add_logs_target(const struct cli_options *options, const struct pod_target *target,
+                         struct buf *out);
+/** The path and query of a request for exec or attach. */
+void cli_add_exec_target(const struct cli_options *options, const struct pod_target *target,
+                         const struct exec_switches *switches, struct buf *out);
+/** The table of the pods (or their containers, or the node) of @summary (spec server.md §4.1), as
+ * kubectl top prints it; nothing when there are no pods. */
+void cli_render_top(const struct doc_node *summary, const struct cli_options *options,
+                    struct buf *out);

@@ -1,6 +1,7 @@
 #include "base/time.h"
 #include "cli/cli_internal.h"
 #include "cli/local_client.h"
+#include "cli/seen.h"
 #include "cli/text_table.h"
 #include "kube/codec.h"
 
@@ -60,25 +61,52 @@ static void make_cells(const Core__Event *event, int64_t now_ns, struct arena *a
     ret_cells[5] = or_empty(event->message);
 }
 
+/* The events of @list that are news to @seen (NULL: all), oldest first. */
+static size_t sort_news(const Core__EventList *list, struct seen *seen, struct arena *arena,
+                        struct ordered *order)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < list->n_items; i++) {
+        const Core__Event *event = list->items[i];
+        const Meta__ObjectMeta *metadata = event->metadata;
+        const char *key =
+            arena_printf(arena, "%s|%s|%s|%s", metadata ? or_empty(metadata->namespace_) : "",
+                         metadata ? or_empty(metadata->name) : "", or_empty(event->reason),
+                         or_empty(event->message));
+        const char *state =
+            arena_printf(arena, "%lld|%d", (long long)last_seen_s(event), event->count);
+        if (!seen || seen_note(seen, key, state))
+            order[count++] = (struct ordered){.event = event, .index = i};
+    }
+    qsort(order, count, sizeof(*order), by_last_seen);
+    return count;
+}
+
+/* Titles unless @is_later. */
+static void render(const Core__EventList *list, struct seen *seen, struct text_table *table,
+                   bool is_later, int64_t now_wall_ns, struct buf *out)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    size_t skip = COLUMNS - table->columns;
+    struct ordered *order = arena_calloc(arena, list->n_items + 1, sizeof(*order));
+    size_t count = sort_news(list, seen, arena, order);
+    const char *(*rows)[COLUMNS] = arena_calloc(arena, count + 1, sizeof(*rows));
+    text_table_measure(table, titles + skip);
+    for (size_t i = 0; i < count; i++) {
+        make_cells(order[i].event, now_wall_ns, arena, rows[i]);
+        text_table_measure(table, rows[i] + skip);
+    }
+    if (!is_later)
+        text_table_add(table, titles + skip, out);
+    for (size_t i = 0; i < count; i++)
+        text_table_add(table, rows[i] + skip, out);
+}
+
 void cli_render_events(const Core__EventList *list, bool with_namespace, int64_t now_wall_ns,
                        struct buf *out)
 {
-    AUTO(arena) struct arena *arena = arena_new(0);
-    size_t count = list->n_items, skip = with_namespace ? 0 : 1;
-    struct ordered *order = arena_calloc(arena, count + 1, sizeof(*order));
-    const char *(*rows)[COLUMNS] = arena_calloc(arena, count + 1, sizeof(*rows));
-    struct text_table table = {.columns = COLUMNS - skip};
-    for (size_t i = 0; i < count; i++)
-        order[i] = (struct ordered){.event = list->items[i], .index = i};
-    qsort(order, count, sizeof(*order), by_last_seen);
-    text_table_measure(&table, titles + skip);
-    for (size_t i = 0; i < count; i++) {
-        make_cells(order[i].event, now_wall_ns, arena, rows[i]);
-        text_table_measure(&table, rows[i] + skip);
-    }
-    text_table_add(&table, titles + skip, out);
-    for (size_t i = 0; i < count; i++)
-        text_table_add(&table, rows[i] + skip, out);
+    struct text_table table = {.columns = COLUMNS - (with_namespace ? 0 : 1)};
+    render(list, NULL, &table, false, now_wall_ns, out);
 }
 
 static struct error *make_target(const struct cli_options *options, struct buf *out)
@@ -92,50 +120,93 @@ static struct error *make_target(const struct cli_options *options, struct buf *
     if (!options->pod)
         return NULL;
     AUTO(arena) struct arena *arena = arena_new(0);
-    Core__PodList *pods = NULL;
-    struct error *err = cli_get_pods(options, arena, &pods);
+    struct pod_target pod;
+    struct error *err = cli_find_pod(options, namespace, arena, &pod);
     if (err)
         return err;
     buf_add_text(out, "&pod=");
-    local_client_add_encoded(out, cli_full_pod_name(pods, namespace, options->pod));
+    local_client_add_encoded(out, pod.name);
     return NULL;
 }
 
-static struct error *print_table(struct str reply, const char *namespace)
+static struct error *get_events(const struct cli_options *options, const char *target,
+                                struct arena *arena, const Core__EventList **ret)
 {
-    AUTO(arena) struct arena *arena = arena_new(0);
     const struct kube_decode_options decode = {.unknown = KUBE_UNKNOWN_TOLERANT,
                                                .file = "the node agent's reply"};
     ProtobufCMessage *message = NULL;
-    struct error *err =
-        kube_decode_json(reply, &core__event_list__descriptor, &decode, arena, &message);
+    AUTO(buf) struct buf reply;
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    struct error *err = local_client_get(options->socket_path, target, &reply);
+    if (!err)
+        err = kube_decode_json(buf_str(&reply), &core__event_list__descriptor, &decode, arena,
+                               &message);
+    if (!err)
+        *ret = (const Core__EventList *)message;
+    return err;
+}
+
+static struct error *print_table(const struct cli_options *options, const char *target)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const Core__EventList *list = NULL;
+    struct error *err = get_events(options, target, arena, &list);
     if (err)
         return err;
-    const Core__EventList *list = (const Core__EventList *)message;
     if (list->n_items == 0) {
         (void)fprintf(stderr, "No events found.\n");
         return NULL;
     }
     AUTO(buf) struct buf out;
     buf_init(&out, TABLE_MAX_BYTES);
-    cli_render_events(list, !namespace, time_wall_ns(), &out);
+    cli_render_events(list, !cli_namespace_filter(options), time_wall_ns(), &out);
     err = buf_error(&out, "the table");
     return err ? err : cli_print(buf_str(&out));
 }
 
+/* The client asks each second; the agent does nothing while nobody watches. */
+static struct error *watch_events(const struct cli_options *options, const char *target)
+{
+    AUTO(seen) struct seen *seen = seen_new();
+    struct text_table table = {.columns = COLUMNS - (cli_namespace_filter(options) ? 1 : 0)};
+    for (bool is_later = false;; is_later = true) {
+        AUTO(arena) struct arena *arena = arena_new(0);
+        AUTO(buf) struct buf out;
+        buf_init(&out, TABLE_MAX_BYTES);
+        const Core__EventList *list = NULL;
+        struct error *err = get_events(options, target, arena, &list);
+        if (err)
+            return err;
+        render(list, seen, &table, is_later, time_wall_ns(), &out);
+        seen_end_round(seen);
+        err = buf_error(&out, "the table");
+        if (!err)
+            err = cli_print(buf_str(&out));
+        if (err)
+            return err;
+        cli_pause(NS_PER_SEC);
+    }
+}
+
+static struct error *print_json(const struct cli_options *options, const char *target)
+{
+    AUTO(buf) struct buf reply;
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    struct error *err = local_client_get(options->socket_path, target, &reply);
+    return err ? err : cli_print_json(buf_str(&reply), NULL);
+}
+
 struct error *cmd_events(const struct cli_options *options)
 {
-    AUTO(buf) struct buf target, reply;
+    AUTO(buf) struct buf target;
     buf_init(&target, 4 * KiB);
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
     struct error *err = make_target(options, &target);
     if (!err)
         err = buf_error(&target, "the request");
-    if (!err)
-        err = local_client_get(options->socket_path, buf_text(&target), &reply);
     if (err)
         return err;
-    if (options->output)
-        return cli_print_json(buf_str(&reply), NULL);
-    return print_table(buf_str(&reply), cli_namespace_filter(options));
+    if (options->watch)
+        return watch_events(options, buf_text(&target));
+    return options->output ? print_json(options, buf_text(&target))
+                           : print_table(options, buf_text(&target));
 }

@@ -2,10 +2,10 @@
 #include "cli/cli_internal.h"
 #include "cli/local_client.h"
 #include "cli/pod_row.h"
+#include "cli/seen.h"
 #include "cli/text_table.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define TABLE_MAX_BYTES (16 * MiB)
 
@@ -59,57 +59,18 @@ void cli_render_pod_names(const Core__PodList *list, const char *namespace, stru
 
 /* --- watching --- */
 
-/* What was last printed of a pod, without what changes by itself as time passes. */
-struct seen {
-    char *key, *state; /* owned */
-    unsigned round;
-};
-
 struct watch {
     struct text_table table;
-    struct seen *pods; /* owned; a node has some hundred at most */
-    size_t count;
-    unsigned round;
+    struct seen *seen; /* pods, without what changes by itself as time passes */
+    bool has_begun;
 };
-
-static struct seen *find_or_add(struct watch *watch, const char *key)
-{
-    for (size_t i = 0; i < watch->count; i++) {
-        if (strcmp(watch->pods[i].key, key) == 0)
-            return &watch->pods[i];
-    }
-    watch->pods = xrealloc(watch->pods, (watch->count + 1) * sizeof(*watch->pods));
-    watch->pods[watch->count] = (struct seen){.key = xstrdup(key)};
-    return &watch->pods[watch->count++];
-}
-
-/* Forgets the pods that were not there in this round. */
-static void forget_gone(struct watch *watch)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < watch->count; i++) {
-        if (watch->pods[i].round == watch->round) {
-            watch->pods[kept++] = watch->pods[i];
-            continue;
-        }
-        free(watch->pods[i].key);
-        free(watch->pods[i].state);
-    }
-    watch->count = kept;
-}
 
 /* True when the pod was not seen before in this state. */
 static bool is_news(struct watch *watch, const struct pod_row *row, struct arena *arena)
 {
     const char *state = arena_printf(arena, "%s|%s|%lld|%s|%s", row->ready, row->status,
                                      (long long)row->restart_count, row->ip, row->node);
-    struct seen *seen = find_or_add(watch, arena_printf(arena, "%s/%s", row->namespace, row->name));
-    seen->round = watch->round;
-    if (text_eq(seen->state, state))
-        return false;
-    free(seen->state);
-    seen->state = xstrdup(state);
-    return true;
+    return seen_note(watch->seen, arena_printf(arena, "%s/%s", row->namespace, row->name), state);
 }
 
 static void watch_round(struct watch *watch, const Core__PodList *list, const char *namespace,
@@ -128,11 +89,12 @@ static void watch_round(struct watch *watch, const Core__PodList *list, const ch
         rows[count] = cells_of(&row);
         text_table_measure(&watch->table, rows[count++].texts);
     }
-    if (watch->round == 1)
+    if (!watch->has_begun)
         text_table_add(&watch->table, titles, out);
+    watch->has_begun = true;
     for (size_t i = 0; i < count; i++)
         text_table_add(&watch->table, rows[i].texts, out);
-    forget_gone(watch);
+    seen_end_round(watch->seen);
 }
 
 static struct error *watch_once(struct watch *watch, const struct cli_options *options)
@@ -144,7 +106,6 @@ static struct error *watch_once(struct watch *watch, const struct cli_options *o
         return err;
     AUTO(buf) struct buf out;
     buf_init(&out, TABLE_MAX_BYTES);
-    watch->round++;
     watch_round(watch, list, cli_namespace_filter(options), &out);
     return cli_print(buf_str(&out));
 }
@@ -152,19 +113,17 @@ static struct error *watch_once(struct watch *watch, const struct cli_options *o
 /* The client asks each second; the agent does nothing while nobody watches. */
 static struct error *watch_pods(const struct cli_options *options)
 {
-    struct watch watch = {.table.columns =
+    struct watch watch = {.seen = seen_new(),
+                          .table.columns =
                               text_eq(options->output, "wide") ? WIDE_COLUMNS : COLUMNS};
     text_table_measure(&watch.table, titles);
     struct error *err = NULL;
     while (!err) {
         err = watch_once(&watch, options);
-        const struct timespec pause = {.tv_sec = 1};
         if (!err)
-            (void)nanosleep(&pause, NULL);
+            cli_pause(NS_PER_SEC);
     }
-    watch.round++;
-    forget_gone(&watch);
-    free(watch.pods);
+    seen_free(watch.seen);
     return err;
 }
 
@@ -189,8 +148,6 @@ static bool has_any(const Core__PodList *list, const char *namespace)
 
 struct error *cmd_pods(const struct cli_options *options)
 {
-    if (options->watch && options->output && strcmp(options->output, "wide") != 0)
-        return error_new(ERROR_INVALID_ARGUMENT, "--watch prints tables only");
     if (options->watch)
         return watch_pods(options);
     if (text_eq(options->output, "json"))

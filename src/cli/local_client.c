@@ -77,11 +77,8 @@ static struct error *connect_to(const char *path, int *ret_fd)
     return NULL;
 }
 
-static struct error *send_request(int fd, const char *target)
+static struct error *send_request(int fd, const char *request)
 {
-    AUTO(free)
-    char *request =
-        xasprintf("GET %s HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n", target);
     struct str rest = str_from(request);
     while (rest.len > 0) {
         ssize_t sent = send(fd, rest.ptr, rest.len, MSG_NOSIGNAL);
@@ -117,7 +114,7 @@ static const struct {
                 {422, ERROR_INVALID_ARGUMENT}, {429, ERROR_RESOURCE_EXHAUSTED},
                 {503, ERROR_UNAVAILABLE}};
 
-/* @body is a v1 Status, or whatever somebody else sends. */
+/* @body is a v1 Status, a line of text, or whatever somebody else sends. */
 static struct error *refused(int64_t http, struct str body)
 {
     enum error_code code = ERROR_INTERNAL;
@@ -129,10 +126,13 @@ static struct error *refused(int64_t http, struct str body)
     const struct doc_parse_options options = {.max_bytes = MAX_ERROR_BYTES};
     const struct doc_node *document = NULL;
     struct error *err = json_parse(body, &options, arena, &document);
-    error_ignore(err, "then the code alone must do");
+    error_ignore(err, "then it is a text, or the code alone must do");
     const struct doc_node *message = doc_get(document, "message");
     if (message && message->kind == DOC_STRING)
         return error_new(code, "%s", message->string.ptr);
+    struct str text = str_trim(body);
+    if (!document && text.len > 0 && !memchr(text.ptr, '\n', text.len))
+        return error_new(code, "%.*s", STR_ARG(text));
     return error_new(code, "the node agent answers with HTTP status %lld", (long long)http);
 }
 
@@ -187,22 +187,33 @@ struct reader {
     bool is_endless; /* once begun it may be silent for as long as it likes */
 };
 
+/* Sends @request and reads until the head of its answer is there; what follows it stays in @start.
+ * An answer other than @wanted is a refusal. */
+static struct error *exchange_heads(int fd, const char *request, int64_t wanted, char *piece,
+                                    struct buf *start)
+{
+    struct reply_head head = {0};
+    struct error *err = set_patience(fd, ANSWER_TIMEOUT_SECONDS);
+    if (!err)
+        err = send_request(fd, request);
+    if (!err)
+        err = read_head(fd, piece, start, &head);
+    if (err)
+        return err;
+    buf_consume(start, head.len);
+    return head.code == wanted ? NULL : read_refusal(fd, piece, head.code, buf_str(start));
+}
+
 static struct error *ask(int fd, const char *target, char *piece, const struct reader *reader)
 {
     AUTO(buf) struct buf start;
     buf_init(&start, MAX_HEAD_BYTES + PIECE_BYTES);
-    struct reply_head head = {0};
-    struct error *err = set_patience(fd, ANSWER_TIMEOUT_SECONDS);
-    if (!err)
-        err = send_request(fd, target);
-    if (!err)
-        err = read_head(fd, piece, &start, &head);
-    if (err)
-        return err;
-    struct str rest = {.ptr = buf_text(&start) + head.len, .len = start.len - head.len};
-    if (head.code != 200)
-        return read_refusal(fd, piece, head.code, rest);
-    if (reader->is_endless)
+    AUTO(free)
+    char *request =
+        xasprintf("GET %s HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n", target);
+    struct error *err = exchange_heads(fd, request, 200, piece, &start);
+    struct str rest = buf_str(&start);
+    if (!err && reader->is_endless)
         err = set_patience(fd, 0);
     if (err || (rest.len > 0 && !reader->on_body(reader->ctx, rest)))
         return err;
@@ -243,4 +254,30 @@ struct error *local_client_get(const char *socket_path, const char *target, stru
     const struct reader reader = {.on_body = collect, .ctx = out};
     struct error *err = connect_and_ask(socket_path, target, &reader);
     return err ? err : buf_error(out, "the node agent's reply");
+}
+
+struct error *local_client_upgrade(const char *socket_path, const char *target,
+                                   const char *protocol, int *ret_fd, struct buf *early)
+{
+    /* The key is for caches on the way, of which there are none; `close` is for a refusal. */
+    AUTO(free)
+    char *request = xasprintf("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\n"
+                              "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: Y3ViZWxldC1vbi1sb2NhbA==\r\n"
+                              "Sec-WebSocket-Protocol: %s\r\n\r\n",
+                              target, protocol);
+    AUTO(fd) int fd = -1;
+    struct error *err = connect_to(socket_path, &fd);
+    if (err)
+        return err;
+    AUTO(free) char *piece = xcalloc(1, PIECE_BYTES);
+    AUTO(buf) struct buf start;
+    buf_init(&start, MAX_HEAD_BYTES + PIECE_BYTES);
+    err = exchange_heads(fd, request, 101, piece, &start);
+    if (err)
+        return err;
+    buf_add_str(early, buf_str(&start));
+    *ret_fd = fd;
+    fd = -1; /* the caller owns it now */
+    return NULL;
 }

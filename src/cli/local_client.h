@@ -1,5 +1,5 @@
-/* Asks a running agent over its unix socket: HTTP/1.0, one request a connection. Blocking; for the
- * client process only. */
+/* Asks a running agent over its unix socket: one request a connection. Blocking; for the client
+ * process only. */
 #pragma once
 
 #include "base/buf.h"
@@ -19,6 +19,13 @@ MUST_CHECK struct error *local_client_get(const char *socket_path, const char *t
 MUST_CHECK struct error *local_client_stream(const char *socket_path, const char *target,
                                              bool (*on_body)(void *ctx, struct str piece),
                                              void *ctx);
+
+/**
+ * Asks for a WebSocket in which @protocol is spoken. The caller owns *ret_fd; what the agent has
+ * said behind its agreement is appended to @early. Errors as local_client_get().
+ */
+MUST_CHECK struct error *local_client_upgrade(const char *socket_path, const char *target,
+                                              const char *protocol, int *ret_fd, struct buf *early);
 
 /** Appends @text with everything but unreserved characters as %XX. */
 void local_client_add_encoded(struct buf *out, const char *text);

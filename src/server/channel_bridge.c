@@ -1,19 +1,10 @@
 #include "server/channel_bridge.h"
 
 #include "server/command_status.h"
+#include "wire/channels.h"
 #include "wire/spdy.h"
 
-/* Channels, with their numbers; as streams they have names. */
-enum channel {
-    CHANNEL_STDIN = 0,
-    CHANNEL_STDOUT = 1,
-    CHANNEL_STDERR = 2,
-    CHANNEL_STATUS = 3,
-    CHANNEL_RESIZE = 4,
-    CHANNEL_COUNT,
-    CHANNEL_CLOSE = 255, /* no channel: its message names one that the client closes */
-};
-
+/* What the channels are called as streams. */
 static const char *const stream_names[CHANNEL_COUNT] = {[CHANNEL_STDIN] = "stdin",
                                                         [CHANNEL_STDOUT] = "stdout",
                                                         [CHANNEL_STDERR] = "stderr",
@@ -29,8 +20,8 @@ static const struct protocol {
     const char *name;
     bool has_resize, has_status; /* else a failure is told as a text */
 } protocols[] = {
-    {STREAMING_CHANNELS_PROTOCOL, true, true}, {"v4.channel.k8s.io", true, true},
-    {"v3.channel.k8s.io", true, false},        {"v2.channel.k8s.io", false, false},
+    {CHANNELS_PROTOCOL, true, true},    {"v4.channel.k8s.io", true, true},
+    {"v3.channel.k8s.io", true, false}, {"v2.channel.k8s.io", false, false},
     {"channel.k8s.io", false, false}, /* the last: also what an answer without a name means */
 };
 

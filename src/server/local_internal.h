@@ -21,6 +21,7 @@ struct local_server {
     uint64_t socket_inode;
     struct http_server *http; /* NULL: not listening */
     struct log_server *logs;
+    struct local_server_engines engines; /* NULL inside: not yet */
 };
 
 /* --- local_socket.c --- */

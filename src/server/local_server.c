@@ -1,6 +1,7 @@
 /*
- * A request comes whole from the HTTP server; dispatch() checks who asks and how, the route table
- * says who answers. All answers but logs are made and sent in one go; logs are the log server's.
+ * A request comes whole from the HTTP server; on_request() checks who asks and how, the route table
+ * says who answers. What the pod room knows is made and sent in one go; the rest belongs to others:
+ * logs to the log server, commands to streaming, figures to their collector.
  */
 #include "base/fd.h"
 #include "base/log.h"
@@ -8,6 +9,9 @@
 #include "server/pod_list.h"
 #include "server/query.h"
 #include "server/reply.h"
+#include "server/streaming.h"
+#include "stats/summary_collector.h"
+#include "stats/summary_json.h"
 
 #include <unistd.h>
 
@@ -15,8 +19,8 @@
 
 static const struct http_server_options http_options = {
     .max_connections = 128,
-    .max_header_bytes = 16 * KiB,
-    .max_body_bytes = 4 * KiB, /* no route reads one */
+    .max_header_bytes = 2 * HTTP_TARGET_MAX_BYTES, /* which may hold the words of a command */
+    .max_body_bytes = 4 * KiB,                     /* no route reads one */
     .header_timeout_ns = PATIENCE_NS,
     .body_timeout_ns = PATIENCE_NS,
     .idle_timeout_ns = PATIENCE_NS,
@@ -41,6 +45,12 @@ static void finish_json(struct http_exchange *exchange, const struct buf *conten
         local_reply_error(exchange, err);
     else
         reply_json(exchange, 200, buf_str(content));
+}
+
+static void reply_no_path(struct http_exchange *exchange, const struct http_target *target)
+{
+    local_reply_error(
+        exchange, error_new(ERROR_NOT_FOUND, "the local socket has no path %s", target->raw_path));
 }
 
 static void answer_pods(struct local_server *server, struct http_exchange *exchange,
@@ -83,16 +93,97 @@ static void answer_logs(struct local_server *server, struct http_exchange *excha
     log_server_serve(server->logs, exchange, &name, LOG_FORM_LOCAL);
 }
 
+/* --- commands: /exec/<namespace>/<pod>/<container>, /attach/… --- */
+
+typedef void serve_stream(struct streaming *streaming, struct http_exchange *exchange,
+                          const struct streaming_params *params, const struct http_fields *fields);
+
+static void reply_not_yet(struct http_exchange *exchange)
+{
+    local_reply_error(exchange, error_new(ERROR_UNAVAILABLE, "the node agent is still starting"));
+}
+
+static void answer_stream(struct local_server *server, struct http_exchange *exchange,
+                          const struct http_target *target, serve_stream *serve)
+{
+    const struct streaming_params params = {.namespace_ = target->segments[1],
+                                            .pod = target->segments[2],
+                                            .container = target->segments[3]};
+    if (server->engines.streaming)
+        serve(server->engines.streaming, exchange, &params,
+              &http_exchange_request(exchange)->fields);
+    else
+        reply_not_yet(exchange);
+}
+
+static void answer_exec(struct local_server *server, struct http_exchange *exchange,
+                        const struct http_target *target)
+{
+    answer_stream(server, exchange, target, streaming_exec);
+}
+
+static void answer_attach(struct local_server *server, struct http_exchange *exchange,
+                          const struct http_target *target)
+{
+    answer_stream(server, exchange, target, streaming_attach);
+}
+
+/* --- figures: /stats/summary --- */
+
+/* A request that waits, in its exchange's arena. */
+struct summary_wait {
+    struct http_exchange *exchange;
+    struct summary_request *request;
+};
+
+static void on_summary(void *ctx, const struct summary *summary, struct error *err_owned)
+{
+    const struct summary_wait *wait = ctx;
+    AUTO(buf) struct buf content;
+    buf_init(&content, LOCAL_REPLY_MAX_BYTES);
+    http_exchange_on_gone(wait->exchange, NULL, NULL);
+    if (err_owned) {
+        local_reply_error(wait->exchange, err_owned);
+        return;
+    }
+    summary_write_json(summary, &content);
+    finish_json(wait->exchange, &content);
+}
+
+static void on_summary_gone(void *ctx)
+{
+    const struct summary_wait *wait = ctx;
+    summary_collect_cancel(wait->request);
+}
+
+static void answer_stats(struct local_server *server, struct http_exchange *exchange,
+                         const struct http_target *target)
+{
+    if (!text_eq(target->segments[1], "summary")) {
+        reply_no_path(exchange, target);
+        return;
+    }
+    if (!server->engines.summaries) {
+        reply_not_yet(exchange);
+        return;
+    }
+    enum summary_scope scope =
+        query_flag(target, "only_cpu_and_memory") ? SUMMARY_CPU_AND_MEMORY : SUMMARY_FULL;
+    struct summary_wait *wait = arena_calloc(http_exchange_arena(exchange), 1, sizeof(*wait));
+    wait->exchange = exchange;
+    wait->request = summary_collect_start(server->engines.summaries, scope, on_summary, wait);
+    http_exchange_on_gone(exchange, on_summary_gone, wait);
+}
+
 static const struct route {
     const char *root;                  /* the first segment */
     size_t min_segments, max_segments; /* with it */
     void (*answer)(struct local_server *server, struct http_exchange *exchange,
                    const struct http_target *target);
 } routes[] = {
-    {"pods", 1, 1, answer_pods},
-    {"status", 1, 1, answer_status},
-    {"events", 1, 1, answer_events},
-    {"logs", 3, 4, answer_logs},
+    {"pods", 1, 1, answer_pods},   {"status", 1, 1, answer_status}, {"events", 1, 1, answer_events},
+    {"logs", 3, 4, answer_logs},   {"exec", 4, 4, answer_exec},     {"attach", 4, 4, answer_attach},
+    {"stats", 2, 2, answer_stats},
 };
 
 /* --- requests --- */
@@ -108,7 +199,7 @@ static struct error *check_request(const struct http_request *request)
     if (!is_trusted(request))
         return error_new(ERROR_PERMISSION_DENIED, "only root may use the local socket");
     if (!text_eq(request->method, "GET"))
-        return error_new(ERROR_UNIMPLEMENTED, "the local socket is read-only: use GET");
+        return error_new(ERROR_UNIMPLEMENTED, "the local socket takes nothing but GET");
     return NULL;
 }
 
@@ -132,10 +223,10 @@ static void on_request(void *ctx, struct http_exchange *exchange)
         route->answer(ctx, exchange, &request->target);
         return;
     }
-    if (!err)
-        err =
-            error_new(ERROR_NOT_FOUND, "the local socket has no path %s", request->target.raw_path);
-    local_reply_error(exchange, err);
+    if (err)
+        local_reply_error(exchange, err);
+    else
+        reply_no_path(exchange, &request->target);
 }
 
 /* --- life --- */
@@ -201,4 +292,10 @@ void local_server_set_runtime(struct local_server *server, const char *name, con
     free(server->runtime_version);
     server->runtime_name = xstrdup(name);
     server->runtime_version = xstrdup(version);
+}
+
+void local_server_set_engines(struct local_server *server,
+                              const struct local_server_engines *engines)
+{
+    server->engines = *engines;
 }

@@ -17,7 +17,7 @@
 
 #define STREAMS_TIMEOUT_NS (30 * NS_PER_SEC)
 #define PING_NS (5 * NS_PER_SEC)
-#define IDLE_TIMEOUT_NS (4 * 3600 * NS_PER_SEC)
+#define IDLE_TIMEOUT_NS (INT64_C(4) * 3600 * NS_PER_SEC)
 #define STATUS_TIMEOUT_NS (10 * NS_PER_SEC) /* for the client to take it, and to say goodbye */
 #define LEAVING_NS (30 * NS_PER_SEC)        /* for the runtime to take what was said */
 #define REFUSAL_MAX_BYTES (4 * KiB)         /* of the runtime's words, to be quoted */
@@ -333,7 +333,7 @@ static void begin(struct streaming *streaming, const struct streaming_session *s
     stream_end_init(&bridge->client, OUT_MAX_BYTES);
     stream_end_init(&bridge->runtime, OUT_MAX_BYTES);
     bridge->client.stream = stream;
-    websocket_add_agreement(byte_queue_end(&bridge->client.out), key, STREAMING_CHANNELS_PROTOCOL);
+    websocket_add_agreement(byte_queue_end(&bridge->client.out), key, CHANNELS_PROTOCOL);
     bridge->channels =
         channel_bridge_new(&session->switches, &bridge->client.out, &bridge->runtime.out);
     make_timers(bridge, streaming->options.loop);

@@ -160,7 +160,7 @@ enum streaming_manner streaming_manner_of(const struct http_fields *fields, bool
     while (next_offer(fields, &at, &offer)) {
         if (is_port_forward && str_has_prefix(offer, STREAMING_TUNNEL_PREFIX))
             return STREAMING_TUNNEL;
-        if (!is_port_forward && str_eq_c(offer, STREAMING_CHANNELS_PROTOCOL))
+        if (!is_port_forward && str_eq_c(offer, CHANNELS_PROTOCOL))
             return STREAMING_CHANNELS;
     }
     return STREAMING_PASSED_ON;
@@ -340,7 +340,7 @@ void streaming_write_tunnel_head(struct buf *out, const struct http_fields *fiel
 
 void streaming_write_command_head(struct buf *out, const struct streaming_url *url)
 {
-    static const char *const protocols[] = {STREAMING_CHANNELS_PROTOCOL, "v4.channel.k8s.io",
+    static const char *const protocols[] = {CHANNELS_PROTOCOL, "v4.channel.k8s.io",
                                             "v3.channel.k8s.io", "v2.channel.k8s.io",
                                             "channel.k8s.io"};
     static const struct http_fields none = {0};

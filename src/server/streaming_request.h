@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "wire/channels.h"
 #include "wire/http.h"
 
 /** Which of a command's streams are wanted; a terminal has no error stream of its own. */
@@ -45,7 +46,6 @@ enum streaming_manner {
     STREAMING_TUNNEL,    /* SPDY/3.1 in a WebSocket */
 };
 
-#define STREAMING_CHANNELS_PROTOCOL "v5.channel.k8s.io"
 #define STREAMING_TUNNEL_PREFIX "SPDY/3.1+"
 
 /** True when @fields ask for the WebSocket protocol. */

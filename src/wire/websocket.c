@@ -118,8 +118,10 @@ static struct error *check_start(const struct websocket_parser *parser)
         return violation("a reserved bit is set");
     if ((opcode > WEBSOCKET_BINARY && opcode < WEBSOCKET_CLOSE) || opcode > WEBSOCKET_PONG)
         return violation("an unknown kind of frame");
-    if (!(parser->head[1] & MASK_BIT))
-        return violation("a client must mask its frames");
+    bool is_masked = parser->head[1] & MASK_BIT;
+    if (is_masked == parser->is_client)
+        return violation(is_masked ? "a server must not mask its frames"
+                                   : "a client must mask its frames");
     if (is_control(opcode) &&
         (!(first & FIN_BIT) || (parser->head[1] & LENGTH_BITS) > WEBSOCKET_CONTROL_MAX_BYTES))
         return violation("a control frame is in pieces or too long");
@@ -170,15 +172,21 @@ static struct error *take_head(struct websocket_parser *parser, struct websocket
 
 /* --- payloads --- */
 
-/* Takes what has come of the payload, unmasked. */
-static struct str take_payload(struct websocket_parser *parser, struct websocket_input *input)
+static void unmask(struct websocket_parser *parser, char *bytes, size_t len)
 {
     const unsigned char *mask = parser->head + parser->head_len - MASK_BYTES;
-    size_t len = input->len < parser->left ? input->len : (size_t)parser->left;
-    char *bytes = input->ptr;
     for (size_t i = 0; i < len; i++)
         bytes[i] = (char)((unsigned char)bytes[i] ^ mask[(parser->mask_at + i) % MASK_BYTES]);
     parser->mask_at = (unsigned)((parser->mask_at + len) % MASK_BYTES);
+}
+
+/* Takes what has come of the payload, unmasked. */
+static struct str take_payload(struct websocket_parser *parser, struct websocket_input *input)
+{
+    size_t len = input->len < parser->left ? input->len : (size_t)parser->left;
+    char *bytes = input->ptr;
+    if (!parser->is_client)
+        unmask(parser, bytes, len);
     parser->left -= len;
     input->ptr += len;
     input->len -= len;
@@ -275,14 +283,26 @@ struct error *websocket_next(struct websocket_parser *parser, struct websocket_i
 
 /* --- sending --- */
 
-void websocket_add_head(struct buf *out, enum websocket_opcode opcode, size_t len)
+static void add_head(struct buf *out, enum websocket_opcode opcode, size_t len, unsigned mask_bit)
 {
-    unsigned char head[2 + 8] = {(unsigned char)(FIN_BIT | (unsigned)opcode)};
+    unsigned char head[WEBSOCKET_HEAD_MAX_BYTES] = {(unsigned char)(FIN_BIT | (unsigned)opcode)};
     size_t size = len < LENGTH_16 ? 0 : len <= UINT16_MAX ? 2 : 8;
-    head[1] = (unsigned char)(size == 0 ? len : size == 2 ? LENGTH_16 : LENGTH_64);
+    head[1] = (unsigned char)(mask_bit | (size == 0   ? (unsigned)len
+                                          : size == 2 ? LENGTH_16
+                                                      : LENGTH_64));
     for (size_t i = 0; i < size; i++)
         head[2 + i] = (unsigned char)((uint64_t)len >> (8 * (size - 1 - i)));
-    buf_add(out, head, 2 + size);
+    buf_add(out, head, 2 + size + (mask_bit ? MASK_BYTES : 0));
+}
+
+void websocket_add_head(struct buf *out, enum websocket_opcode opcode, size_t len)
+{
+    add_head(out, opcode, len, 0);
+}
+
+void websocket_add_client_head(struct buf *out, enum websocket_opcode opcode, size_t len)
+{
+    add_head(out, opcode, len, MASK_BIT);
 }
 
 void websocket_add_frame(struct buf *out, enum websocket_opcode opcode, struct str bytes)

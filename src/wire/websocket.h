@@ -1,8 +1,8 @@
 /*
- * WebSocket frames (RFC 6455) as a server sees them: the handshake, what a client sends, what is
- * sent to it. No extensions. Protocol only: no I/O, no clock, no callbacks; the owner asks for the
- * next event. A message is handed out in pieces as it comes, so it may be of any length. Text is
- * not checked to be UTF-8: nobody here reads it as such. Not thread-safe.
+ * WebSocket frames (RFC 6455): a server's handshake, and what either side sends. No extensions.
+ * Protocol only: no I/O, no clock, no callbacks; the owner asks for the next event. A message is
+ * handed out in pieces as it comes, so it may be of any length. Text is not checked to be UTF-8:
+ * nobody here reads it as such. Not thread-safe.
  */
 #pragma once
 
@@ -36,13 +36,14 @@ MUST_CHECK struct error *websocket_check_request(const struct http_fields *field
 /** Appends the server's answer to @key, which has been checked; @protocol NULL: none is chosen. */
 void websocket_add_agreement(struct buf *out, const char *key, const char *protocol);
 
-/* --- what a client sends --- */
+/* --- what is received --- */
 
 #define WEBSOCKET_CONTROL_MAX_BYTES 125 /* of a ping, pong or close; RFC 6455 §5.5 */
 #define WEBSOCKET_HEAD_MAX_BYTES 14
 
 /** The state of one connection's input; in the owner's struct, zeroed to begin. */
 struct websocket_parser {
+    bool is_client; /* the owner's word: a server is heard, which masks nothing */
     unsigned char head[WEBSOCKET_HEAD_MAX_BYTES]; /* of the frame, as far as it has come */
     size_t head_len;
     bool is_in_payload;
@@ -80,13 +81,13 @@ struct websocket_input {
 };
 
 /**
- * Takes bytes off the front of @input up to the next event. INVALID_ARGUMENT for what a client must
+ * Takes bytes off the front of @input up to the next event. INVALID_ARGUMENT for what the peer must
  * not send; the connection is then to be closed with WEBSOCKET_PROTOCOL_ERROR.
  */
 MUST_CHECK struct error *websocket_next(struct websocket_parser *parser,
                                         struct websocket_input *input, struct websocket_event *ret);
 
-/* --- what is sent to it --- */
+/* --- what is sent, by a server --- */
 
 /** Appends the head of a frame that is a whole message (or control frame) of @len bytes, which
  * follow. */
@@ -94,3 +95,12 @@ void websocket_add_head(struct buf *out, enum websocket_opcode opcode, size_t le
 /** The head and the bytes. */
 void websocket_add_frame(struct buf *out, enum websocket_opcode opcode, struct str bytes);
 void websocket_add_close(struct buf *out, enum websocket_status status);
+
+/* --- what is sent, by a client --- */
+
+/**
+ * Appends the head of a frame that is a whole message (or control frame) of @len bytes, which
+ * follow as they are: they are masked with zeroes. So it is for a peer behind a unix socket only:
+ * masks keep a page in a browser from choosing the bytes that a proxy sees.
+ */
+void websocket_add_client_head(struct buf *out, enum websocket_opcode opcode, size_t len);

@@ -1,7 +1,7 @@
 /*
- * WebSocket frames of a client: the first byte says how the rest is cut. However it is cut, the
- * same messages come out, with the same verdict; pieces of a message stand in order, and nothing
- * comes after a close.
+ * WebSocket frames: the first byte says how the rest is cut, and whose it is. However it is cut,
+ * the same messages come out, with the same verdict; pieces of a message stand in order, and
+ * nothing comes after a close.
  */
 #include "wire/websocket.h"
 
@@ -42,9 +42,10 @@ static void note(const struct websocket_event *event, struct story *story)
 }
 
 /* False when it was refused. */
-static bool parse(const uint8_t *data, size_t size, size_t piece, struct story *story)
+static bool parse(const uint8_t *data, size_t size, size_t piece, bool is_client,
+                  struct story *story)
 {
-    struct websocket_parser parser = {0};
+    struct websocket_parser parser = {.is_client = is_client};
     char *copy = xcalloc(1, size + 1);
     memcpy(copy, data, size);
     struct websocket_input input = {.ptr = copy};
@@ -73,8 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct story whole = {0}, cut = {0};
     buf_init(&whole.text, 64 * MiB);
     buf_init(&cut.text, 64 * MiB);
-    bool whole_is_fine = parse(data + 1, size - 1, size, &whole);
-    bool cut_is_fine = parse(data + 1, size - 1, (size_t)(data[0] & 15) + 1, &cut);
+    bool is_client = data[0] & 16;
+    bool whole_is_fine = parse(data + 1, size - 1, size, is_client, &whole);
+    bool cut_is_fine = parse(data + 1, size - 1, (size_t)(data[0] & 15) + 1, is_client, &cut);
     ASSERT(whole_is_fine == cut_is_fine);
     ASSERT(str_eq(buf_str(&whole.text), buf_str(&cut.text)));
     buf_done(&whole.text);

@@ -115,7 +115,8 @@ class Agent:
                               capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     def client_command(self, *arguments):
-        return [self.program, *arguments, f"--local-socket={self.socket}"]
+        command, *more = arguments  # what follows a `--` belongs to the command of exec
+        return [self.program, command, f"--local-socket={self.socket}", *more]
 
     def pods(self):
         """Every pod, by name, as the API would show it."""

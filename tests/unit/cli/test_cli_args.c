@@ -11,6 +11,8 @@ struct row {
 
 #define DEFAULTS .socket_path = CLI_DEFAULT_SOCKET, .tail_lines = -1
 
+static const char *const rows_words[] = {"ls", "-l", "--", "-x", ""};
+
 static const struct row rows[] = {
     {{"pods"}, {DEFAULTS, .command = CLI_PODS}, NULL},
     {{"pods", "-A", "-o", "wide", "-w"},
@@ -41,6 +43,30 @@ static const struct row rows[] = {
     {{"logs", "--help"}, {DEFAULTS, .command = CLI_LOGS, .help = true}, NULL},
     {{"events", "-n", "a"}, {DEFAULTS, .command = CLI_EVENTS, .namespace = "a"}, NULL},
     {{"events", "web"}, {DEFAULTS, .command = CLI_EVENTS, .pod = "web"}, NULL},
+    {{"events", "-wA"},
+     {DEFAULTS, .command = CLI_EVENTS, .watch = true, .all_namespaces = true},
+     NULL},
+    {{"logs", "web", "--since-time=2026-11-21T03:00:00.5+01:00"},
+     {DEFAULTS, .command = CLI_LOGS, .pod = "web", .since_time = "2026-11-21T03:00:00.5+01:00"},
+     NULL},
+    {{"exec", "-it", "web", "-cmain", "-n", "a", "--", "ls", "-l", "--", "-x"},
+     {DEFAULTS, .command = CLI_EXEC, .pod = "web", .input = true, .tty = true, .container = "main",
+      .namespace = "a", .words = &rows_words[0], .word_count = 4},
+     NULL},
+    {{"exec", "--stdin", "--tty=false", "web", "--", ""},
+     {DEFAULTS, .command = CLI_EXEC, .pod = "web", .input = true, .words = &rows_words[4],
+      .word_count = 1},
+     NULL},
+    {{"attach", "web", "-i"}, {DEFAULTS, .command = CLI_ATTACH, .pod = "web", .input = true}, NULL},
+    {{"attach", "--", "-odd"}, {DEFAULTS, .command = CLI_ATTACH, .pod = "-odd"}, NULL},
+    {{"top"}, {DEFAULTS, .command = CLI_TOP}, NULL},
+    {{"top", "pods", "--containers", "--sort-by=memory", "-n", "a"},
+     {DEFAULTS, .command = CLI_TOP, .pod = "pods", .containers = true, .sort_by = "memory",
+      .namespace = "a"},
+     NULL},
+    {{"top", "node", "-ojson"},
+     {DEFAULTS, .command = CLI_TOP, .pod = "node", .is_node = true, .output = "json"},
+     NULL},
     {{"help", "logs"}, {DEFAULTS, .command = CLI_HELP, .pod = "logs"}, NULL},
     {{"frob"}, {0}, "unknown command frob"},
     {{NULL}, {0}, "unknown command "},
@@ -55,6 +81,23 @@ static const struct row rows[] = {
     {{"pods", "--namespace="}, {0}, "--namespace is empty"},
     {{"pods", "--watch=1"}, {0}, "--watch is true or false, not 1"},
     {{"logs", "a", "--tail=x"}, {0}, "--tail needs a number of at least -1, not x"},
+    {{"exec"}, {0}, "exec needs the name of a pod"},
+    {{"exec", "--", "ls"}, {0}, "exec needs the name of a pod"},
+    {{"exec", "web"}, {0}, "exec needs a command: exec web -- COMMAND [ARGUMENT...]"},
+    {{"exec", "web", "--"}, {0}, "exec needs a command: exec web -- COMMAND [ARGUMENT...]"},
+    {{"exec", "web", "ls"}, {0}, "the command comes behind --: exec web -- ls"},
+    {{"attach"}, {0}, "attach needs the name of a pod"},
+    {{"attach", "web", "--", "ls"}, {0}, "attach takes one argument, found web and ls"},
+    {{"logs", "web", "-i"}, {0}, "unknown option -i in -i"},
+    {{"top", "clouds"}, {0}, "top shows pods or node, not clouds"},
+    {{"top", "--sort-by", "name"}, {0}, "--sort-by name is unknown: use cpu or memory"},
+    {{"top", "-o", "wide"}, {0}, "--output wide is unknown: use json"},
+    {{"pods", "-w", "-ojson"}, {0}, "--watch prints tables only"},
+    {{"events", "-w", "-ojson"}, {0}, "--watch prints tables only"},
+    {{"logs", "a", "--since-time=now"}, {0}, "--since-time: \"now\" is not an RFC 3339 time"},
+    {{"logs", "a", "--since-time=2026-11-21T03:00:00Z", "--since=1h"},
+     {0},
+     "--since and --since-time exclude each other"},
     {{"logs", "a", "--since=0s"}, {0}, "--since must be more than nothing, not 0s"},
 };
 
@@ -82,6 +125,15 @@ static void assert_options(const struct cli_options *have, const struct cli_opti
     assert_int_equal(have->help, want->help);
     assert_int_equal(have->tail_lines, want->tail_lines);
     assert_int_equal(have->since_seconds, want->since_seconds);
+    assert_true(text_eq(have->since_time, want->since_time));
+    assert_true(text_eq(have->sort_by, want->sort_by));
+    assert_int_equal(have->input, want->input);
+    assert_int_equal(have->tty, want->tty);
+    assert_int_equal(have->containers, want->containers);
+    assert_int_equal(have->is_node, want->is_node);
+    assert_int_equal(have->word_count, want->word_count);
+    for (size_t i = 0; i < want->word_count; i++)
+        assert_string_equal(have->words[i], want->words[i]);
 }
 
 TEST_CASE(command_lines_are_understood_or_refused)
@@ -116,6 +168,11 @@ TEST_CASE(help_names_every_command_and_its_options)
     assert_non_null(strstr(buf_text(&out), "\n  -f, --follow "));
     assert_non_null(strstr(buf_text(&out), "\n      --tail LINES "));
     assert_null(strstr(buf_text(&out), "--watch"));
+    buf_clear(&out);
+    cli_add_help(CLI_EXEC, &out);
+    assert_non_null(
+        strstr(buf_text(&out), "Usage: cubelet exec POD [options] -- COMMAND [ARGUMENT...]\n"));
+    assert_non_null(strstr(buf_text(&out), "\n  -i, --stdin "));
 }
 
 TEST_MAIN(TEST(command_lines_are_understood_or_refused),

@@ -236,18 +236,5 @@ TEST_CASE(tables_can_be_of_one_namespace)
     assert_string_equal(buf_text(&out), "pod/web-n1\npod/web\n");
 }
 
-TEST_CASE(a_static_pod_is_found_without_its_node)
-{
-    AUTO(arena) struct arena *arena = arena_new(0);
-    const Core__PodList *list =
-        (const Core__PodList *)decode(str_from(two_pods), &core__pod_list__descriptor, arena);
-    assert_string_equal(cli_full_pod_name(list, "default", "web"), "web-n1");
-    assert_string_equal(cli_full_pod_name(list, "default", "web-n1"), "web-n1");
-    assert_string_equal(cli_full_pod_name(list, "other", "web"), "web");
-    assert_string_equal(cli_full_pod_name(list, NULL, "web"), "web");
-    assert_string_equal(cli_full_pod_name(list, "default", "db"), "db");
-}
-
 TEST_MAIN(TEST(the_recorded_pods_look_as_kubectl_shows_them), TEST(one_word_tells_how_a_pod_is),
-          TEST(a_pod_of_which_nothing_is_known_has_a_row), TEST(tables_can_be_of_one_namespace),
-          TEST(a_static_pod_is_found_without_its_node))
+          TEST(a_pod_of_which_nothing_is_known_has_a_row), TEST(tables_can_be_of_one_namespace))

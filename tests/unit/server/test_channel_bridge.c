@@ -7,7 +7,7 @@
 
 #define MASK "\0\0\0\0"
 #define V4 "v4.channel.k8s.io"
-#define V5 STREAMING_CHANNELS_PROTOCOL
+#define V5 CHANNELS_PROTOCOL
 #define SUCCESS "{\"metadata\":{},\"status\":\"Success\"}"
 #define OPENED "syn 1 error;syn 3 stdin;syn 5 stdout;syn 7 stderr;"
 #define QUEUE_MAX_BYTES (1 * MiB)

@@ -1,6 +1,8 @@
 /* The server on its socket, over the pod engine on its bench. One thread: the client never blocks,
  * the loop is turned. */
 #include "server/local_internal.h"
+#include "server/streaming.h"
+#include "stats/summary_collector.h"
 #include "tests/unit/pod/pods_bench.h"
 #include "wire/json.h"
 
@@ -165,9 +167,19 @@ TEST_CASE(what_is_not_served_is_refused_as_kubernetes_does)
         const char *reason, *message;
     } rows[] = {
         {"GET /nothing", 404, "NotFound", "the local socket has no path /nothing"},
-        {"DELETE /pods", 405, "MethodNotAllowed", "the local socket is read-only: use GET"},
+        {"DELETE /pods", 405, "MethodNotAllowed", "the local socket takes nothing but GET"},
         {"GET /pods/web", 404, "NotFound", "the local socket has no path /pods/web"},
         {"GET /logs/default", 404, "NotFound", "the local socket has no path /logs/default"},
+        {"GET /exec/default/web-n", 404, "NotFound",
+         "the local socket has no path /exec/default/web-n"},
+        {"GET /stats/other", 404, "NotFound", "the local socket has no path /stats/other"},
+        {"POST /exec/default/web-n/a", 405, "MethodNotAllowed",
+         "the local socket takes nothing but GET"},
+        {"GET /exec/default/web-n/a?output=1", 503, "ServiceUnavailable",
+         "the node agent is still starting"},
+        {"GET /attach/default/web-n/a?output=1", 503, "ServiceUnavailable",
+         "the node agent is still starting"},
+        {"GET /stats/summary", 503, "ServiceUnavailable", "the node agent is still starting"},
         {"GET /logs/default/web-n/a?tailLines=x", 400, "BadRequest", "Unable to decode query."},
         {"GET /logs/default/db-n/a", 404, "NotFound", "pod \"db-n\" does not exist"},
         {"GET /logs/other/web-n/a", 404, "NotFound", "pod \"web-n\" does not exist"},
@@ -189,6 +201,116 @@ TEST_CASE(what_is_not_served_is_refused_as_kubernetes_does)
                 strcmp(bench_state(&desk.bench, "u-stuck", "a"), "ErrImageNeverPull") == 0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         assert_refusal(&desk, rows[i].request, rows[i].code, rows[i].reason, rows[i].message);
+    desk_done(&desk);
+}
+
+TEST_CASE(commands_are_answered_as_by_the_nodes_own_api)
+{
+    static const struct {
+        const char *request, *status, *body;
+    } rows[] = {
+        {"GET /exec/default/web-n/a HTTP/1.0", " 400 ",
+         "you must specify at least 1 of stdin, stdout, stderr"},
+        {"GET /exec/default/db-n/a?output=1 HTTP/1.0", " 404 ", "pod does not exist"},
+        {"GET /exec/default/web-n/x?output=1 HTTP/1.0", " 500 ", "container not found (\"x\")"},
+        {"GET /attach/default/web-n/x?output=1 HTTP/1.0", " 500 ",
+         "container x not found in pod web-n_default"},
+    };
+    struct desk desk;
+    desk_init(&desk);
+    bench_want(&desk.bench, "web", WEB);
+    bench_tell(&desk.bench);
+    bench_rest(&desk.bench);
+    const struct streaming_options options = {
+        .loop = desk.bench.loop, .pool = desk.bench.pool, .pods = desk.bench.pods};
+    AUTO(streaming) struct streaming *streaming = streaming_new(&options);
+    const struct local_server_engines engines = {.streaming = streaming};
+    local_server_set_engines(desk.server, &engines);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_reply(&desk, rows[i].request, rows[i].status, rows[i].body);
+    desk_done(&desk);
+}
+
+/* --- figures: a collector that answers when the case says so --- */
+
+struct summary_collector {
+    struct summary_request *request; /* under way */
+    enum summary_scope scope;
+    size_t cancelled;
+};
+
+struct summary_request {
+    struct summary_collector *collector;
+    summary_on_done *on_done;
+    void *ctx;
+};
+
+struct summary_request *summary_collect_start(struct summary_collector *collector,
+                                              enum summary_scope scope, summary_on_done *on_done,
+                                              void *ctx)
+{
+    assert_null(collector->request);
+    collector->scope = scope;
+    collector->request = xcalloc(1, sizeof(*collector->request));
+    *collector->request =
+        (struct summary_request){.collector = collector, .on_done = on_done, .ctx = ctx};
+    return collector->request;
+}
+
+void summary_collect_cancel(struct summary_request *request)
+{
+    request->collector->cancelled++;
+    free(TAKE(request->collector->request));
+}
+
+static void answer_summary(struct summary_collector *collector, struct error *err)
+{
+    static const struct summary summary = {.node.name = "n"};
+    const struct summary_request request = *collector->request;
+    free(TAKE(collector->request));
+    request.on_done(request.ctx, err ? NULL : &summary, err);
+}
+
+TEST_CASE(figures_are_told_when_they_have_been_collected)
+{
+    struct desk desk;
+    desk_init(&desk);
+    struct summary_collector collector = {0};
+    const struct local_server_engines engines = {.summaries = &collector};
+    local_server_set_engines(desk.server, &engines);
+    AUTO(buf) struct buf reply;
+    buf_init(&reply, REPLY_MAX_BYTES);
+    AUTO(fd) int whole = ask(&desk, "GET /stats/summary HTTP/1.0");
+    bench_until(&desk.bench, collector.request != NULL);
+    assert_int_equal(collector.scope, SUMMARY_FULL);
+    answer_summary(&collector, NULL);
+    read_until(&desk, whole, &reply, NULL);
+    assert_non_null(strstr(buf_text(&reply), " 200 "));
+    assert_non_null(strstr(buf_text(&reply), "\"nodeName\": \"n\""));
+
+    buf_clear(&reply);
+    AUTO(fd) int part = ask(&desk, "GET /stats/summary?only_cpu_and_memory=true HTTP/1.0");
+    bench_until(&desk.bench, collector.request != NULL);
+    assert_int_equal(collector.scope, SUMMARY_CPU_AND_MEMORY);
+    answer_summary(&collector, error_new(ERROR_UNAVAILABLE, "no figures"));
+    read_until(&desk, part, &reply, NULL);
+    assert_non_null(strstr(buf_text(&reply), " 503 "));
+    assert_non_null(strstr(buf_text(&reply), "\"message\":\"no figures\""));
+    assert_int_equal(collector.cancelled, 0);
+    desk_done(&desk);
+}
+
+TEST_CASE(who_goes_away_waits_for_no_figures)
+{
+    struct desk desk;
+    desk_init(&desk);
+    struct summary_collector collector = {0};
+    const struct local_server_engines engines = {.summaries = &collector};
+    local_server_set_engines(desk.server, &engines);
+    AUTO(fd) int fd = ask(&desk, "GET /stats/summary HTTP/1.0");
+    bench_until(&desk.bench, collector.request != NULL);
+    fd_close(&fd);
+    bench_until(&desk.bench, collector.cancelled == 1);
     desk_done(&desk);
 }
 
@@ -399,6 +521,9 @@ TEST_CASE(there_is_a_limit_to_logs_being_read)
 
 TEST_MAIN(TEST(pods_status_and_events_are_served_as_json),
           TEST(what_is_not_served_is_refused_as_kubernetes_does),
+          TEST(commands_are_answered_as_by_the_nodes_own_api),
+          TEST(figures_are_told_when_they_have_been_collected),
+          TEST(who_goes_away_waits_for_no_figures),
           TEST(the_socket_is_for_its_owner_and_goes_with_the_server),
           TEST(a_socket_that_nobody_answers_is_replaced_but_a_file_is_not),
           TEST(a_log_is_shown_without_its_headers), TEST(a_long_log_reaches_a_slow_client_whole),

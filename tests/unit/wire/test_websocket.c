@@ -7,10 +7,10 @@
 #define MAX_BYTES (256 * KiB)
 
 /* What comes of @bytes, offered @piece at a time, in one line; pieces of a message together. */
-static void events_of(struct str bytes, size_t piece, struct buf *out)
+static void events_of(struct str bytes, size_t piece, bool is_client, struct buf *out)
 {
     static const char *const names[] = {"none", "piece", "ping", "pong", "close"};
-    struct websocket_parser parser = {0};
+    struct websocket_parser parser = {.is_client = is_client};
     AUTO(free) char *copy = xcalloc(1, bytes.len + 1);
     memcpy(copy, bytes.ptr, bytes.len);
     struct websocket_input input = {.ptr = copy};
@@ -100,16 +100,71 @@ static const struct row rows[] = {
     ROW("low status", "\x88\x82" MASK "\x00\x01", "! websocket: a close with an impossible status"),
 };
 
+static void assert_row(const struct row *row, bool is_client)
+{
+    for (size_t piece = 1; piece <= row->bytes.len; piece++) {
+        AUTO(buf) struct buf out;
+        buf_init(&out, MAX_BYTES);
+        events_of(row->bytes, piece, is_client, &out);
+        if (strcmp(buf_text(&out), row->want) != 0)
+            fail_msg("%s in %zu: %s", row->name, piece, buf_text(&out));
+    }
+}
+
 TEST_CASE(frames_become_messages_however_they_are_cut)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        for (size_t piece = 1; piece <= rows[i].bytes.len; piece++) {
-            AUTO(buf) struct buf out;
-            buf_init(&out, MAX_BYTES);
-            events_of(rows[i].bytes, piece, &out);
-            if (strcmp(buf_text(&out), rows[i].want) != 0)
-                fail_msg("%s in %zu: %s", rows[i].name, piece, buf_text(&out));
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_row(&rows[i], false);
+}
+
+TEST_CASE(a_client_hears_frames_without_masks)
+{
+    static const struct row heard[] = {
+        ROW("text", "\x81\x05Hello", "text Hello;"),
+        ROW("binary",
+            "\x82\x03"
+            "abc"
+            "\x82\x00",
+            "binary abc;binary ;"),
+        ROW("fragments",
+            "\x02\x02"
+            "ab"
+            "\x80\x01"
+            "c",
+            "binary abc;"),
+        ROW("16 bits of length",
+            "\x82\x7e\x00\x03"
+            "abc",
+            "binary abc;"),
+        ROW("64 bits of length",
+            "\x82\x7f\0\0\0\0\0\0\0\x03"
+            "abc",
+            "binary abc;"),
+        ROW("ping", "\x89\x02hi", "ping hi;"),
+        ROW("close", "\x88\x02\x03\xe8", "close 1000;"),
+        ROW("masked", "\x82\x81" MASK "a", "! websocket: a server must not mask its frames"),
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(heard); i++)
+        assert_row(&heard[i], true);
+}
+
+TEST_CASE(what_a_client_writes_a_server_reads)
+{
+    static const size_t lengths[] = {0, 1, 125, 126, 65535, 65536};
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+        AUTO(buf) struct buf out, want, have;
+        buf_init(&out, MAX_BYTES);
+        buf_init(&want, MAX_BYTES);
+        buf_init(&have, MAX_BYTES);
+        websocket_add_client_head(&out, WEBSOCKET_BINARY, lengths[i]);
+        buf_add_text(&want, "binary ");
+        for (size_t k = 0; k < lengths[i]; k++) {
+            buf_add_char(&out, (char)('a' + k % 26));
+            buf_add_char(&want, (char)('a' + k % 26));
         }
+        buf_add_char(&want, ';');
+        events_of(buf_str(&out), out.len, false, &have);
+        assert_string_equal(buf_text(&have), buf_text(&want));
     }
 }
 
@@ -187,5 +242,6 @@ TEST_CASE(the_answer_to_a_handshake_is_a_kubelet_s)
 }
 
 TEST_MAIN(TEST(frames_become_messages_however_they_are_cut),
+          TEST(a_client_hears_frames_without_masks), TEST(what_a_client_writes_a_server_reads),
           TEST(what_is_written_has_the_shortest_head), TEST(a_handshake_has_a_version_and_a_key),
           TEST(the_answer_to_a_handshake_is_a_kubelet_s))
