@@ -20,6 +20,8 @@
 #define PIPE_MAX_BYTES (64 * KiB)
 #define HEAD_MAX_BYTES (128 * KiB) /* of an answer, as it is written here */
 #define FAILURE_MAX_BYTES (64 * KiB)
+/* Who says much that goes nowhere must not keep the other work of a turn waiting. */
+#define READS_PER_TURN 4
 /* Reading stops long before; what was kept, a chunk and a head come on top, and a queue moves up
  * only now and then. */
 #define OUT_MAX_BYTES (8 * PIPE_MAX_BYTES)
@@ -143,11 +145,17 @@ static void pump(struct upgrade_pipe *pipe)
 {
     char chunk[STREAM_END_CHUNK_BYTES];
     struct str bytes;
-    while (has_room_for_client(pipe) && stream_end_read(&pipe->client, chunk, &bytes))
+    for (int i = 0; i < READS_PER_TURN && has_room_for_client(pipe); i++) {
+        if (!stream_end_read(&pipe->client, chunk, &bytes))
+            break;
         take_from_client(pipe, bytes);
+    }
     if (pipe->state == PIPE_COPYING) {
-        while (has_room_for_backend(pipe) && stream_end_read(&pipe->backend, chunk, &bytes))
+        for (int i = 0; i < READS_PER_TURN && has_room_for_backend(pipe); i++) {
+            if (!stream_end_read(&pipe->backend, chunk, &bytes))
+                break;
             stream_end_put(&pipe->client, bytes);
+        }
         stream_end_flush(&pipe->backend);
     }
     stream_end_flush(&pipe->client);

@@ -96,11 +96,17 @@ TEST_CASE(what_the_runtime_refuses_has_a_status_of_its_own)
 
 TEST_CASE(a_url_that_is_none_is_told_of)
 {
+    static const struct {
+        const char *url, *body;
+    } rows[] = {
+        {"/exec/TOKEN", "the runtime's streaming URL \"/exec/TOKEN\" has no host"},
+        {"", "URL is not set"},
+    };
     AUTO(desk) struct desk *desk = desk_new(0);
-    desk->script.url = "/exec/TOKEN";
-    check_refusal(desk, &(struct refusal){EXEC, UPGRADE, 500,
-                                          "the runtime's streaming URL \"/exec/TOKEN\" has no "
-                                          "host"});
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        desk->script.url = rows[i].url;
+        check_refusal(desk, &(struct refusal){EXEC, UPGRADE, 500, rows[i].body});
+    }
 }
 
 TEST_CASE(what_is_asked_of_the_runtime)
@@ -273,6 +279,19 @@ TEST_CASE(what_the_runtime_s_server_refuses_is_the_answer)
     }
 }
 
+TEST_CASE(what_a_refused_client_says_is_dropped_in_turns)
+{
+    AUTO(desk) struct desk *desk = desk_new(0);
+    client_asks(desk, EXEC, UPGRADE);
+    DESK_UNTIL(desk, backend_has(desk, "\r\n\r\n"));
+    backend_says(desk, "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nno");
+    DESK_UNTIL(desk, client_has(desk, "\r\n\r\nno"));
+    assert_true(client_is_heard_in_turns(desk));
+    backend_says(desk, "pe");
+    DESK_UNTIL(desk, desk->is_client_ended);
+    assert_true(client_has(desk, "\r\n\r\nnope"));
+}
+
 TEST_CASE(a_runtime_s_server_that_is_not_there_is_told_of)
 {
     AUTO(desk) struct desk *desk = desk_new(0);
@@ -347,5 +366,6 @@ TEST_MAIN(TEST(what_cannot_be_is_refused_in_a_kubelet_s_words),
           TEST(the_server_may_end_while_the_runtime_is_asked),
           TEST(there_is_a_limit_to_streams_at_once), TEST(an_upgrade_is_passed_on_as_it_is),
           TEST(what_the_runtime_s_server_refuses_is_the_answer),
+          TEST(what_a_refused_client_says_is_dropped_in_turns),
           TEST(a_runtime_s_server_that_is_not_there_is_told_of),
           TEST(who_does_not_read_holds_the_other_back))
