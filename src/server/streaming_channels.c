@@ -17,7 +17,7 @@
 
 #define STREAMS_TIMEOUT_NS (30 * NS_PER_SEC)
 #define PING_NS (5 * NS_PER_SEC)
-#define IDLE_TIMEOUT_NS (4 * 3600 * NS_PER_SEC)
+#define IDLE_TIMEOUT_NS (INT64_C(4) * 3600 * NS_PER_SEC)
 #define STATUS_TIMEOUT_NS (10 * NS_PER_SEC) /* for the client to take it, and to say goodbye */
 #define LEAVING_NS (30 * NS_PER_SEC)        /* for the runtime to take what was said */
 #define REFUSAL_MAX_BYTES (4 * KiB)         /* of the runtime's words, to be quoted */
