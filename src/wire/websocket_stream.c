@@ -243,6 +243,16 @@ static void stream_want(struct byte_stream *self, unsigned events)
     update_wants(stream);
 }
 
+static bool stream_end(struct byte_stream *self)
+{
+    struct websocket_stream *stream = as_websocket(self);
+    error_ignore(flush(stream), "who cannot be written to needs no goodbye");
+    if (byte_queue_len(&stream->out) == 0)
+        say_goodbye(stream, WEBSOCKET_NORMAL);
+    error_ignore(flush(stream), "the same");
+    return byte_queue_len(&stream->out) == 0 && stream->inner->vtable->end(stream->inner);
+}
+
 static void stream_free(struct byte_stream *self)
 {
     struct websocket_stream *stream = as_websocket(self);
@@ -261,6 +271,7 @@ static const struct byte_stream_vtable websocket_vtable = {.read = stream_read,
                                                            .write = stream_write,
                                                            .listen = stream_listen,
                                                            .want = stream_want,
+                                                           .end = stream_end,
                                                            .free = stream_free};
 
 struct byte_stream *websocket_stream_new(struct loop *loop, struct byte_stream *inner_owned,

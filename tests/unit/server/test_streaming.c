@@ -1,5 +1,7 @@
 #include "streaming_bench.h"
 
+#include <fcntl.h>
+
 #define UPGRADE                                                                                    \
     "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n"
 #define EXEC "POST /exec/default/web-n/a?command=ls&output=1"
@@ -246,7 +248,8 @@ TEST_CASE(an_upgrade_is_passed_on_as_it_is)
     backend_leaves(desk);
     DESK_UNTIL(desk, desk->is_client_ended);
     assert_true(client_has(desk, "hello, bye"));
-    assert_int_equal(streaming_session_count(desk->streaming), 0);
+    client_leaves(desk);
+    DESK_UNTIL(desk, streaming_session_count(desk->streaming) == 0);
 }
 
 TEST_CASE(what_the_runtime_s_server_refuses_is_the_answer)
@@ -357,6 +360,51 @@ TEST_CASE(who_does_not_read_holds_the_other_back)
     }
 }
 
+/* A client over TCP, where a connection that is closed while it is spoken to is reset, and what was
+ * still on its way is lost. */
+static void client_asks_over_tcp(struct desk *desk)
+{
+    uint16_t port = 0;
+    int listener = loopback_listen(1, &port);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(port),
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    desk->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(desk->client, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(fcntl(desk->client, F_SETFL, O_NONBLOCK), 0);
+    http_server_serve_fd(desk->server, loopback_accept(listener), NULL);
+    fd_close(&listener);
+    client_says(desk, EXEC " HTTP/1.1\r\nHost: node\r\n" UPGRADE "\r\n");
+}
+
+TEST_CASE(what_was_said_last_reaches_a_client_that_still_speaks)
+{
+    AUTO(free) char *text = large_text();
+    AUTO(desk) struct desk *desk = desk_new(0);
+    char bytes[8 * 1024];
+    client_asks_over_tcp(desk);
+    DESK_UNTIL(desk, backend_has(desk, "\r\n\r\n"));
+    backend_says(desk, AGREED);
+    DESK_UNTIL(desk, client_has(desk, "\r\n\r\n"));
+    buf_clear(&desk->client_got);
+    desk->is_client_paused = true;
+    size_t sent = flood(desk, desk->backend, text, 0);
+    assert_int_equal(shutdown(desk->backend, SHUT_WR),
+                     0); /* it still listens, so it loses nothing */
+    for (ssize_t len = 1; len != 0; desk_settle(desk)) {
+        (void)send(desk->client, "x", 1, MSG_NOSIGNAL);
+        len = recv(desk->client, bytes, sizeof(bytes), 0);
+        if (len < 0)
+            assert_int_equal(errno, EAGAIN);
+        else
+            buf_add(&desk->client_got, bytes, (size_t)len);
+    }
+    assert_int_equal(desk->client_got.len, sent);
+    assert_memory_equal(buf_text(&desk->client_got), text, sent);
+    client_leaves(desk);
+    DESK_UNTIL(desk, streaming_session_count(desk->streaming) == 0);
+}
+
 TEST_MAIN(TEST(what_cannot_be_is_refused_in_a_kubelet_s_words),
           TEST(without_an_upgrade_the_runtime_is_asked_all_the_same),
           TEST(what_the_runtime_refuses_has_a_status_of_its_own),
@@ -368,4 +416,5 @@ TEST_MAIN(TEST(what_cannot_be_is_refused_in_a_kubelet_s_words),
           TEST(what_the_runtime_s_server_refuses_is_the_answer),
           TEST(what_a_refused_client_says_is_dropped_in_turns),
           TEST(a_runtime_s_server_that_is_not_there_is_told_of),
-          TEST(who_does_not_read_holds_the_other_back))
+          TEST(who_does_not_read_holds_the_other_back),
+          TEST(what_was_said_last_reaches_a_client_that_still_speaks))

@@ -231,6 +231,18 @@ TEST_CASE(a_client_that_breaks_off_is_an_end)
     assert_true(scene->is_end);
 }
 
+TEST_CASE(ended_it_says_goodbye_and_still_listens)
+{
+    AUTO(scene) struct scene *scene = scene_new("", (struct str){0}, 1000);
+    assert_true(scene->stream->vtable->end(scene->stream));
+    scene_settle(scene);
+    assert_seen(scene, STR_LITERAL("\x88\x02\x03\xe8"));
+    assert_true(scene->is_client_ended);
+    client_sends(scene, STR_LITERAL("\x82\x81" MASK "a\x88\x80" MASK));
+    assert_string_equal(buf_text(&scene->got), "a");
+    assert_true(scene->is_end);
+}
+
 TEST_CASE(freed_it_says_goodbye)
 {
     struct scene *scene = scene_new("", (struct str){0}, 1000);
@@ -247,4 +259,5 @@ TEST_MAIN(TEST(messages_are_bytes_however_they_come), TEST(what_came_before_is_r
           TEST(the_last_ping_is_answered_however_much_waits),
           TEST(after_a_close_nothing_is_written),
           TEST(frames_with_nothing_in_them_are_read_in_turns), TEST(what_is_wrong_is_told),
-          TEST(a_client_that_breaks_off_is_an_end), TEST(freed_it_says_goodbye))
+          TEST(a_client_that_breaks_off_is_an_end), TEST(ended_it_says_goodbye_and_still_listens),
+          TEST(freed_it_says_goodbye))
