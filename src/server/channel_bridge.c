@@ -52,6 +52,7 @@ struct channel_bridge {
 
     bool has_begun, has_finished, has_client_left;
     size_t tail_bytes;
+    uint64_t traffic;
 };
 
 /* --- to the client --- */
@@ -59,6 +60,7 @@ struct channel_bridge {
 static void tell_channel(struct channel_bridge *bridge, enum channel channel, struct str bytes)
 {
     struct buf *out = byte_queue_end(bridge->to_client);
+    bridge->traffic += bytes.len;
     const char number = (char)channel;
     websocket_add_head(out, WEBSOCKET_BINARY, bytes.len + 1);
     buf_add(out, &number, 1);
@@ -82,7 +84,7 @@ static void finish(struct channel_bridge *bridge, const struct buf *status)
 void channel_bridge_fail(struct channel_bridge *bridge, const char *message)
 {
     AUTO(buf) struct buf status;
-    buf_init(&status, 4 * COMMAND_STATUS_MAX_BYTES);
+    buf_init(&status, COMMAND_STATUS_ANSWER_MAX_BYTES);
     command_status_add_failure(&status, message);
     finish(bridge, &status);
 }
@@ -186,7 +188,9 @@ static bool is_done(const struct channel_bridge *bridge, enum channel channel)
 
 static void finish_if_done(struct channel_bridge *bridge)
 {
-    if (bridge->has_finished || !bridge->has_begun || !is_done(bridge, CHANNEL_STDOUT) ||
+    /* A status may come instead of the streams. */
+    bool is_told = bridge->has_begun || bridge->status.len > 0;
+    if (bridge->has_finished || !is_told || !is_done(bridge, CHANNEL_STDOUT) ||
         !is_done(bridge, CHANNEL_STDERR) || !is_done(bridge, CHANNEL_STATUS))
         return;
     if (bridge->status.overflowed) {
@@ -194,7 +198,7 @@ static void finish_if_done(struct channel_bridge *bridge)
         return;
     }
     AUTO(buf) struct buf status;
-    buf_init(&status, 8 * COMMAND_STATUS_MAX_BYTES);
+    buf_init(&status, COMMAND_STATUS_ANSWER_MAX_BYTES);
     command_status_add(&status, buf_str(&bridge->status), bridge->protocol->has_status);
     finish(bridge, &status);
 }
@@ -227,6 +231,12 @@ static void end_stream(struct channel_bridge *bridge, enum channel channel, bool
         AUTO(free)
         char *message = xasprintf("the runtime refused the stream \"%s\"", stream_names[channel]);
         channel_bridge_fail(bridge, message);
+        return;
+    }
+    /* A status says also that all went well, so none at all is no success. */
+    if (is_reset && channel == CHANNEL_STATUS && bridge->status.len == 0 &&
+        bridge->protocol->has_status) {
+        channel_bridge_fail(bridge, "the runtime broke the error stream off");
         return;
     }
     stream->has_ended = true;
@@ -310,9 +320,10 @@ void channel_bridge_hear_runtime(struct channel_bridge *bridge, struct str *inpu
 void channel_bridge_lose_runtime(struct channel_bridge *bridge)
 {
     /* The older protocols have no other way to say that all went well. */
-    bool may_be_success = bridge->has_begun && !bridge->protocol->has_status;
+    bool may_be_success = bridge->has_begun && (!bridge->protocol->has_status ||
+                                                bridge->streams[CHANNEL_STATUS].has_ended);
     bool has_said = bridge->status.len > 0;
-    if (!may_be_success && !has_said && !bridge->streams[CHANNEL_STATUS].has_ended) {
+    if (!may_be_success && !has_said) {
         channel_bridge_fail(bridge, "the connection to the runtime was lost");
         return;
     }
@@ -341,6 +352,7 @@ static bool may_be_told(enum channel channel)
 static void take_piece(struct channel_bridge *bridge, const struct websocket_event *event)
 {
     struct str bytes = event->bytes;
+    bridge->traffic += bytes.len;
     if (!bridge->has_channel && bytes.len > 0) {
         bridge->has_channel = true;
         bridge->channel = (uint8_t)bytes.ptr[0];
@@ -456,6 +468,11 @@ bool channel_bridge_has_finished(const struct channel_bridge *bridge)
 bool channel_bridge_has_client_left(const struct channel_bridge *bridge)
 {
     return bridge->has_client_left;
+}
+
+uint64_t channel_bridge_traffic(const struct channel_bridge *bridge)
+{
+    return bridge->traffic;
 }
 
 size_t channel_bridge_tail_bytes(const struct channel_bridge *bridge)

@@ -55,5 +55,8 @@ bool channel_bridge_has_begun(const struct channel_bridge *bridge);
 bool channel_bridge_has_finished(const struct channel_bridge *bridge);
 /** True once the client has said goodbye, or nonsense, or is gone. */
 bool channel_bridge_has_client_left(const struct channel_bridge *bridge);
+/** Grows with each byte that a channel carries either way. Pings are no traffic: both sides send
+ * them as long as they live. */
+uint64_t channel_bridge_traffic(const struct channel_bridge *bridge);
 /** How many bytes at the end of the client's queue are the status and the goodbye; 0 before. */
 size_t channel_bridge_tail_bytes(const struct channel_bridge *bridge);

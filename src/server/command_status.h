@@ -7,6 +7,8 @@
 #include "base/buf.h"
 
 #define COMMAND_STATUS_MAX_BYTES (64 * KiB) /* a longer one is not read */
+/* What it may become: its text stands there twice, each byte escaped as six. */
+#define COMMAND_STATUS_ANSWER_MAX_BYTES (13 * COMMAND_STATUS_MAX_BYTES)
 
 /**
  * Appends the Status for the client. @said is what the runtime wrote: a Status if @is_status, else

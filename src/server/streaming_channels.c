@@ -22,6 +22,8 @@
 #define LEAVING_NS (30 * NS_PER_SEC)        /* for the runtime to take what was said */
 #define REFUSAL_MAX_BYTES (4 * KiB)         /* of the runtime's words, to be quoted */
 #define HEAD_MAX_BYTES (16 * KiB)
+/* Who says much that goes nowhere must not keep the other work of a turn waiting. */
+#define READS_PER_TURN 4
 /* Far above CHANNEL_BRIDGE_ROOM_BYTES: a status comes on top, and queues move up now and then. */
 #define OUT_MAX_BYTES (2 * MiB)
 
@@ -82,7 +84,7 @@ static void end(struct streaming_bridge *bridge)
 /* --- moving bytes --- */
 
 /* Reads once into @said, if that is empty. False: there is nothing to hear. */
-static bool listen_to(struct stream_end *from, struct buf *said, bool *ret_moved)
+static bool listen_to(struct stream_end *from, struct buf *said)
 {
     char chunk[STREAM_END_CHUNK_BYTES];
     struct str bytes;
@@ -91,7 +93,6 @@ static bool listen_to(struct stream_end *from, struct buf *said, bool *ret_moved
     if (!from->stream || !stream_end_read(from, chunk, &bytes))
         return false;
     buf_add_str(said, bytes);
-    *ret_moved = true;
     return true;
 }
 
@@ -103,9 +104,11 @@ static void keep_rest(struct buf *said, size_t left)
         buf_done(said);
 }
 
-static void hear_client(struct streaming_bridge *bridge, bool *ret_moved)
+static void hear_client(struct streaming_bridge *bridge)
 {
-    while (listen_to(&bridge->client, &bridge->client_said, ret_moved)) {
+    for (int i = 0; i < READS_PER_TURN; i++) {
+        if (!listen_to(&bridge->client, &bridge->client_said))
+            break;
         struct websocket_input input = {.ptr = bridge->client_said.data,
                                         .len = bridge->client_said.len};
         channel_bridge_hear_client(bridge->channels, &input);
@@ -117,12 +120,13 @@ static void hear_client(struct streaming_bridge *bridge, bool *ret_moved)
         channel_bridge_lose_client(bridge->channels);
 }
 
-static void hear_runtime(struct streaming_bridge *bridge, bool *ret_moved)
+static void hear_runtime(struct streaming_bridge *bridge)
 {
     if (!bridge->protocol)
         return;
-    while (channel_bridge_hears_runtime(bridge->channels) &&
-           listen_to(&bridge->runtime, &bridge->runtime_said, ret_moved)) {
+    for (int i = 0; i < READS_PER_TURN && channel_bridge_hears_runtime(bridge->channels); i++) {
+        if (!listen_to(&bridge->runtime, &bridge->runtime_said))
+            break;
         struct str input = buf_str(&bridge->runtime_said);
         channel_bridge_hear_runtime(bridge->channels, &input);
         keep_rest(&bridge->runtime_said, input.len);
@@ -174,9 +178,10 @@ static void wait_for_more(struct streaming_bridge *bridge)
 /* Does all that can be done now. */
 static void pump(struct streaming_bridge *bridge)
 {
-    bool has_begun = channel_bridge_has_begun(bridge->channels), has_moved = false;
-    hear_runtime(bridge, &has_moved);
-    hear_client(bridge, &has_moved);
+    bool has_begun = channel_bridge_has_begun(bridge->channels);
+    uint64_t traffic = channel_bridge_traffic(bridge->channels);
+    hear_runtime(bridge);
+    hear_client(bridge);
     if (bridge->runtime.stream)
         stream_end_flush(&bridge->runtime);
     stream_end_flush(&bridge->client);
@@ -191,7 +196,7 @@ static void pump(struct streaming_bridge *bridge)
         return;
     }
     limit_leaving(bridge);
-    if (has_moved)
+    if (channel_bridge_traffic(bridge->channels) != traffic)
         loop_timer_start(bridge->idle, IDLE_TIMEOUT_NS);
     wait_for_more(bridge);
 }

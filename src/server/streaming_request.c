@@ -224,6 +224,8 @@ static bool has_odd_bytes(const char *url)
 
 struct error *streaming_url_parse(const char *url, struct arena *arena, struct streaming_url *ret)
 {
+    if (*url == '\0')
+        return error_new(ERROR_INTERNAL, "URL is not set");
     if (has_odd_bytes(url))
         return bad_url(url, "is malformed");
     const char *rest = strstr(url, "://");

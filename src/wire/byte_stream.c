@@ -72,6 +72,12 @@ static void socket_want(struct byte_stream *self, unsigned events)
     loop_io_want(as_socket(self)->io, events);
 }
 
+static bool socket_end(struct byte_stream *self)
+{
+    (void)shutdown(as_socket(self)->fd, SHUT_WR); /* a peer that is gone needs no end */
+    return true;
+}
+
 static void socket_free(struct byte_stream *self)
 {
     struct socket_stream *stream = as_socket(self);
@@ -84,6 +90,7 @@ static const struct byte_stream_vtable socket_vtable = {.read = socket_read,
                                                         .write = socket_write,
                                                         .listen = socket_listen,
                                                         .want = socket_want,
+                                                        .end = socket_end,
                                                         .free = socket_free};
 
 struct byte_stream *byte_stream_from_socket(struct loop *loop, int fd_owned)

@@ -1,6 +1,6 @@
 /*
  * An ordered stream of bytes to a peer, without blocking: what protocols run over. A unix socket
- * here; TLS is another implementation of the same five functions. Touches one descriptor. Loop
+ * here; TLS is another implementation of the same six functions. Touches one descriptor. Loop
  * thread.
  */
 #pragma once
@@ -27,6 +27,12 @@ struct byte_stream_vtable {
     void (*listen)(struct byte_stream *self, byte_stream_on_ready *on_ready, void *ctx);
     /** Replaces the set of events waited for. */
     void (*want)(struct byte_stream *self, unsigned events);
+    /**
+     * Ends what is written: the peer sees the end behind all it was sent, and can still be read.
+     * Whoever frees a stream to which the peer still writes may take from it what is on its way.
+     * False: not yet, to be called again when the stream can be written.
+     */
+    bool (*end)(struct byte_stream *self);
     /** Closes and frees; may be called from on_ready. */
     void (*free)(struct byte_stream *self);
 };

@@ -403,6 +403,20 @@ static void tls_want(struct byte_stream *self, unsigned events)
         update_wants(stream);
 }
 
+static bool tls_end(struct byte_stream *self)
+{
+    struct tls_stream *stream = as_tls(self);
+    AUTO(error) struct error *err = NULL;
+    if (stream->state == TLS_OPEN && !stream->cut) {
+        ERR_clear_error();
+        int result = SSL_shutdown(stream->ssl);
+        if (result < 0 && interpret(stream, result, &err) == OUTCOME_WRITE_LATER)
+            return false;
+        ERR_clear_error();
+    }
+    return stream->inner->vtable->end(stream->inner);
+}
+
 static void tls_free(struct byte_stream *self)
 {
     struct tls_stream *stream = as_tls(self);
@@ -427,8 +441,12 @@ static void tls_free(struct byte_stream *self)
     free(stream);
 }
 
-static const struct byte_stream_vtable tls_vtable = {
-    .read = tls_read, .write = tls_write, .listen = tls_listen, .want = tls_want, .free = tls_free};
+static const struct byte_stream_vtable tls_vtable = {.read = tls_read,
+                                                     .write = tls_write,
+                                                     .listen = tls_listen,
+                                                     .want = tls_want,
+                                                     .end = tls_end,
+                                                     .free = tls_free};
 
 /* --- beginning --- */
 

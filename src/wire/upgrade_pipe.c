@@ -1,15 +1,22 @@
 /*
- *     ASKING ── the backend agrees ──► COPYING ── one side has ended ──► over
- *        └── anything else ──► REFUSED ── its answer is delivered ────────┘
+ *     ASKING ── the backend agrees ──► COPYING ── the backend has ended ──► PARTING ──► over
+ *        └── anything else ──► REFUSED ── its answer is delivered ───────────┘
  *
  * A refusal is read as HTTP, passed on with `connection: close`, and that is the end.
  *
  * Each direction holds about PIPE_MAX_BYTES; a full one stops reading. When one side has ended and
- * all it said is delivered, the conversation is over, because a byte stream closes as a whole. So
- * it is when the side broke off: what it had said may be what matters, such as a command's exit
- * status. A backend that can no longer be written to may still have said it, too. What is left of a
- * client that has gone the backend must take in LEAVING_NS, and so must a client its refusal; else
- * a client may read as slowly as it likes, for behind it is somebody in front of a pager.
+ * all it said is delivered, the conversation is over: nobody here speaks to who no longer speaks.
+ * So it is when the side broke off: what it had said may be what matters, such as a command's exit
+ * status. A backend that can no longer be written to may still have said it, too.
+ *
+ * Delivered is what the kernel has taken. If the connection were closed then, the next word of the
+ * client, a ping or input that nobody wants any more, would be answered with a reset, and what was
+ * still on its way to it would be lost. So a client sees an end first, and what it says until it
+ * leaves is dropped.
+ *
+ * What is left of a client that has gone the backend must take in LEAVING_NS, so must a client its
+ * refusal, and in that time it must leave when all is said; else a client may read as slowly as it
+ * likes, for behind it is somebody in front of a pager.
  */
 #include "wire/upgrade_pipe.h"
 
@@ -20,11 +27,13 @@
 #define PIPE_MAX_BYTES (64 * KiB)
 #define HEAD_MAX_BYTES (128 * KiB) /* of an answer, as it is written here */
 #define FAILURE_MAX_BYTES (64 * KiB)
+/* Who says much that goes nowhere must not keep the other work of a turn waiting. */
+#define READS_PER_TURN 4
 /* Reading stops long before; what was kept, a chunk and a head come on top, and a queue moves up
  * only now and then. */
 #define OUT_MAX_BYTES (8 * PIPE_MAX_BYTES)
 
-enum pipe_state { PIPE_ASKING, PIPE_COPYING, PIPE_REFUSED };
+enum pipe_state { PIPE_ASKING, PIPE_COPYING, PIPE_REFUSED, PIPE_PARTING };
 
 struct upgrade_pipe {
     struct upgrade_house *house;
@@ -37,6 +46,7 @@ struct upgrade_pipe {
     struct loop_timer *limit;
     struct buf held;  /* what the client said before the backend agreed */
     bool is_answered; /* REFUSED: all of it is in client.out */
+    bool has_parted;  /* PARTING: the client was sent the end */
     struct stream_end client, backend;
     struct upgrade_pipe *prev, *next;
 };
@@ -83,6 +93,7 @@ static bool has_room_for_client(const struct upgrade_pipe *pipe)
     case PIPE_COPYING:
         return stream_end_backlog(&pipe->backend) < PIPE_MAX_BYTES;
     case PIPE_REFUSED:
+    case PIPE_PARTING:
         break;
     }
     return true; /* and is dropped */
@@ -103,6 +114,7 @@ static void take_from_client(struct upgrade_pipe *pipe, struct str bytes)
         stream_end_put(&pipe->backend, bytes);
         break;
     case PIPE_REFUSED:
+    case PIPE_PARTING:
         break;
     }
 }
@@ -111,21 +123,33 @@ static bool is_over(const struct upgrade_pipe *pipe)
 {
     switch (pipe->state) {
     case PIPE_ASKING:
-        return pipe->client.is_read_out;
-    case PIPE_COPYING:
-        return (pipe->client.is_read_out && stream_end_backlog(&pipe->backend) == 0) ||
-               (pipe->backend.is_read_out && stream_end_backlog(&pipe->client) == 0);
     case PIPE_REFUSED:
         break;
+    case PIPE_COPYING:
+        return pipe->client.is_read_out && stream_end_backlog(&pipe->backend) == 0;
+    case PIPE_PARTING:
+        return pipe->client.is_read_out || pipe->client.is_cut;
     }
-    return pipe->client.is_read_out ||
-           (pipe->is_answered && stream_end_backlog(&pipe->client) == 0);
+    return pipe->client.is_read_out;
+}
+
+/* Once all that there will ever be for the client is delivered. */
+static void part(struct upgrade_pipe *pipe)
+{
+    bool is_said = pipe->state == PIPE_COPYING ? pipe->backend.is_read_out : pipe->is_answered;
+    if (is_said && stream_end_backlog(&pipe->client) == 0 && pipe->state != PIPE_PARTING) {
+        pipe->state = PIPE_PARTING;
+        stream_end_done(&pipe->backend);
+    }
+    if (pipe->state == PIPE_PARTING && !pipe->has_parted)
+        pipe->has_parted = pipe->client.stream->vtable->end(pipe->client.stream);
 }
 
 static void limit_leaving(struct upgrade_pipe *pipe)
 {
-    bool is_leaving = pipe->state == PIPE_COPYING ? pipe->client.is_read_out || pipe->client.is_cut
-                                                  : pipe->is_answered;
+    bool is_leaving = pipe->state == PIPE_COPYING
+                          ? pipe->client.is_read_out || pipe->client.is_cut
+                          : pipe->is_answered || pipe->state == PIPE_PARTING;
     if (is_leaving && !loop_timer_is_armed(pipe->limit))
         loop_timer_start(pipe->limit, LEAVING_NS);
 }
@@ -143,14 +167,21 @@ static void pump(struct upgrade_pipe *pipe)
 {
     char chunk[STREAM_END_CHUNK_BYTES];
     struct str bytes;
-    while (has_room_for_client(pipe) && stream_end_read(&pipe->client, chunk, &bytes))
+    for (int i = 0; i < READS_PER_TURN && has_room_for_client(pipe); i++) {
+        if (!stream_end_read(&pipe->client, chunk, &bytes))
+            break;
         take_from_client(pipe, bytes);
+    }
     if (pipe->state == PIPE_COPYING) {
-        while (has_room_for_backend(pipe) && stream_end_read(&pipe->backend, chunk, &bytes))
+        for (int i = 0; i < READS_PER_TURN && has_room_for_backend(pipe); i++) {
+            if (!stream_end_read(&pipe->backend, chunk, &bytes))
+                break;
             stream_end_put(&pipe->client, bytes);
+        }
         stream_end_flush(&pipe->backend);
     }
     stream_end_flush(&pipe->client);
+    part(pipe);
     if (is_over(pipe)) {
         pipe_end(pipe);
         return;
@@ -158,6 +189,8 @@ static void pump(struct upgrade_pipe *pipe)
     limit_leaving(pipe);
     set_pause(pipe);
     stream_end_wait(&pipe->client, has_room_for_client(pipe));
+    if (pipe->state == PIPE_PARTING && !pipe->has_parted)
+        pipe->client.stream->vtable->want(pipe->client.stream, LOOP_IO_READ | LOOP_IO_WRITE);
     if (pipe->state == PIPE_COPYING)
         stream_end_wait(&pipe->backend, has_room_for_backend(pipe));
 }

@@ -14,8 +14,9 @@
 #define FRAME_MAX_BYTES (16 * KiB)
 #define HEAD_MAX_BYTES (64 * KiB) /* of the handshake */
 #define OUT_MAX_BYTES (4 * HEAD_MAX_BYTES)
-/* Of several pings only the last must be answered: while this much waits, none is. */
-#define PONGS_MAX_BYTES ((size_t)1024)
+/* Frames may come that hold nothing for the owner: they must not keep the other work of a turn
+ * waiting. */
+#define READS_PER_CALL 4
 
 struct websocket_stream {
     struct byte_stream base;
@@ -30,6 +31,9 @@ struct websocket_stream {
     size_t begun_bytes; /* of the owner's, in `out` and not told as taken */
     bool has_ended;     /* the peer closed, or is gone */
     bool has_said_goodbye;
+    bool has_pong; /* one is owed */
+    char pong[WEBSOCKET_CONTROL_MAX_BYTES];
+    size_t pong_len;
     struct error *broken; /* why nothing can be read any more */
 };
 
@@ -72,8 +76,20 @@ static void on_soon(void *ctx)
 
 /* --- writing --- */
 
+/* Of several pings the last must be answered. It is once nothing else waits, so that who sends
+ * them and reads nothing does not fill our memory. */
+static void pay_pong(struct websocket_stream *stream)
+{
+    if (!stream->has_pong || stream->has_said_goodbye || byte_queue_len(&stream->out) > 0)
+        return;
+    stream->has_pong = false;
+    websocket_add_frame(byte_queue_end(&stream->out), WEBSOCKET_PONG,
+                        (struct str){.ptr = stream->pong, .len = stream->pong_len});
+}
+
 static struct error *flush(struct websocket_stream *stream)
 {
+    pay_pong(stream);
     while (byte_queue_len(&stream->out) > 0) {
         struct str front = byte_queue_front(&stream->out);
         size_t len = 0;
@@ -83,6 +99,7 @@ static struct error *flush(struct websocket_stream *stream)
         if (len == 0)
             break;
         byte_queue_take(&stream->out, len);
+        pay_pong(stream);
     }
     return NULL;
 }
@@ -99,7 +116,11 @@ static struct error *stream_write(struct byte_stream *self, const void *bytes, s
                                   size_t *ret_len)
 {
     struct websocket_stream *stream = as_websocket(self);
-    if (stream->begun_bytes == 0 && byte_queue_len(&stream->out) == 0 && len > 0) {
+    if (stream->has_said_goodbye)
+        return error_new(ERROR_UNAVAILABLE, "websocket: it is closed");
+    bool was_empty = byte_queue_len(&stream->out) == 0;
+    pay_pong(stream);
+    if (stream->begun_bytes == 0 && was_empty && len > 0) {
         stream->begun_bytes = min_size(len, FRAME_MAX_BYTES);
         websocket_add_frame(byte_queue_end(&stream->out), WEBSOCKET_BINARY,
                             (struct str){.ptr = bytes, .len = stream->begun_bytes});
@@ -141,8 +162,9 @@ static void take_event(struct websocket_stream *stream, const struct websocket_e
         *len += event->bytes.len;
         break;
     case WEBSOCKET_EVENT_PING:
-        if (!stream->has_said_goodbye && byte_queue_len(&stream->out) < PONGS_MAX_BYTES)
-            websocket_add_frame(byte_queue_end(&stream->out), WEBSOCKET_PONG, event->bytes);
+        stream->has_pong = true;
+        stream->pong_len = event->bytes.len;
+        memcpy(stream->pong, event->bytes.ptr, event->bytes.len);
         break;
     case WEBSOCKET_EVENT_CLOSE:
         say_goodbye(stream, WEBSOCKET_NORMAL);
@@ -190,7 +212,9 @@ static struct error *stream_read(struct byte_stream *self, void *bytes, size_t s
 {
     struct websocket_stream *stream = as_websocket(self);
     size_t len = 0, framed = 1;
-    while (len == 0 && framed > 0 && !stream->has_ended && !stream->broken) {
+    for (int i = 0; i < READS_PER_CALL && len == 0 && framed > 0; i++) {
+        if (stream->has_ended || stream->broken)
+            break;
         framed = read_frames(stream, bytes, size);
         len = unframe(stream, bytes, framed);
     }
@@ -219,6 +243,16 @@ static void stream_want(struct byte_stream *self, unsigned events)
     update_wants(stream);
 }
 
+static bool stream_end(struct byte_stream *self)
+{
+    struct websocket_stream *stream = as_websocket(self);
+    error_ignore(flush(stream), "who cannot be written to needs no goodbye");
+    if (byte_queue_len(&stream->out) == 0)
+        say_goodbye(stream, WEBSOCKET_NORMAL);
+    error_ignore(flush(stream), "the same");
+    return byte_queue_len(&stream->out) == 0 && stream->inner->vtable->end(stream->inner);
+}
+
 static void stream_free(struct byte_stream *self)
 {
     struct websocket_stream *stream = as_websocket(self);
@@ -237,6 +271,7 @@ static const struct byte_stream_vtable websocket_vtable = {.read = stream_read,
                                                            .write = stream_write,
                                                            .listen = stream_listen,
                                                            .want = stream_want,
+                                                           .end = stream_end,
                                                            .free = stream_free};
 
 struct byte_stream *websocket_stream_new(struct loop *loop, struct byte_stream *inner_owned,

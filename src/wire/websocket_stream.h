@@ -1,8 +1,8 @@
 /*
  * A byte stream that runs in the binary messages of a WebSocket, the server's side, after the
  * handshake: what tunnelled protocols run over. How messages are cut means nothing. The peer's
- * close is the end; text, and what is no WebSocket, is an error, of which the peer is told. Pings
- * are answered. Loop thread.
+ * close is the end, after which nothing can be written; text, and what is no WebSocket, is an
+ * error, of which the peer is told. Pings are answered. Loop thread.
  */
 #pragma once
 

@@ -60,6 +60,12 @@ static inline UNUSED void choppy_want(struct byte_stream *self, unsigned events)
     choppy->inner->vtable->want(choppy->inner, events);
 }
 
+static inline UNUSED bool choppy_end(struct byte_stream *self)
+{
+    struct choppy_stream *choppy = CONTAINER_OF(self, struct choppy_stream, base);
+    return choppy->inner->vtable->end(choppy->inner);
+}
+
 static inline UNUSED void choppy_free(struct byte_stream *self)
 {
     struct choppy_stream *choppy = CONTAINER_OF(self, struct choppy_stream, base);
@@ -71,6 +77,7 @@ static const struct byte_stream_vtable choppy_vtable = {.read = choppy_read,
                                                         .write = choppy_write,
                                                         .listen = choppy_listen,
                                                         .want = choppy_want,
+                                                        .end = choppy_end,
                                                         .free = choppy_free};
 
 /** Stands before @inner_owned, with no limit but the size of a piece. */

@@ -14,6 +14,8 @@
 #include "wire/http_server_internal.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define DESK_TURNS_MAX 20000
@@ -343,6 +345,19 @@ static inline UNUSED void client_asks(struct desk *desk, const char *line, const
     AUTO(free)
     char *text = xasprintf("%s HTTP/1.1\r\nHost: node:10250\r\n%s\r\n", line, fields);
     client_says(desk, text);
+}
+
+/** The client sends what the kernel keeps, all at once. True when one turn does not hear it all, so
+ * that there is something left for others. */
+static inline UNUSED bool client_is_heard_in_turns(struct desk *desk)
+{
+    static const char bytes[1024];
+    int left = 0;
+    while (send(desk->client, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0)
+        continue;
+    loop_turn(desk->bench.loop, 0);
+    assert_int_equal(ioctl(desk->client, SIOCOUTQ, &left), 0);
+    return left > 0;
 }
 
 static inline UNUSED void client_leaves(struct desk *desk)

@@ -2,6 +2,7 @@
  * SPDY with the same code as the bridge: what a real one makes of it, tests/e2e tells. */
 #include "server/channel_bridge.h"
 
+#include "server/command_status.h"
 #include "tests/lib/test.h"
 #include "wire/spdy.h"
 
@@ -309,6 +310,7 @@ TEST_CASE(a_lost_runtime_is_a_failure_unless_it_has_said_all)
         {V4, NULL, false, "the connection to the runtime was lost"},
         {V4, NULL, true, "the connection to the runtime was lost"},
         {V4, "{\"status\":\"Success\"}", true, SUCCESS},
+        {V4, "{\"status\":\"Failure\",\"message\":\"too early\"}", false, "too early"},
         {"v2.channel.k8s.io", NULL, true, SUCCESS},
         {"v2.channel.k8s.io", NULL, false, "the connection to the runtime was lost"},
         {"v2.channel.k8s.io", "it broke", true, "error executing remote command: it broke"},
@@ -327,6 +329,22 @@ TEST_CASE(a_lost_runtime_is_a_failure_unless_it_has_said_all)
         if (!strstr(heard, rows[i].want) || !text_has_suffix(heard, ";close 1000;"))
             fail_msg("%s", heard);
     }
+}
+
+TEST_CASE(no_status_at_all_is_no_success)
+{
+    AUTO(scene) struct scene *scene = scene_open(&all, V4);
+    runtime_writes(scene, STDOUT_ID, "half", false);
+    for (uint32_t id = ERROR_ID; id <= STDERR_ID; id += 2)
+        runtime_controls(scene, SPDY_RST_STREAM, id, SPDY_CANCEL);
+    assert_non_null(strstr(client_hears(scene), "the runtime broke the error stream off"));
+
+    AUTO(scene) struct scene *early = scene_new(&all);
+    channel_bridge_open(early->bridge, V4);
+    runtime_replies(early, ERROR_ID);
+    runtime_writes(early, ERROR_ID, "", true);
+    channel_bridge_lose_runtime(early->bridge);
+    assert_non_null(strstr(client_hears(early), "the connection to the runtime was lost"));
 }
 
 TEST_CASE(what_goes_wrong_is_told_once)
@@ -359,6 +377,40 @@ TEST_CASE(a_status_has_a_limit)
     runtime_writes(scene, STDOUT_ID, "", true);
     runtime_writes(scene, STDERR_ID, "", true);
     assert_non_null(strstr(client_hears(scene), "the status is too large"));
+}
+
+TEST_CASE(a_status_may_grow_on_its_way)
+{
+    AUTO(scene) struct scene *scene = scene_open(&all, V4);
+    AUTO(buf) struct buf status;
+    buf_init(&status, COMMAND_STATUS_MAX_BYTES);
+    buf_add_text(&status, "{\"status\":\"Failure\",\"message\":\"");
+    while (status.len < COMMAND_STATUS_MAX_BYTES - 2)
+        buf_add_char(&status, '<'); /* six bytes in JSON */
+    buf_add_text(&status, "\"}");
+    runtime_writes(scene, ERROR_ID, buf_text(&status), true);
+    runtime_writes(scene, STDOUT_ID, "", true);
+    runtime_writes(scene, STDERR_ID, "", true);
+    struct str told = byte_queue_front(&scene->to_client);
+    static const char end[] = "\\u003c\"}]},\"code\":500}\x88\x02\x03\xe8";
+    assert_true(told.len > sizeof(end));
+    assert_memory_equal(told.ptr + told.len - (sizeof(end) - 1), end, sizeof(end) - 1);
+}
+
+TEST_CASE(traffic_is_what_channels_carry)
+{
+    AUTO(scene) struct scene *scene = scene_open(&all, V4);
+    uint64_t before = channel_bridge_traffic(scene->bridge);
+    channel_bridge_ping(scene->bridge);
+    runtime_controls(scene, SPDY_PING, 1, 0);
+    runtime_controls(scene, SPDY_PING, 2, 0);
+    (void)client_says(scene, STR_LITERAL("\x89\x81" MASK "a\x8a\x80" MASK));
+    assert_int_equal(channel_bridge_traffic(scene->bridge), before);
+    (void)client_says(scene, STR_LITERAL("\x82\x82" MASK "\0x"));
+    assert_true(channel_bridge_traffic(scene->bridge) > before);
+    before = channel_bridge_traffic(scene->bridge);
+    runtime_writes(scene, STDOUT_ID, "y", false);
+    assert_true(channel_bridge_traffic(scene->bridge) > before);
 }
 
 TEST_CASE(pings_are_answered_each_to_its_own)
@@ -456,7 +508,9 @@ TEST_MAIN(TEST(the_client_is_welcomed_on_its_lowest_channel), TEST(streams_are_a
           TEST(output_reaches_its_channel_and_the_status_is_last), TEST(a_reset_ends_a_stream_too),
           TEST(a_runtime_that_no_longer_reads_is_told_no_more),
           TEST(a_lost_runtime_is_a_failure_unless_it_has_said_all),
-          TEST(what_goes_wrong_is_told_once), TEST(a_stream_that_is_refused_is_told_of),
-          TEST(a_status_has_a_limit), TEST(pings_are_answered_each_to_its_own),
-          TEST(a_runtime_opens_no_streams), TEST(a_client_may_leave_in_many_ways),
+          TEST(no_status_at_all_is_no_success), TEST(what_goes_wrong_is_told_once),
+          TEST(a_stream_that_is_refused_is_told_of), TEST(a_status_has_a_limit),
+          TEST(a_status_may_grow_on_its_way), TEST(traffic_is_what_channels_carry),
+          TEST(pings_are_answered_each_to_its_own), TEST(a_runtime_opens_no_streams),
+          TEST(a_client_may_leave_in_many_ways),
           TEST(who_takes_nothing_holds_the_other_back_but_not_both))

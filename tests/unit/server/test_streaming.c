@@ -1,5 +1,7 @@
 #include "streaming_bench.h"
 
+#include <fcntl.h>
+
 #define UPGRADE                                                                                    \
     "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n"
 #define EXEC "POST /exec/default/web-n/a?command=ls&output=1"
@@ -96,11 +98,17 @@ TEST_CASE(what_the_runtime_refuses_has_a_status_of_its_own)
 
 TEST_CASE(a_url_that_is_none_is_told_of)
 {
+    static const struct {
+        const char *url, *body;
+    } rows[] = {
+        {"/exec/TOKEN", "the runtime's streaming URL \"/exec/TOKEN\" has no host"},
+        {"", "URL is not set"},
+    };
     AUTO(desk) struct desk *desk = desk_new(0);
-    desk->script.url = "/exec/TOKEN";
-    check_refusal(desk, &(struct refusal){EXEC, UPGRADE, 500,
-                                          "the runtime's streaming URL \"/exec/TOKEN\" has no "
-                                          "host"});
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        desk->script.url = rows[i].url;
+        check_refusal(desk, &(struct refusal){EXEC, UPGRADE, 500, rows[i].body});
+    }
 }
 
 TEST_CASE(what_is_asked_of_the_runtime)
@@ -240,7 +248,8 @@ TEST_CASE(an_upgrade_is_passed_on_as_it_is)
     backend_leaves(desk);
     DESK_UNTIL(desk, desk->is_client_ended);
     assert_true(client_has(desk, "hello, bye"));
-    assert_int_equal(streaming_session_count(desk->streaming), 0);
+    client_leaves(desk);
+    DESK_UNTIL(desk, streaming_session_count(desk->streaming) == 0);
 }
 
 TEST_CASE(what_the_runtime_s_server_refuses_is_the_answer)
@@ -271,6 +280,19 @@ TEST_CASE(what_the_runtime_s_server_refuses_is_the_answer)
             assert_string_equal(strstr(buf_text(&desk->client_got), "\r\n\r\n") + 4, rows[i].body);
         assert_false(backend_has(desk, "secret"));
     }
+}
+
+TEST_CASE(what_a_refused_client_says_is_dropped_in_turns)
+{
+    AUTO(desk) struct desk *desk = desk_new(0);
+    client_asks(desk, EXEC, UPGRADE);
+    DESK_UNTIL(desk, backend_has(desk, "\r\n\r\n"));
+    backend_says(desk, "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nno");
+    DESK_UNTIL(desk, client_has(desk, "\r\n\r\nno"));
+    assert_true(client_is_heard_in_turns(desk));
+    backend_says(desk, "pe");
+    DESK_UNTIL(desk, desk->is_client_ended);
+    assert_true(client_has(desk, "\r\n\r\nnope"));
 }
 
 TEST_CASE(a_runtime_s_server_that_is_not_there_is_told_of)
@@ -338,6 +360,51 @@ TEST_CASE(who_does_not_read_holds_the_other_back)
     }
 }
 
+/* A client over TCP, where a connection that is closed while it is spoken to is reset, and what was
+ * still on its way is lost. */
+static void client_asks_over_tcp(struct desk *desk)
+{
+    uint16_t port = 0;
+    int listener = loopback_listen(1, &port);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(port),
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    desk->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(desk->client, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(fcntl(desk->client, F_SETFL, O_NONBLOCK), 0);
+    http_server_serve_fd(desk->server, loopback_accept(listener), NULL);
+    fd_close(&listener);
+    client_says(desk, EXEC " HTTP/1.1\r\nHost: node\r\n" UPGRADE "\r\n");
+}
+
+TEST_CASE(what_was_said_last_reaches_a_client_that_still_speaks)
+{
+    AUTO(free) char *text = large_text();
+    AUTO(desk) struct desk *desk = desk_new(0);
+    char bytes[8 * 1024];
+    client_asks_over_tcp(desk);
+    DESK_UNTIL(desk, backend_has(desk, "\r\n\r\n"));
+    backend_says(desk, AGREED);
+    DESK_UNTIL(desk, client_has(desk, "\r\n\r\n"));
+    buf_clear(&desk->client_got);
+    desk->is_client_paused = true;
+    size_t sent = flood(desk, desk->backend, text, 0);
+    assert_int_equal(shutdown(desk->backend, SHUT_WR),
+                     0); /* it still listens, so it loses nothing */
+    for (ssize_t len = 1; len != 0; desk_settle(desk)) {
+        (void)send(desk->client, "x", 1, MSG_NOSIGNAL);
+        len = recv(desk->client, bytes, sizeof(bytes), 0);
+        if (len < 0)
+            assert_int_equal(errno, EAGAIN);
+        else
+            buf_add(&desk->client_got, bytes, (size_t)len);
+    }
+    assert_int_equal(desk->client_got.len, sent);
+    assert_memory_equal(buf_text(&desk->client_got), text, sent);
+    client_leaves(desk);
+    DESK_UNTIL(desk, streaming_session_count(desk->streaming) == 0);
+}
+
 TEST_MAIN(TEST(what_cannot_be_is_refused_in_a_kubelet_s_words),
           TEST(without_an_upgrade_the_runtime_is_asked_all_the_same),
           TEST(what_the_runtime_refuses_has_a_status_of_its_own),
@@ -347,5 +414,7 @@ TEST_MAIN(TEST(what_cannot_be_is_refused_in_a_kubelet_s_words),
           TEST(the_server_may_end_while_the_runtime_is_asked),
           TEST(there_is_a_limit_to_streams_at_once), TEST(an_upgrade_is_passed_on_as_it_is),
           TEST(what_the_runtime_s_server_refuses_is_the_answer),
+          TEST(what_a_refused_client_says_is_dropped_in_turns),
           TEST(a_runtime_s_server_that_is_not_there_is_told_of),
-          TEST(who_does_not_read_holds_the_other_back))
+          TEST(who_does_not_read_holds_the_other_back),
+          TEST(what_was_said_last_reaches_a_client_that_still_speaks))

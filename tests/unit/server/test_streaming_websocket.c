@@ -327,6 +327,16 @@ TEST_CASE(who_does_not_read_holds_the_other_back)
     }
 }
 
+TEST_CASE(what_goes_nowhere_is_heard_in_turns)
+{
+    AUTO(desk) struct desk *desk = desk_open();
+    desk_send(desk, desk->client, STR_LITERAL("\x82\xff\0\0\0\x10\0\0\0\0" MASK "\x09"));
+    assert_true(client_is_heard_in_turns(desk));
+    backend_writes(desk, STDOUT_ID, STR_LITERAL("all the same"), false);
+    DESK_UNTIL(desk, client_got(desk, STR_LITERAL("\x82\x0d\x01"
+                                                  "all the same")));
+}
+
 static void note_family(UNUSED void *ctx, UNUSED const struct metric_info *info) {}
 
 static void note_series(void *ctx, const struct metric_info *info,
@@ -432,6 +442,7 @@ TEST_MAIN(TEST(a_command_is_answered_as_by_a_kubelet), TEST(a_handshake_that_is_
           TEST(what_keeps_a_command_from_beginning_is_told_in_its_status),
           TEST(a_runtime_that_breaks_off_is_told_of), TEST(a_client_that_goes_leaves_its_input),
           TEST(everybody_may_go_at_every_stage), TEST(who_does_not_read_holds_the_other_back),
-          TEST(what_ends_here_is_counted), TEST(with_its_gate_off_nothing_ends_here),
-          TEST(a_tunnel_is_unwrapped), TEST(a_tunnel_that_the_runtime_ends_is_closed),
+          TEST(what_goes_nowhere_is_heard_in_turns), TEST(what_ends_here_is_counted),
+          TEST(with_its_gate_off_nothing_ends_here), TEST(a_tunnel_is_unwrapped),
+          TEST(a_tunnel_that_the_runtime_ends_is_closed),
           TEST(a_tunnel_that_the_runtime_refuses_is_no_websocket))

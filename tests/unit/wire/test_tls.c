@@ -263,6 +263,29 @@ TEST_CASE(a_goodbye_is_an_end_and_a_cut_is_an_error)
     assert_int_equal(pair.server.failure->code, ERROR_UNAVAILABLE);
 }
 
+TEST_CASE(who_has_ended_still_listens)
+{
+    const struct pair_options options = options_for(*test_state);
+    AUTO(pair) struct pair pair;
+    pair_init(&pair, &options);
+    shake_hands(&pair);
+    send_text(&pair.server, "last words");
+    TURN_UNTIL(&pair, pair.server.to_send.len == 0);
+    pair.server_wire->piece_bytes = 0; /* no room */
+    assert_false(pair.server.stream->vtable->end(pair.server.stream));
+    pair.server_wire->piece_bytes = options.piece_bytes;
+    assert_true(pair.server.stream->vtable->end(pair.server.stream));
+    TURN_UNTIL(&pair, pair.client.has_ended || pair.client.failure);
+    assert_null(pair.client.failure);
+    assert_string_equal(buf_text(&pair.client.received), "last words");
+    send_text(&pair.client, "all the same");
+    TURN_UNTIL(&pair, pair.server.received.len > 0 || pair.server.failure);
+    assert_string_equal(buf_text(&pair.server.received), "all the same");
+    byte_stream_free(TAKE(pair.client.stream));
+    TURN_UNTIL(&pair, pair.server.has_ended || pair.server.failure);
+    assert_null(pair.server.failure);
+}
+
 TEST_CASE(much_data_passes_in_pieces_of_any_size)
 {
     static const struct {
@@ -991,6 +1014,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(both_sides_agree_and_talk),
         TEST(a_goodbye_is_an_end_and_a_cut_is_an_error),
+        TEST(who_has_ended_still_listens),
         TEST(much_data_passes_in_pieces_of_any_size),
         TEST(bytes_that_openssl_holds_ring_and_a_paused_reader_hears_nothing),
         TEST(an_owner_may_free_the_stream_in_any_callback),

@@ -8,6 +8,8 @@
 #include "tests/lib/test.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -151,6 +153,54 @@ TEST_CASE(pings_are_answered_and_a_close_is_the_end)
     assert_seen(scene, STR_LITERAL("\x88\x02\x03\xe8"));
 }
 
+/* Writes until the kernel takes no more; what is offered stays to be offered again. */
+static void fill(struct scene *scene, struct str bytes)
+{
+    for (size_t len = 1; len > 0;)
+        assert_no_error(scene->stream->vtable->write(scene->stream, bytes.ptr, bytes.len, &len));
+}
+
+TEST_CASE(the_last_ping_is_answered_however_much_waits)
+{
+    static const char large[8000] = "x";
+    AUTO(scene) struct scene *scene = scene_new("", (struct str){0}, SIZE_MAX);
+    fill(scene, (struct str){.ptr = large, .len = sizeof(large)});
+    struct str pings = STR_LITERAL("\x89\x82" MASK "hi\x89\x82" MASK "yo");
+    assert_int_equal(send(scene->fd, pings.ptr, pings.len, MSG_NOSIGNAL), (ssize_t)pings.len);
+    for (int i = 0; i < 5; i++)
+        loop_turn(scene->loop, 0);
+    for (int i = 0; i < 5; i++)
+        scene_settle(scene);
+    struct str got = buf_str(&scene->seen);
+    assert_true(got.len > sizeof(large) && got.len % (sizeof(large) + 4) == 4);
+    assert_memory_equal(got.ptr + got.len - 4, "\x8a\x02yo", 4);
+}
+
+TEST_CASE(after_a_close_nothing_is_written)
+{
+    AUTO(scene) struct scene *scene = scene_new("", (struct str){0}, 1000);
+    client_sends(scene, STR_LITERAL("\x88\x80" MASK));
+    size_t len = 0;
+    AUTO(error) struct error *err = scene->stream->vtable->write(scene->stream, "late", 4, &len);
+    assert_non_null(err);
+    scene_settle(scene);
+    assert_seen(scene, STR_LITERAL("\x88\x02\x03\xe8"));
+}
+
+TEST_CASE(frames_with_nothing_in_them_are_read_in_turns)
+{
+    AUTO(scene) struct scene *scene = scene_new("", (struct str){0}, 1000);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(send(scene->fd, "\x89\x80" MASK, 6, MSG_NOSIGNAL), 6);
+    int left = 0;
+    loop_turn(scene->loop, 0);
+    assert_int_equal(ioctl(scene->fd, SIOCOUTQ, &left), 0);
+    assert_true(left > 0);
+    scene_settle(scene);
+    assert_int_equal(ioctl(scene->fd, SIOCOUTQ, &left), 0);
+    assert_int_equal(left, 0);
+}
+
 TEST_CASE(what_is_wrong_is_told)
 {
     static const struct {
@@ -181,6 +231,18 @@ TEST_CASE(a_client_that_breaks_off_is_an_end)
     assert_true(scene->is_end);
 }
 
+TEST_CASE(ended_it_says_goodbye_and_still_listens)
+{
+    AUTO(scene) struct scene *scene = scene_new("", (struct str){0}, 1000);
+    assert_true(scene->stream->vtable->end(scene->stream));
+    scene_settle(scene);
+    assert_seen(scene, STR_LITERAL("\x88\x02\x03\xe8"));
+    assert_true(scene->is_client_ended);
+    client_sends(scene, STR_LITERAL("\x82\x81" MASK "a\x88\x80" MASK));
+    assert_string_equal(buf_text(&scene->got), "a");
+    assert_true(scene->is_end);
+}
+
 TEST_CASE(freed_it_says_goodbye)
 {
     struct scene *scene = scene_new("", (struct str){0}, 1000);
@@ -193,5 +255,9 @@ TEST_CASE(freed_it_says_goodbye)
 
 TEST_MAIN(TEST(messages_are_bytes_however_they_come), TEST(what_came_before_is_read_first),
           TEST(what_is_written_is_taken_when_it_has_left),
-          TEST(pings_are_answered_and_a_close_is_the_end), TEST(what_is_wrong_is_told),
-          TEST(a_client_that_breaks_off_is_an_end), TEST(freed_it_says_goodbye))
+          TEST(pings_are_answered_and_a_close_is_the_end),
+          TEST(the_last_ping_is_answered_however_much_waits),
+          TEST(after_a_close_nothing_is_written),
+          TEST(frames_with_nothing_in_them_are_read_in_turns), TEST(what_is_wrong_is_told),
+          TEST(a_client_that_breaks_off_is_an_end), TEST(ended_it_says_goodbye_and_still_listens),
+          TEST(freed_it_says_goodbye))
