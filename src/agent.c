@@ -526,7 +526,7 @@ static void stop(struct agent *agent)
 {
     watchdog_free(agent->watchdog);
     loop_timer_free(agent->settle);
-    agent_server_free(agent->server);
+    agent_server_free(TAKE(agent->server));
     local_server_free(agent->local);
     file_source_free(agent->source);
     agent_cluster_halt(agent->cluster);
