@@ -528,7 +528,7 @@ static void stop(struct agent *agent)
     watchdog_free(agent->watchdog);
     loop_timer_free(agent->settle);
     local_server_free(agent->local);
-    agent_server_free(agent->server);
+    agent_server_free(TAKE(agent->server));
     file_source_free(agent->source);
     agent_cluster_halt(agent->cluster);
     pods_free(agent->pods);

@@ -24,7 +24,7 @@ struct agent_server {
     struct stats_collector *records;
     struct volume_stats *volumes;
     struct summary_collector *summaries;
-    struct guard *guard;
+    struct guard *guard; /* NULL: 10250 is not served */
     struct streaming *streaming;
     struct log_server *logs;
     struct node_logs *node_logs;
@@ -90,6 +90,7 @@ static const char *api_uid(void *ctx, const char *uid)
     return cluster ? agent_cluster_mirror_uid(cluster, uid) : NULL;
 }
 
+/* can_serve_main() has seen to it that there is somebody to ask. */
 static void make_guard(struct agent_server *server)
 {
     const struct agent_server_options *options = &server->options;
@@ -97,9 +98,9 @@ static void make_guard(struct agent_server *server)
     struct api_client *client = options->cluster ? agent_cluster_client(options->cluster) : NULL;
     const struct guard_options guard = {
         .is_anonymous_allowed = config->is_anonymous_allowed,
-        .is_token_webhook = config->is_token_webhook && client,
+        .is_token_webhook = config->is_token_webhook,
         .token_cache_ttl_ns = config->token_cache_ttl_ns,
-        .is_authorization_webhook = config->is_authorization_webhook && client,
+        .is_authorization_webhook = config->is_authorization_webhook,
         .authorized_cache_ttl_ns = config->authorized_cache_ttl_ns,
         .unauthorized_cache_ttl_ns = config->unauthorized_cache_ttl_ns,
         .node_name = options->node->facts->node_name,
@@ -230,7 +231,8 @@ struct error *agent_server_new(const struct agent_server_options *options,
     server->options = *options;
     server->has_main = can_serve_main(options);
     make_figures(server);
-    make_guard(server);
+    if (server->has_main)
+        make_guard(server);
     make_parts(server);
     struct error *err = make_server(server);
     if (!err && server->has_main)

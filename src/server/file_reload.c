@@ -1,6 +1,6 @@
 /*
  *     job: trace the paths, read the files ──► watch what the trace names ──► tell what is new
- *      ▲                                            │ a watch was made
+ *      ▲                                            │ it names more than before
  *      └──── a moment ◄── something changed         └──► job: what happened before it began
  *
  * The moment lets a writer finish and makes one reading of many changes. A watch that cannot be
@@ -162,11 +162,33 @@ static struct error *watch(struct file_reload *reload, const char *dir)
     return NULL;
 }
 
-/* Watches what the new trace names and nothing else. True when that is more than before. */
+/* Watches @dir. True when that is new. */
+static bool watch_too(struct file_reload *reload, const char *dir)
+{
+    AUTO(error) struct error *err = watch(reload, dir);
+    if (!err)
+        return true;
+    /* One that has gone since is nothing to speak of. */
+    bool is_gone = error_is(err, ERROR_NOT_FOUND);
+    if (!is_gone && !reload->has_warned)
+        log_warning("Cannot watch for changes, looking every minute instead", LOG_STR("dir", dir),
+                    LOG_ERR(err));
+    reload->has_warned = reload->has_warned || !is_gone;
+    look_soon(reload, is_gone ? SETTLE_NS : UNWATCHED_NS);
+    return false;
+}
+
+/* Watches what the new trace names and nothing else. True when that is more than before: what
+ * happened to it while the job ran was nobody's affair yet. */
 static bool follow(struct file_reload *reload, struct job *job)
 {
     struct lookout *lookout, *next;
     bool has_more = false;
+    for (size_t i = 0; i < job->trace.count; i++) {
+        const struct path_spot *spot = &job->trace.spots[i];
+        has_more = has_more ||
+                   (find(reload, spot->dir) && !is_spot(&reload->trace, spot->dir, spot->name));
+    }
     arena_free(reload->arena);
     reload->arena = TAKE(job->arena);
     reload->trace = job->trace;
@@ -175,20 +197,8 @@ static bool follow(struct file_reload *reload, struct job *job)
             drop(lookout);
     }
     for (size_t i = 0; i < reload->trace.count; i++) {
-        const char *dir = reload->trace.spots[i].dir;
-        if (find(reload, dir))
-            continue;
-        AUTO(error) struct error *err = watch(reload, dir);
-        has_more = has_more || !err;
-        if (!err)
-            continue;
-        /* One that has gone since is nothing to speak of. */
-        bool is_gone = error_is(err, ERROR_NOT_FOUND);
-        if (!is_gone && !reload->has_warned)
-            log_warning("Cannot watch for changes, looking every minute instead",
-                        LOG_STR("dir", dir), LOG_ERR(err));
-        reload->has_warned = reload->has_warned || !is_gone;
-        look_soon(reload, is_gone ? SETTLE_NS : UNWATCHED_NS);
+        if (!find(reload, reload->trace.spots[i].dir))
+            has_more = watch_too(reload, reload->trace.spots[i].dir) || has_more;
     }
     return has_more;
 }
@@ -280,6 +290,7 @@ void file_reload_free(struct file_reload *reload)
     work_cancel(reload->work);
     loop_timer_free(reload->moment);
     while (reload->lookouts)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): utlist has unlinked what was freed, unseen */
         drop(reload->lookouts);
     for (size_t i = 0; i < reload->count; i++)
         free(reload->paths[i]);

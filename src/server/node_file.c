@@ -197,11 +197,19 @@ static void redirect(struct http_exchange *exchange, const char *place)
                         STR_LITERAL(""));
 }
 
-static const char *escaped(struct http_exchange *exchange, const char *name)
+/* The last element of @path, escaped. Not cleaned before: the client resolves the answer against
+ * what it asked for, dots and all. */
+static const char *last_element(struct http_exchange *exchange, const char *path)
 {
+    struct str rest = str_from(path);
+    while (rest.len > 1 && rest.ptr[rest.len - 1] == '/')
+        rest.len--;
+    size_t from = rest.len;
+    while (from > 0 && rest.ptr[from - 1] != '/')
+        from--;
     AUTO(buf) struct buf out;
     buf_init(&out, 4 * HTTP_TARGET_MAX_BYTES);
-    http_escape(&out, str_from(name));
+    http_escape(&out, (struct str){.ptr = rest.ptr + from, .len = rest.len - from});
     return arena_strdup(http_exchange_arena(exchange), buf_text(&out));
 }
 
@@ -219,11 +227,10 @@ static void refuse(struct http_exchange *exchange, int os_errno)
 static bool redirect_to_proper(struct http_exchange *exchange, const char *path,
                                bool is_folder_path, bool is_folder)
 {
-    AUTO(free) char *clean = path_clean(path);
     if (is_folder_path == is_folder)
         return false;
     struct arena *arena = http_exchange_arena(exchange);
-    const char *base = escaped(exchange, path_base(clean));
+    const char *base = last_element(exchange, path);
     redirect(exchange,
              is_folder ? arena_printf(arena, "%s/", base) : arena_printf(arena, "../%s", base));
     return true;

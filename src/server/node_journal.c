@@ -9,7 +9,8 @@
  *
  * The 200 leaves before LISTING; what fails from there on is a line of text in the body, as with
  * upstream. The time limit kills journalctl and ends copying, in the same way. A client that reads
- * slowly makes journalctl and the copying wait.
+ * slowly makes journalctl and the copying wait; one that has not taken the rest when the limit has
+ * passed once more is cut off.
  */
 #include "base/fd.h"
 #include "base/hash.h"
@@ -358,10 +359,18 @@ static void on_exit_of_child(void *ctx, int status)
     }
 }
 
+/* The second time it is the client that keeps us: what is left to be sent is little, but a query's
+ * place is one of few. */
 static void on_limit(void *ctx)
 {
     struct journal_run *run = ctx;
+    if (run->is_late) {
+        http_exchange_abort(run->exchange);
+        run_free(run);
+        return;
+    }
     run->is_late = true;
+    loop_timer_start(run->limit, run->logs->query_timeout_ns);
     if (run->child)
         child_kill(run->child);
 }

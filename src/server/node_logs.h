@@ -15,7 +15,7 @@ struct node_logs_options {
     const char *root;         /* "/var/log"; links in it are followed wherever they lead */
     bool has_query;           /* enableSystemLogQuery */
     const char *journalctl;   /* the program; looked for in PATH unless it holds a slash */
-    int64_t query_timeout_ns; /* for a whole query. 0: 30 s */
+    int64_t query_timeout_ns; /* for a whole query, then as long for a slow client. 0: 30 s */
     size_t max_transfers;     /* at once; beyond it 429. 0: 64. Of them, 4 may be queries */
 };
 

@@ -14,6 +14,8 @@
 #define ACCESS_LOG_LEVEL 3
 #define MAX_CONNECTIONS 1024
 #define HEALTHZ_MAX_CONNECTIONS 64
+/* No request of this API has a body to speak of, and it arrives before anybody is known. */
+#define BODY_MAX_BYTES (64 * KiB)
 
 /* --- figures --- */
 
@@ -246,7 +248,8 @@ static struct error *listen_at(struct node_listener *listener, const char *addre
     struct node_server *server = listener->server;
     const struct http_server_options options = {
         .max_connections =
-            listener->port == NODE_PORT_HEALTHZ ? HEALTHZ_MAX_CONNECTIONS : MAX_CONNECTIONS};
+            listener->port == NODE_PORT_HEALTHZ ? HEALTHZ_MAX_CONNECTIONS : MAX_CONNECTIONS,
+        .max_body_bytes = BODY_MAX_BYTES};
     AUTO(arena) struct arena *arena = arena_new(0);
     AUTO(tls_context) struct tls_context *tls = NULL;
     const char *bound = NULL;

@@ -28,7 +28,7 @@ struct node_server_parts {
     struct work_pool *pool;
     struct pods *pods;
     struct pod_runtime *runtime;
-    struct guard *guard;
+    struct guard *guard; /* may be NULL when 10250 is not served */
     struct streaming *streaming;
     struct log_server *logs;
     struct node_logs *node_logs;

@@ -172,6 +172,18 @@ static bool is_for_clients(STACK_OF(X509) * chain)
     return true;
 }
 
+/* Whoever signs another is an authority, and says so. OpenSSL is content with a key usage without
+ * basic constraints; Go is so with version 1 only, which has neither. */
+static bool is_of_authorities(STACK_OF(X509) * chain)
+{
+    for (int i = 1; i < sk_X509_num(chain); i++) {
+        X509 *cert = sk_X509_value(chain, i);
+        if (X509_get_version(cert) == X509_VERSION_3 && X509_check_ca(cert) != 1)
+            return false;
+    }
+    return true;
+}
+
 /* When all of @chain is valid. */
 static void note_dates(struct tls_certificate *certificate, STACK_OF(X509) * chain)
 {
@@ -201,7 +213,10 @@ static struct error *verify_chain(struct tls_certificate *certificate,
     X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
     X509_VERIFY_PARAM_set_time(param, (time_t)(now_wall_ns / NS_PER_SEC));
     bool is_good = X509_verify_cert(ctx) == 1;
-    if (is_good && !is_for_clients(X509_STORE_CTX_get0_chain(ctx))) {
+    if (is_good && !is_of_authorities(X509_STORE_CTX_get0_chain(ctx))) {
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_INVALID_CA);
+        is_good = false;
+    } else if (is_good && !is_for_clients(X509_STORE_CTX_get0_chain(ctx))) {
         X509_STORE_CTX_set_error(ctx, X509_V_ERR_INVALID_PURPOSE);
         is_good = false;
     }

@@ -196,6 +196,7 @@ static char *describe_refusal(X509_STORE_CTX *store, const char *server_name, in
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
     case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_INVALID_CA:
         return xstrdup("x509: certificate signed by unknown authority");
     case X509_V_ERR_CERT_HAS_EXPIRED:
         return describe_dates(cert, true, now_wall_ns);

@@ -28,6 +28,8 @@ struct test_cert_options {
     const char *usage;            /* "serverAuth"; NULL: none said, so any */
     long begins_s, ends_s;        /* from now; both 0: yesterday, tomorrow */
     bool is_ca;
+    const char *key_usage;   /* "keyCertSign"; NULL: none said */
+    bool has_no_constraints; /* basic constraints are left out */
 };
 
 static inline UNUSED void test_cert_free(struct test_cert *cert)
@@ -91,7 +93,9 @@ static inline UNUSED struct test_cert test_cert_new(const struct test_cert_optio
     test_cert_add_name(subject, "CN", options->common_name);
     X509_set_issuer_name(made.cert, issuer ? X509_get_subject_name(issuer->cert) : subject);
     X509_set_pubkey(made.cert, made.key);
-    test_cert_extend(made.cert, NID_basic_constraints, options->is_ca ? "CA:TRUE" : "CA:FALSE");
+    if (!options->has_no_constraints)
+        test_cert_extend(made.cert, NID_basic_constraints, options->is_ca ? "CA:TRUE" : "CA:FALSE");
+    test_cert_extend(made.cert, NID_key_usage, options->key_usage);
     test_cert_extend(made.cert, NID_ext_key_usage, options->usage);
     test_cert_extend(made.cert, NID_subject_alt_name, options->names);
     assert_true(X509_sign(made.cert, issuer ? issuer->key : made.key, EVP_sha256()) > 0);

@@ -3,6 +3,7 @@
 
 #include "tests/lib/tempdir.h"
 
+#include <semaphore.h>
 #include <sys/stat.h>
 
 #define MAX_BYTES 1000
@@ -42,7 +43,7 @@ static void bed_init(struct bed *bed)
 static void auto_release_bed(struct bed *bed)
 {
     file_reload_free(bed->reload);
-    work_pool_free(bed->pool, 0);
+    work_pool_free(bed->pool, WAIT_NS);
     loop_free(bed->loop);
     tempdir_free(bed->dir);
     buf_done(&bed->text);
@@ -222,6 +223,81 @@ TEST_CASE(a_directory_that_is_replaced_is_watched_again)
     assert_told(&bed, "c5;");
 }
 
+/* A job of the test's own, to know where the only worker is. */
+struct gate {
+    sem_t reached, open;
+};
+
+static void gate_run(void *object)
+{
+    struct gate *gate = *(struct gate **)object;
+    (void)sem_post(&gate->reached);
+    while (sem_wait(&gate->open) != 0)
+        continue;
+}
+
+static void gate_done(UNUSED void *ctx, UNUSED void *object) {}
+
+static const struct work_vtable gate_work = {.name = "gate",
+                                             .class = WORK_NORMAL,
+                                             .run_blocking = gate_run,
+                                             .on_done = gate_done,
+                                             .release = free};
+
+static void start_gate(struct bed *bed, struct gate *gate)
+{
+    struct gate **object = xcalloc(1, sizeof(struct gate *));
+    *object = gate;
+    assert_int_equal(sem_init(&gate->reached, 0, 0), 0);
+    assert_int_equal(sem_init(&gate->open, 0, 0), 0);
+    (void)work_start(bed->pool, &gate_work, object, NULL);
+}
+
+static void wait_for(sem_t *sem)
+{
+    while (sem_wait(sem) != 0)
+        continue;
+}
+
+TEST_CASE(a_change_of_what_a_link_leads_to_since_it_was_read_is_seen)
+{
+    AUTO(bed) struct bed bed;
+    struct gate before, behind;
+    bed_init(&bed);
+    work_pool_free(bed.pool, 0);
+    bed.pool = work_pool_new(bed.loop, 1);
+    put(&bed, "old", "c1");
+    put(&bed, "new", "c2");
+    make_link(&bed, "tls.crt", "old");
+    begin(&bed, "tls.crt", NULL);
+    assert_told(&bed, "c1;");
+    loop_turn(bed.loop, 0);
+    while (work_pool_busy(bed.pool) > 0)
+        loop_turn(bed.loop, WAIT_NS);
+
+    start_gate(&bed, &before);
+    wait_for(&before.reached);
+    make_link(&bed, "next", "new");
+    move(&bed, "next", "tls.crt");
+    while (work_pool_busy(bed.pool) < 2) /* it is to be read again, when the worker is free */
+        loop_turn(bed.loop, WAIT_NS);
+    put(&bed, "other", ""); /* so that the loop hears of files first, then of the job */
+    start_gate(&bed, &behind);
+    (void)sem_post(&before.open);
+    wait_for(&behind.reached);
+    rewrite(&bed, "new", "c3");
+    (void)sem_post(&behind.open);
+    for (size_t i = 0; !text_has_suffix(buf_text(&bed.text), "c3;"); i++) {
+        assert_true(i < 100);
+        loop_turn(bed.loop, WAIT_NS / 50);
+    }
+    assert_string_equal(buf_text(&bed.text), "c2;c3;");
+
+    assert_int_equal(sem_destroy(&before.reached) | sem_destroy(&before.open) |
+                         sem_destroy(&behind.reached) | sem_destroy(&behind.open),
+                     0);
+}
+
 TEST_CASE(it_may_be_freed_while_it_tells_and_at_any_other_time)
 {
     AUTO(bed) struct bed bed;
@@ -242,4 +318,5 @@ TEST_MAIN(TEST(files_are_told_at_the_start_and_when_replaced), TEST(the_same_aga
           TEST(a_file_that_goes_and_comes_back_is_told_each_time),
           TEST(a_file_that_is_too_long_is_an_error), TEST(the_swap_of_a_secret_volume_is_seen),
           TEST(a_directory_that_is_replaced_is_watched_again),
+          TEST(a_change_of_what_a_link_leads_to_since_it_was_read_is_seen),
           TEST(it_may_be_freed_while_it_tells_and_at_any_other_time))

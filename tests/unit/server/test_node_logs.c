@@ -206,6 +206,10 @@ TEST_CASE(files_and_folders_are_served_as_gos_file_server_does)
          "HTTP/1.1 301 Moved Permanently\nlocation: pods/\ncontent-length: 0\n\n"},
         {"/logs/pods/d%20e?x=1", "",
          "HTTP/1.1 301 Moved Permanently\nlocation: d%20e/?x=1\ncontent-length: 0\n\n"},
+        {"/logs/pods/%2e", "", /* resolved by the client against what it asked for */
+         "HTTP/1.1 301 Moved Permanently\nlocation: ./\ncontent-length: 0\n\n"},
+        {"/logs/pods/%2e%2e", "",
+         "HTTP/1.1 301 Moved Permanently\nlocation: ../\ncontent-length: 0\n\n"},
         {"/logs/a.log/", "",
          "HTTP/1.1 301 Moved Permanently\nlocation: ../a.log\ncontent-length: 0\n\n"},
         {"/logs/web/index.html", "",
@@ -473,6 +477,26 @@ TEST_CASE(a_chatty_journal_waits_for_a_slow_client)
     desk_done(&desk);
 }
 
+TEST_CASE(a_client_that_reads_nothing_does_not_keep_a_query_for_ever)
+{
+    static const char *const targets[] = {"/logs/?query=a", "/logs/?query=huge"};
+    struct desk desk;
+    desk_init(&desk,
+              (struct node_logs_options){.has_query = true, .query_timeout_ns = 50 * NS_PER_MS});
+    script(&desk, UNITS "head -c 8388608 /dev/zero | tr '\\0' x");
+    write_file(&desk, "huge", "");
+    assert_int_equal(truncate(in(&desk, "huge"), 20 * MiB), 0);
+    for (size_t k = 0; k < ARRAY_SIZE(targets); k++) {
+        AUTO(fd) int fd = ask(&desk, targets[k], "");
+        loop_turn(desk.loop, 0);
+        assert_int_equal(node_logs_transfer_count(desk.logs), 1);
+        for (int i = 0; i < 1000 && node_logs_transfer_count(desk.logs) > 0; i++)
+            loop_turn(desk.loop, NS_PER_MS);
+        assert_int_equal(node_logs_transfer_count(desk.logs), 0);
+    }
+    desk_done(&desk);
+}
+
 TEST_CASE(a_query_ends_with_its_client_or_the_server)
 {
     struct desk desk;
@@ -508,4 +532,5 @@ TEST_MAIN(TEST(files_and_folders_are_served_as_gos_file_server_does),
           TEST(an_answer_is_compressed_for_who_wants_nothing_else),
           TEST(a_journal_that_takes_too_long_is_killed),
           TEST(a_chatty_journal_waits_for_a_slow_client),
+          TEST(a_client_that_reads_nothing_does_not_keep_a_query_for_ever),
           TEST(a_query_ends_with_its_client_or_the_server))

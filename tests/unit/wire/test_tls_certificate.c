@@ -113,7 +113,16 @@ TEST_CASE(a_chain_leads_through_authorities_for_clients)
         {"not shown", {.is_ca = true}, false, UNKNOWN},
         {"for clients", {.is_ca = true, .usage = "clientAuth"}, true, NULL},
         {"for servers only", {.is_ca = true, .usage = "serverAuth"}, true, WRONG_USE},
-        {"no authority", {.is_ca = false}, true, "tls: failed to verify certificate: x509: "},
+        {"no authority", {.is_ca = false}, true, UNKNOWN},
+        {"says nothing", {.has_no_constraints = true}, true, UNKNOWN},
+        {"may sign but is no authority",
+         {.has_no_constraints = true, .key_usage = "keyCertSign"},
+         true,
+         UNKNOWN},
+        {"an authority that may not sign",
+         {.is_ca = true, .key_usage = "digitalSignature"},
+         true,
+         UNKNOWN},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct test_cert_options options = rows[i].options;
