@@ -5,6 +5,7 @@
  */
 #include "server/node_server_internal.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "kube/jitter.h"
 #include "server/guard.h"
@@ -81,13 +82,19 @@ static void on_end(void *ctx, unsigned status)
 static void on_gone(void *ctx)
 {
     struct node_request *request = ctx;
-    if (request->wait)
-        request->cancel(request->wait);
-    request->wait = NULL;
+    void (*cancel)(void *wait) = request->cancel;
+    void *wait = request->wait;
+    node_request_wait(request, NULL, NULL);
+    cancel(wait);
 }
 
 void node_request_wait(struct node_request *request, void *wait, void (*cancel)(void *wait))
 {
+    struct node_server *server = request->listener->server;
+    if (request->wait)
+        DL_DELETE(server->waiting, request);
+    if (wait)
+        DL_APPEND(server->waiting, request);
     request->wait = wait;
     request->cancel = cancel;
     http_exchange_on_gone(request->exchange, wait ? on_gone : NULL, request);
@@ -361,6 +368,8 @@ void node_server_free(struct node_server *server)
 {
     if (!server)
         return;
+    while (server->waiting)
+        on_gone(server->waiting);
     for (size_t i = 0; i < NODE_PORT_COUNT; i++)
         http_server_free(server->listeners[i].http);
     pods_unlisten(server->parts.pods, server);

@@ -4,6 +4,8 @@
 
 static const struct health_facts well = {
     .now_ns = 1000 * NS_PER_SEC, .is_runtime_ready = true, .sync_frequency_ns = 60 * NS_PER_SEC};
+static const struct health_facts ping_only = {
+    .is_ping_only = true, .now_ns = 1000 * NS_PER_SEC, .runtime_lost_ns = 1 * NS_PER_SEC};
 static const struct health_facts ill = {.now_ns = 1000 * NS_PER_SEC,
                                         .runtime_lost_ns = 699 * NS_PER_SEC,
                                         .sync_frequency_ns = 60 * NS_PER_SEC};
@@ -31,6 +33,11 @@ TEST_CASE(answers_are_a_kubelets_word_for_word)
          "healthz check passed\n",
          200},
         {&well, "", "/healthz?exclude=x", "ok", 200},
+        {&ping_only, "", "/healthz", "ok", 200},
+        {&ping_only, "", "/healthz?verbose&exclude=log",
+         "[+]ping ok\nwarn: some health checks cannot be excluded: no matches for \"log\"\n"
+         "healthz check passed\n",
+         200},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         AUTO(arena) struct arena *arena = arena_new(0);
@@ -43,7 +50,9 @@ TEST_CASE(answers_are_a_kubelets_word_for_word)
         assert_string_equal(buf_text(&out), rows[i].want);
         assert_int_equal(report.status, rows[i].status);
         assert_int_equal(report.is_plain_error, rows[i].status == 500);
-        assert_int_equal(report.count, rows[i].check[0] ? 0 : HEALTH_MAX_CHECKS);
+        assert_int_equal(report.count, rows[i].check[0]              ? 0
+                                       : rows[i].facts->is_ping_only ? 1
+                                                                     : HEALTH_MAX_CHECKS);
     }
 }
 
