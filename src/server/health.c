@@ -18,7 +18,7 @@ static const char *check_sync_loop(const struct health_facts *facts)
     if (limit_ns < MIN_SYNC_LIMIT_NS)
         limit_ns = MIN_SYNC_LIMIT_NS;
     bool is_late =
-        !facts->is_runtime_ready && sat_sub_i64(facts->now_ns, facts->runtime_lost_ns) > limit_ns;
+        facts->is_runtime_lost && sat_sub_i64(facts->now_ns, facts->runtime_lost_ns) > limit_ns;
     return is_late ? "sync Loop took longer than expected" : NULL;
 }
 

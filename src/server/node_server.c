@@ -112,20 +112,7 @@ static void redirect(const struct node_request *request)
     if (has_body) {
         AUTO(buf) struct buf escaped;
         buf_init(&escaped, 8 * HTTP_TARGET_MAX_BYTES);
-        for (const char *c = location; *c; c++) {
-            if (*c == '&')
-                buf_add_text(&escaped, "&amp;");
-            else if (*c == '<')
-                buf_add_text(&escaped, "&lt;");
-            else if (*c == '>')
-                buf_add_text(&escaped, "&gt;");
-            else if (*c == '"')
-                buf_add_text(&escaped, "&#34;");
-            else if (*c == '\'')
-                buf_add_text(&escaped, "&#39;");
-            else
-                buf_add_char(&escaped, *c);
-        }
+        http_escape_html(&escaped, str_from(location));
         page = arena_printf(http_exchange_arena(request->exchange),
                             "<a href=\"%s\">Temporary Redirect</a>.\n\n", buf_text(&escaped));
     }
@@ -314,8 +301,12 @@ static void on_runtime(void *ctx)
     struct node_server *server = ctx;
     struct pods_summary summary;
     pods_summarize(server->parts.pods, &summary);
-    if (server->is_runtime_ready && !summary.runtime_ready)
+    if (server->is_runtime_ready && !summary.runtime_ready) {
+        server->is_runtime_lost = true;
         server->runtime_lost_ns = loop_now_mono_ns(server->parts.loop);
+    } else if (summary.runtime_ready) {
+        server->is_runtime_lost = false;
+    }
     server->is_runtime_ready = summary.runtime_ready;
 }
 
@@ -334,7 +325,6 @@ struct error *node_server_new(const struct node_server_parts *parts,
     AUTO(node_server) struct node_server *server = xcalloc(1, sizeof(*server));
     server->parts = *parts;
     server->options = *options;
-    server->is_runtime_ready = true;
     server->flagz_delimiter = delimiters[jitter_draw() % ARRAY_SIZE(delimiters)];
     for (unsigned i = 0; i < NODE_PORT_COUNT; i++) {
         enum endpoint_port endpoints = ENDPOINT_PORT_MAIN_NO_DEBUG;

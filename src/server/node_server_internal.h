@@ -34,9 +34,10 @@ struct node_server {
     struct loop_timer *healthz_retry;
     struct node_request *waiting; /* those that wait for an answer from elsewhere */
     struct node_server_metrics metrics;
-    struct metrics *slis;    /* the page /metrics/slis */
-    int64_t runtime_lost_ns; /* mono: since when the runtime is not ready; meaningless else */
+    struct metrics *slis; /* the page /metrics/slis */
     bool is_runtime_ready;
+    bool is_runtime_lost;        /* it was ready once, and no longer is */
+    int64_t runtime_lost_ns;     /* mono: since when; meaningless else */
     const char *flagz_delimiter; /* one of a few, by chance: nobody shall parse the page */
     struct buf pods_page;        /* node_pods.c: the answer to /pods while nothing changes */
     struct loop_timer *pods_page_end;

@@ -2,11 +2,12 @@
 
 #include "tests/lib/test.h"
 
-static const struct health_facts well = {
-    .now_ns = 1000 * NS_PER_SEC, .is_runtime_ready = true, .sync_frequency_ns = 60 * NS_PER_SEC};
+static const struct health_facts well = {.now_ns = 1000 * NS_PER_SEC,
+                                         .sync_frequency_ns = 60 * NS_PER_SEC};
 static const struct health_facts ping_only = {
     .is_ping_only = true, .now_ns = 1000 * NS_PER_SEC, .runtime_lost_ns = 1 * NS_PER_SEC};
-static const struct health_facts ill = {.now_ns = 1000 * NS_PER_SEC,
+static const struct health_facts ill = {.is_runtime_lost = true,
+                                        .now_ns = 1000 * NS_PER_SEC,
                                         .runtime_lost_ns = 699 * NS_PER_SEC,
                                         .sync_frequency_ns = 60 * NS_PER_SEC};
 
@@ -60,15 +61,15 @@ TEST_CASE(a_runtime_may_be_away_for_as_long_as_two_rounds_and_five_minutes)
 {
     static const struct {
         int64_t sync_s, away_s;
-        bool is_ready, want;
-    } rows[] = {{60, 300, false, true},
-                {60, 301, false, false},
-                {200, 400, false, true},
-                {200, 401, false, false},
-                {60, 5000, true, true}};
+        bool is_lost, want;
+    } rows[] = {{60, 300, true, true},
+                {60, 301, true, false},
+                {200, 400, true, true},
+                {200, 401, true, false},
+                {60, 5000, false, true}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct health_facts facts = {.now_ns = 9000 * NS_PER_SEC,
-                                     .is_runtime_ready = rows[i].is_ready,
+                                     .is_runtime_lost = rows[i].is_lost,
                                      .runtime_lost_ns = (9000 - rows[i].away_s) * NS_PER_SEC,
                                      .sync_frequency_ns = rows[i].sync_s * NS_PER_SEC};
         AUTO(buf) struct buf out;

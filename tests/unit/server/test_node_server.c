@@ -337,7 +337,7 @@ TEST_CASE(the_health_port_proves_that_the_process_lives_and_no_more)
 {
     AUTO(node_bench) struct node_bench *bench = start_all(true);
     /* The runtime has been away for long: nothing that a restart of the agent would help. */
-    bench->server->is_runtime_ready = false;
+    bench->server->is_runtime_lost = true;
     bench->server->runtime_lost_ns = loop_now_mono_ns(bench->pods.loop) - 3600 * NS_PER_SEC;
     static const struct {
         const char *line;
