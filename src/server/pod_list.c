@@ -90,18 +90,29 @@ static size_t count_running(const struct pod_observed *have)
     return count;
 }
 
+static bool has_ready_sandbox(const struct pod_observed *have)
+{
+    const struct sandbox_observed *one = have->sandboxes;
+    while (one && !one->ready)
+        one = one->next;
+    return one != NULL;
+}
+
 static void write_running(void *ctx, const struct pod_view *view)
 {
     struct render *render = ctx;
     const struct pod_observed *have = view->observed;
-    if (!have->sandboxes && !have->containers)
+    size_t count = count_running(have);
+    if (count == 0 && !has_ready_sandbox(have))
         return;
     AUTO(arena) struct arena *arena = arena_new(0);
     Core__Pod pod = CORE__POD__INIT;
     Meta__ObjectMeta metadata = META__OBJECT_META__INIT;
     Core__PodSpec spec = CORE__POD_SPEC__INIT;
+    Core__PodStatus status = CORE__POD_STATUS__INIT;
+    Core__ResourceRequirements resources = CORE__RESOURCE_REQUIREMENTS__INIT;
     name_pod(view, &metadata);
-    spec.containers = arena_calloc(arena, count_running(have), sizeof(Core__Container *));
+    spec.containers = arena_calloc(arena, count, sizeof(Core__Container *));
     for (const struct container_observed *one = have->containers; one; one = one->next) {
         if (one->state != CONTAINER_RUNNING)
             continue;
@@ -110,10 +121,12 @@ static void write_running(void *ctx, const struct pod_view *view)
         const char *image = one->image_id[0] != '\0' ? one->image_id : one->image;
         container->name = (char *)(uintptr_t)one->name;
         container->image = (char *)(uintptr_t)image;
+        container->resources = &resources;
         spec.containers[spec.n_containers++] = container;
     }
     pod.metadata = &metadata;
     pod.spec = &spec;
+    pod.status = &status;
     write_pod(render, &pod);
 }
 

@@ -17,6 +17,6 @@ enum pod_list_flags {
 /** The pods that are wanted; @flags as above. */
 void pod_list_write(const struct pods *pods, unsigned flags, int64_t now_wall_ns, struct buf *out);
 
-/** The pods of which the runtime holds something: metadata and the names and images of the
- * containers that run (spec server.md §2.2). */
+/** The pods of which the runtime runs something, their sandbox if nothing else: metadata and the
+ * names and images of the containers that run (spec server.md §2.2). */
 void pod_list_write_running(const struct pods *pods, struct buf *out);
