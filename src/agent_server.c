@@ -64,7 +64,8 @@ static void make_figures(struct agent_server *server)
     const struct volume_stats_options volumes = {.loop = options->loop,
                                                  .pool = options->pool,
                                                  .root_dir = config->root_dir,
-                                                 .period_ns = config->volume_stats_agg_period_ns};
+                                                 .period_ns = config->volume_stats_agg_period_ns,
+                                                 .metrics = options->metrics};
     server->volumes = volume_stats_new(&volumes);
     const struct summary_collector_options summaries = {.loop = options->loop,
                                                         .pool = options->pool,

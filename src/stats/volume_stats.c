@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "kube/jitter.h"
 #include "stats/dir_usage.h"
 #include "stats/fs_totals.h"
@@ -20,7 +21,8 @@ struct item {
     const struct volume_measurable *volume;
     bool known;
     struct summary_fs fs;
-    char *failure; /* owned; why it is not known */
+    char *failure;   /* owned; why it is not known */
+    int64_t took_ns; /* for this job; 0: it was known before */
 };
 
 struct job {
@@ -60,8 +62,16 @@ struct volume_stats {
     struct entry *line;    /* those that wait for the worker */
     struct entry *current; /* the one that is measured now */
     struct volume_stats_ask *asks;
+    struct metric_family *seconds;
     uint64_t asked;
 };
+
+const struct metric_info volume_stats_seconds = {
+    .name = "kubelet_volume_metric_collection_duration_seconds",
+    .help = "[ALPHA] Duration in seconds to calculate volume stats",
+    .type = METRIC_HISTOGRAM,
+    .labels = {"metric_source"},
+    METRIC_DEFAULT_BOUNDS};
 
 /* --- the job --- */
 
@@ -132,7 +142,9 @@ static void run_job(void *ctx)
         struct item *item = &job->items[i];
         if (item->known)
             continue;
+        int64_t began_ns = time_mono_ns();
         AUTO(error) struct error *err = measure(item->volume->path, job->now_ns, &item->fs);
+        item->took_ns = max_i64(time_mono_ns() - began_ns, 1);
         item->known = !err;
         item->failure = err ? xstrdup(err->message) : NULL;
     }
@@ -192,10 +204,12 @@ static bool has_figures(const struct entry *entry, int64_t now_ns)
 
 static void advance(struct volume_stats *stats);
 
-static void log_failures(const struct entry *entry)
+static void tell_items(const struct entry *entry)
 {
     for (size_t i = 0; i < entry->last->count; i++) {
         const struct item *item = &entry->last->items[i];
+        if (item->took_ns > 0) /* a walk is what the kubelet has du(1) for */
+            metric_observe(entry->stats->seconds, time_seconds(item->took_ns), "du");
         if (item->failure)
             log_v(4, "A volume could not be measured", LOG_STR("podUID", entry->uid),
                   LOG_STR("volumeName", item->volume->name), LOG_STR("err", item->failure));
@@ -214,7 +228,7 @@ static void on_measured(void *ctx, void *job)
     entry->measured_ns = loop_now_mono_ns(stats->loop);
     entry->due_ns = sat_add_i64(entry->measured_ns,
                                 jitter_above(stats->period_ns, JITTER_PERMILLE, jitter_draw()));
-    log_failures(entry);
+    tell_items(entry);
     stats->current = NULL;
     advance(stats);
 }
@@ -292,6 +306,7 @@ struct volume_stats *volume_stats_new(const struct volume_stats_options *options
     stats->pool = options->pool;
     stats->root_dir = xstrdup(options->root_dir);
     stats->period_ns = options->period_ns;
+    stats->seconds = metrics_family(options->metrics, &volume_stats_seconds);
     return stats;
 }
 

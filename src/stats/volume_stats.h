@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/metrics.h"
 #include "loop/work.h"
 #include "stats/summary.h"
 
@@ -19,9 +20,13 @@ struct volume_stats_ask; /* opaque: somebody who waits */
 struct volume_stats_options {
     struct loop *loop; /* borrowed, outliving it; so the pool */
     struct work_pool *pool;
-    const char *root_dir; /* copied */
-    int64_t period_ns;    /* volumeStatsAggPeriod; <= 0: no volume has figures */
+    const char *root_dir;    /* copied */
+    int64_t period_ns;       /* volumeStatsAggPeriod; <= 0: no volume has figures */
+    struct metrics *metrics; /* how long each volume took; NULL: nobody counts */
 };
+
+/** kubelet_volume_metric_collection_duration_seconds. */
+extern const struct metric_info volume_stats_seconds;
 
 struct volume_stats *volume_stats_new(const struct volume_stats_options *options);
 /** Silence for everybody who waits; a walk under way ends unheard. NULL is fine. */

@@ -1,6 +1,7 @@
 #include "stats/volume_stats.h"
 
 #include "stats/fs_totals.h"
+#include "tests/lib/metrics_read.h"
 #include "tests/unit/kube/fake_loop.h"
 #include "tests/unit/volume/fake_work.h"
 #include "tests/unit/volume/volume_test.h"
@@ -11,6 +12,7 @@
 struct bench {
     struct scratch *scratch;
     struct loop *loop;
+    struct metrics *metrics;
     struct volume_stats *stats;
     size_t answers;
 };
@@ -19,8 +21,11 @@ static void bench_init(struct bench *bench, int64_t period_ns)
 {
     *bench = (struct bench){.scratch = scratch_new()};
     assert_no_error(loop_new(&bench->loop));
-    const struct volume_stats_options options = {
-        .loop = bench->loop, .root_dir = bench->scratch->dir, .period_ns = period_ns};
+    bench->metrics = metrics_new();
+    const struct volume_stats_options options = {.loop = bench->loop,
+                                                 .root_dir = bench->scratch->dir,
+                                                 .period_ns = period_ns,
+                                                 .metrics = bench->metrics};
     bench->stats = volume_stats_new(&options);
 }
 
@@ -31,6 +36,7 @@ static void auto_release_bench(struct bench *bench)
         fake_work_deliver();
     assert_int_equal(fake_loop_live(bench->loop), 0);
     loop_free(bench->loop);
+    metrics_free(bench->metrics);
     scratch_free(bench->scratch);
 }
 
@@ -140,6 +146,26 @@ TEST_CASE(figures_are_remembered_for_a_period_and_renewed_by_an_ask_after_it)
     /* A Secret's volume is measured once. */
     assert_int_equal(get(&bench, "a")->volumes[1].fs.inodes_used.value, first);
     assert_int_equal(bench.answers, 3);
+}
+
+static size_t timed(struct bench *bench)
+{
+    return metrics_read(bench->metrics, "kubelet_volume_metric_collection_duration_seconds", "du")
+        .series.count;
+}
+
+TEST_CASE(each_walk_is_timed_and_what_stays_as_it_was_is_not_walked_again)
+{
+    AUTO(bench) struct bench bench;
+    bench_init(&bench, PERIOD_NS);
+    const Core__Pod *pod = make_pod(&bench, "a", 10);
+    (void)ask(&bench, &pod, 1);
+    measure_one(&bench);
+    assert_int_equal(timed(&bench), 2);
+    fake_loop_advance(bench.loop, 2 * PERIOD_NS);
+    (void)ask(&bench, &pod, 1);
+    measure_one(&bench);
+    assert_int_equal(timed(&bench), 3); /* the secret does not change */
 }
 
 TEST_CASE(nothing_runs_while_nobody_asks)
@@ -292,6 +318,7 @@ TEST_CASE(freeing_it_in_the_middle_is_silent)
 
 TEST_MAIN(TEST(volumes_are_measured_when_asked_for),
           TEST(figures_are_remembered_for_a_period_and_renewed_by_an_ask_after_it),
+          TEST(each_walk_is_timed_and_what_stays_as_it_was_is_not_walked_again),
           TEST(nothing_runs_while_nobody_asks), TEST(an_ask_waits_no_longer_than_its_limit),
           TEST(pods_are_measured_one_after_the_other),
           TEST(pods_that_are_not_asked_for_any_more_are_forgotten),
