@@ -202,6 +202,17 @@ static void pass_guard(struct node_request *request)
         judge(request, &verdict);
 }
 
+/* A connection that is taken over outlives its exchange, and of that the arena alone is left when
+ * it is told to have ended. */
+static const struct http_request *keep(struct http_exchange *exchange)
+{
+    struct arena *arena = http_exchange_arena(exchange);
+    struct http_request *http =
+        arena_memdup(arena, http_exchange_request(exchange), sizeof(struct http_request));
+    http->remote_address = arena_strdup(arena, http->remote_address);
+    return http;
+}
+
 static void on_request(void *ctx, struct http_exchange *exchange)
 {
     struct node_listener *listener = ctx;
@@ -210,7 +221,7 @@ static void on_request(void *ctx, struct http_exchange *exchange)
     struct node_request *request = arena_calloc(arena, 1, sizeof(*request));
     request->listener = listener;
     request->exchange = exchange;
-    request->http = http_exchange_request(exchange);
+    request->http = keep(exchange);
     request->fields = request->http->fields;
     request->bucket = endpoint_bucket(listener->endpoints, request->http->target.path);
     request->started_ns = loop_now_mono_ns(server->parts.loop);

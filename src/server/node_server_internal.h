@@ -47,7 +47,7 @@ struct node_server {
 struct node_request {
     struct node_listener *listener;
     struct http_exchange *exchange;
-    const struct http_request *http; /* the exchange's */
+    const struct http_request *http; /* as long as the arena, but for its body and peer */
     struct http_fields fields;       /* without credentials */
     struct endpoint_match match;
     const char *bucket;

@@ -172,13 +172,15 @@ static struct runtime_call *call(struct pod_runtime *self, enum runtime_method m
                                  runtime_on_reply *on_reply, void *ctx)
 {
     struct played_runtime *runtime = CONTAINER_OF(self, struct played_runtime, base);
-    assert_int_equal(method, RUNTIME_CHECKPOINT_CONTAINER);
     assert_null(runtime->call);
-    const Cri__CheckpointContainerRequest *message =
-        (const Cri__CheckpointContainerRequest *)request;
-    free(runtime->asked);
-    runtime->asked = xasprintf("%s %s timeout %lld extra %lld", message->container_id,
-                               message->location, (long long)message->timeout, (long long)extra_ns);
+    free(TAKE(runtime->asked));
+    if (method == RUNTIME_CHECKPOINT_CONTAINER) {
+        const Cri__CheckpointContainerRequest *message =
+            (const Cri__CheckpointContainerRequest *)request;
+        runtime->asked =
+            xasprintf("%s %s timeout %lld extra %lld", message->container_id, message->location,
+                      (long long)message->timeout, (long long)extra_ns);
+    }
     runtime->call = xcalloc(1, sizeof(*runtime->call));
     *runtime->call = (struct runtime_call){.runtime = runtime, .on_reply = on_reply, .ctx = ctx};
     return runtime->call;
@@ -196,11 +198,12 @@ static void cancel(struct pod_runtime *self, struct runtime_call *made)
 
 static const struct pod_runtime_vtable runtime_vtable = {.call = call, .cancel = cancel};
 
-void node_bench_runtime(struct node_bench *bench, struct error *err_owned)
+void node_bench_runtime(struct node_bench *bench, const ProtobufCMessage *reply,
+                        struct error *err_owned)
 {
     const struct runtime_call made = *bench->runtime.call;
     free(TAKE(bench->runtime.call));
-    made.on_reply(made.ctx, NULL, err_owned); /* its reply has no fields */
+    made.on_reply(made.ctx, reply, err_owned);
 }
 
 /* --- the bench --- */
@@ -208,8 +211,10 @@ void node_bench_runtime(struct node_bench *bench, struct error *err_owned)
 static void make_parts(struct node_bench *bench)
 {
     struct bench *pods = &bench->pods;
-    const struct streaming_options streaming = {
-        .loop = pods->loop, .pool = pods->pool, .runtime = pods->env.runtime, .pods = pods->pods};
+    const struct streaming_options streaming = {.loop = pods->loop,
+                                                .pool = pods->pool,
+                                                .runtime = &bench->runtime.base,
+                                                .pods = pods->pods};
     bench->streaming = streaming_new(&streaming);
     const struct log_server_options logs = {.pod_logs_dir = bench_path(pods, "logs"),
                                             .max_streams = 8};
@@ -280,6 +285,7 @@ void node_bench_start(struct node_bench *bench)
 
 void node_bench_free(struct node_bench *bench)
 {
+    streaming_free(bench->streaming);
     node_server_free(bench->server);
     assert_null(bench->guard.call);
     assert_null(bench->summaries.request);
@@ -287,7 +293,6 @@ void node_bench_free(struct node_bench *bench)
     assert_null(bench->runtime.call);
     node_logs_free(bench->node_logs);
     log_server_free(bench->logs);
-    streaming_free(bench->streaming);
     metrics_free(bench->metrics);
     metrics_free(bench->probe_metrics);
     free(bench->guard.wish);

@@ -1,8 +1,8 @@
 /*
  * The node's own API on a bench: the pod engine over its fake runtime, logs and streams as they
- * are, and around them a guard, a runtime for checkpoints and collectors of figures that are played
- * here: they write down what they are asked and answer when the case says so. Requests come over
- * socket pairs, to the port that the case names.
+ * are, and around them a guard, a runtime for checkpoints and streams, and collectors of figures
+ * that are played here: they write down what they are asked and answer when the case says so.
+ * Requests come over socket pairs, to the port that the case names.
  */
 #pragma once
 
@@ -46,7 +46,7 @@ struct stats_collector {
 struct played_runtime {
     struct pod_runtime base;
     struct runtime_call *call; /* NULL: none */
-    char *asked;               /* the last one in a line */
+    char *asked;               /* the last one in a line, when it was for a checkpoint */
     size_t cancelled;
 };
 
@@ -101,4 +101,6 @@ void node_bench_judge(struct node_bench *bench);
 void node_bench_summary(struct node_bench *bench, const struct summary *summary,
                         struct error *err_owned);
 void node_bench_records(struct node_bench *bench, struct error *err_owned);
-void node_bench_runtime(struct node_bench *bench, struct error *err_owned);
+/** A checkpoint has no reply. */
+void node_bench_runtime(struct node_bench *bench, const ProtobufCMessage *reply,
+                        struct error *err_owned);

@@ -179,7 +179,7 @@ TEST_CASE(a_checkpoint_is_written_by_the_runtime_and_named)
             arena_printf(arena, ".tar timeout %lld extra %lld", (long long)rows[i].timeout_s,
                          (long long)(rows[i].timeout_s * NS_PER_SEC));
         assert_non_null(strstr(bench->runtime.asked, end));
-        node_bench_runtime(bench, NULL);
+        node_bench_runtime(bench, NULL, NULL);
         const struct node_reply reply = node_bench_reply(bench, fd);
         assert_int_equal(reply.status, 200);
         assert_true(text_has_prefix(reply.body, "{\"items\":[\"/var/lib/kubelet/checkpoints/"));
@@ -192,7 +192,7 @@ TEST_CASE(the_runtimes_refusal_is_told)
     AUTO(node_bench) struct node_bench *bench = start();
     want(bench, "web", BENCH_WEB);
     int fd = checkpoint(bench, "default/web-n/c");
-    node_bench_runtime(bench, error_new(ERROR_UNIMPLEMENTED, "not implemented"));
+    node_bench_runtime(bench, NULL, error_new(ERROR_UNIMPLEMENTED, "not implemented"));
     const struct node_reply reply = node_bench_reply(bench, fd);
     assert_int_equal(reply.status, 500);
     assert_string_equal(reply.body, "checkpointing of default/web-n/c failed (not implemented)");

@@ -1,6 +1,7 @@
 /* The way of a request through the node's own API: which endpoint answers on which port, who is
  * asked first, what is said of what is not there, and what is counted. */
 #include "node_bench.h"
+#include "server/streaming.h"
 #include "tests/lib/loopback.h"
 
 #define JSON_ERROR "406: Not Acceptable\n\nAvailable representations: application/json"
@@ -378,6 +379,7 @@ TEST_CASE(a_port_that_is_taken_is_named)
     bench->config.port = 0;
     bench->config.healthz_port = port;
     node_bench_start(bench);
+    assert_true(loop_timer_is_armed(bench->server->healthz_retry));
     assert_int_equal(node_bench_ask(bench, NODE_PORT_MAIN, "GET /healthz", "").status, 200);
 }
 
@@ -454,6 +456,36 @@ TEST_CASE(requests_under_way_are_counted_as_such_and_their_time_when_they_end)
     assert_non_null(strstr(counted(bench), arena_printf(arena, "%s2 sum ", ended)));
 }
 
+TEST_CASE(a_stream_is_under_way_until_it_is_closed)
+{
+    static const char series[] =
+        "{long_running=true,method=POST,path=attach,server_type=readwrite}";
+    AUTO(node_bench) struct node_bench *bench = start_all(true);
+    struct arena *arena = bench->pods.arena;
+    const char *in_flight = arena_printf(arena, "kubelet_http_inflight_requests%s ", series);
+    const char *ended = arena_printf(arena, "duration_seconds%s ", series);
+    bench_want(&bench->pods, "web", BENCH_WEB);
+    bench_tell(&bench->pods);
+    bench_rest(&bench->pods);
+    uint16_t port = 0;
+    AUTO(fd) int listener = loopback_listen(1, &port);
+    Cri__AttachResponse reply = CRI__ATTACH_RESPONSE__INIT;
+    reply.url = arena_printf(arena, "http://127.0.0.1:%u/attach/TOKEN", (unsigned)port);
+    AUTO(fd)
+    int client = node_bench_send(bench, NODE_PORT_MAIN, "POST /attach/default/web-n/c?output=1",
+                                 "connection: upgrade\r\nupgrade: SPDY/3.1\r\n");
+    node_bench_runtime(bench, &reply.base, NULL);
+    node_bench_settle(bench);
+    assert_int_equal(streaming_session_count(bench->streaming), 1);
+    assert_non_null(strstr(counted(bench), arena_printf(arena, "%s1\n", in_flight)));
+    assert_null(strstr(counted(bench), ended));
+    fd_close(&client);
+    bench_until(&bench->pods, streaming_session_count(bench->streaming) == 0);
+    node_bench_settle(bench);
+    assert_non_null(strstr(counted(bench), arena_printf(arena, "%s0\n", in_flight)));
+    assert_non_null(strstr(counted(bench), arena_printf(arena, "%s1 sum ", ended)));
+}
+
 TEST_CASE(no_client_can_make_more_series)
 {
     AUTO(node_bench) struct node_bench *bench = start_all(true);
@@ -485,4 +517,4 @@ TEST_MAIN(TEST(every_route_has_its_handler_and_asks_for_its_right),
           TEST(a_port_that_is_taken_is_named), TEST(enable_server_false_takes_the_main_port_alone),
           TEST(requests_are_counted_by_what_they_are_for),
           TEST(requests_under_way_are_counted_as_such_and_their_time_when_they_end),
-          TEST(no_client_can_make_more_series))
+          TEST(a_stream_is_under_way_until_it_is_closed), TEST(no_client_can_make_more_series))
