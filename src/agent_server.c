@@ -250,10 +250,10 @@ void agent_server_free(struct agent_server *server)
     if (!server)
         return;
     serving_tls_free(server->serving);
+    streaming_free(server->streaming);
     node_server_free(server->server);
     node_logs_free(server->node_logs);
     log_server_free(server->logs);
-    streaming_free(server->streaming);
     guard_free(server->guard);
     summary_collector_free(server->summaries);
     volume_stats_free(server->volumes);

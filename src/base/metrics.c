@@ -142,7 +142,8 @@ static struct series *have_series(struct metric_family *family, const char *cons
     struct series *series = find_series(family, values);
     if (series)
         return series;
-    if (family->metrics->key.overflowed || family->series_count >= METRICS_MAX_SERIES) {
+    size_t limit = family->info->max_series ? family->info->max_series : METRICS_MAX_SERIES;
+    if (family->metrics->key.overflowed || family->series_count >= limit) {
         family->metrics->dropped++;
         return NULL;
     }

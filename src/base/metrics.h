@@ -3,8 +3,9 @@
  * family is described once, as a constant, where it is counted; whoever has no registry counts
  * nothing (NULL is fine everywhere). A family with labels shows a series from its first value on,
  * one without shows 0 from the start. Memory is bounded: a family that has METRICS_MAX_SERIES label
- * combinations drops further ones, and so are values longer than METRICS_MAX_VALUES_BYTES together.
- * No text format here: stats/metrics_page.h writes it. Loop thread.
+ * combinations, or as many as its description allows, drops further ones, and values longer than
+ * METRICS_MAX_VALUES_BYTES together. No text format here: stats/metrics_page.h writes it. Loop
+ * thread.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ struct metric_info {
     const char *labels[METRICS_MAX_LABELS + 1]; /* names, NULL-terminated, in alphabetical order */
     const double *bounds; /* METRIC_HISTOGRAM: upper bounds, ascending, without +Inf */
     size_t bound_count;
+    size_t max_series; /* 0: METRICS_MAX_SERIES; more for those of things that are few themselves */
 };
 
 struct metrics;       /* opaque: the registry, one per process */

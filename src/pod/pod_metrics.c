@@ -202,18 +202,24 @@ static const struct metric_info infos[] = {
 };
 _Static_assert(ARRAY_SIZE(infos) == POD_METRIC_COUNT, "describe every family");
 
+/* Up to nine for each container with probes, which go with it: a node with 500 pods of two such is
+ * well within. */
+#define MAX_PROBE_SERIES 16384
+
 static const struct metric_info probe_infos[] = {
     [PROBE_METRIC_TOTAL] = {.name = "prober_probe_total",
                             .help = "[BETA] Cumulative number of a liveness, readiness or startup "
                                     "probe for a container by result.",
                             .type = METRIC_COUNTER,
                             .labels = {"container", "namespace", "pod", "pod_uid", "probe_type",
-                                       "result"}},
+                                       "result"},
+                            .max_series = MAX_PROBE_SERIES},
     [PROBE_METRIC_SECONDS] = {.name = "prober_probe_duration_seconds",
                               .help = "[ALPHA] Duration in seconds for a probe response.",
                               .type = METRIC_HISTOGRAM,
                               .labels = {"container", "namespace", "pod", "probe_type"},
-                              METRIC_DEFAULT_BOUNDS},
+                              METRIC_DEFAULT_BOUNDS,
+                              .max_series = MAX_PROBE_SERIES},
 };
 _Static_assert(ARRAY_SIZE(probe_infos) == PROBE_METRIC_COUNT, "describe every family");
 

@@ -78,7 +78,7 @@ static const struct service {
 enum methods { METHOD_GET = 1, METHOD_POST = 2, METHOD_ANY = 4 };
 
 /* What follows the root: each letter takes a segment into the parameter of its place in "npcu",
- * another text is itself, "*" is all that is left, as sent. */
+ * another text is itself, "*" is all that is left, as sent, "+" the same when anything is. */
 static const struct shape {
     enum service_id service;
     const char *pattern;
@@ -100,7 +100,7 @@ static const struct shape {
     {SERVICE_CHECKPOINT, "npc", METHOD_POST, ENDPOINT_CHECKPOINT, true},
     {SERVICE_RUNNING_PODS, "", METHOD_GET, ENDPOINT_RUNNING_PODS, true},
     {SERVICE_LOGS, "*", METHOD_GET, ENDPOINT_LOGS, false},
-    {SERVICE_PPROF, "*", METHOD_GET, ENDPOINT_PPROF, false},
+    {SERVICE_PPROF, "+", METHOD_GET, ENDPOINT_PPROF, false},
     {SERVICE_DISABLED, "*", METHOD_ANY, ENDPOINT_DISABLED, false},
 };
 
@@ -135,9 +135,9 @@ static bool match_shape(const struct shape *shape, const struct service *service
     size_t from = root_segments(service), count = request->target.segment_count - from;
     const char *const *segments = request->target.segments + from;
     const char *pattern = shape->pattern;
-    if (text_eq(pattern, "*")) {
+    if (text_eq(pattern, "*") || text_eq(pattern, "+")) {
         ret->params[0] = sent_rest(service, request);
-        return true;
+        return pattern[0] == '*' || count > 0;
     }
     if (!takes_letters(pattern))
         return pattern[0] == '\0' ? count == 0 : count == 1 && text_eq(segments[0], pattern);

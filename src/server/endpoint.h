@@ -25,7 +25,7 @@ enum endpoint {
     ENDPOINT_CHECKPOINT,     /* namespace, pod, container */
     ENDPOINT_RUNNING_PODS,
     ENDPOINT_LOGS,  /* what follows "/logs/", as sent */
-    ENDPOINT_PPROF, /* what follows "/debug/pprof/", as sent */
+    ENDPOINT_PPROF, /* what follows "/debug/pprof/", as sent: not "", as upstream has no index */
     ENDPOINT_DEBUG_FLAGS,
     ENDPOINT_CONFIGZ,
     ENDPOINT_FLAGZ,

@@ -18,7 +18,7 @@ static const char *check_sync_loop(const struct health_facts *facts)
     if (limit_ns < MIN_SYNC_LIMIT_NS)
         limit_ns = MIN_SYNC_LIMIT_NS;
     bool is_late =
-        !facts->is_runtime_ready && sat_sub_i64(facts->now_ns, facts->runtime_lost_ns) > limit_ns;
+        facts->is_runtime_lost && sat_sub_i64(facts->now_ns, facts->runtime_lost_ns) > limit_ns;
     return is_late ? "sync Loop took longer than expected" : NULL;
 }
 
@@ -27,6 +27,12 @@ static const struct check {
     const char *(*run)(const struct health_facts *facts);
 } checks[] = {{"ping", always_passes}, {"log", always_passes}, {"syncloop", check_sync_loop}};
 _Static_assert(ARRAY_SIZE(checks) == HEALTH_MAX_CHECKS, "a result for each check");
+
+/* How many of them there are: ping is the first. */
+static size_t count_checks(const struct health_facts *facts)
+{
+    return facts->is_ping_only ? 1 : ARRAY_SIZE(checks);
+}
 
 static void answer_one(const struct health_facts *facts, const char *name, struct buf *out,
                        struct health_report *ret)
@@ -52,9 +58,9 @@ static bool is_excluded(const struct http_target *target, const char *name)
     return false;
 }
 
-static bool is_check(const char *name)
+static bool is_check(const struct health_facts *facts, const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+    for (size_t i = 0; i < count_checks(facts); i++) {
         if (text_eq(checks[i].name, name))
             return true;
     }
@@ -62,7 +68,8 @@ static bool is_check(const char *name)
 }
 
 /* One line for all of them, sorted, each once; they come from outside, hence the quotes. */
-static void warn_of_unknown(const struct http_target *target, struct buf *out)
+static void warn_of_unknown(const struct health_facts *facts, const struct http_target *target,
+                            struct buf *out)
 {
     const char *last = NULL;
     bool has_any = false;
@@ -70,7 +77,7 @@ static void warn_of_unknown(const struct http_target *target, struct buf *out)
         const char *next = NULL;
         for (size_t i = 0; i < target->param_count; i++) {
             const char *value = target->params[i].value;
-            if (!text_eq(target->params[i].name, "exclude") || !value || is_check(value))
+            if (!text_eq(target->params[i].name, "exclude") || !value || is_check(facts, value))
                 continue;
             if (last && strcmp(value, last) <= 0)
                 continue;
@@ -89,8 +96,8 @@ static void warn_of_unknown(const struct http_target *target, struct buf *out)
         buf_add_char(out, '\n');
 }
 
-static void write_lines(const struct health_report *report, const struct http_target *target,
-                        struct buf *out)
+static void write_lines(const struct health_facts *facts, const struct health_report *report,
+                        const struct http_target *target, struct buf *out)
 {
     for (size_t i = 0; i < report->count; i++) {
         const struct health_result *result = &report->results[i];
@@ -101,14 +108,14 @@ static void write_lines(const struct health_report *report, const struct http_ta
         else
             buf_printf(out, "[+]%s ok\n", result->name);
     }
-    warn_of_unknown(target, out);
+    warn_of_unknown(facts, target, out);
 }
 
 static void answer_all(const struct health_facts *facts, const struct http_target *target,
                        struct buf *out, struct health_report *ret)
 {
     bool has_failed = false;
-    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+    for (size_t i = 0; i < count_checks(facts); i++) {
         struct health_result *result = &ret->results[ret->count++];
         result->name = checks[i].name;
         result->is_excluded = is_excluded(target, checks[i].name);
@@ -116,12 +123,12 @@ static void answer_all(const struct health_facts *facts, const struct http_targe
         has_failed = has_failed || result->failure;
     }
     if (has_failed) {
-        write_lines(ret, target, out);
+        write_lines(facts, ret, target, out);
         buf_add_text(out, "healthz check failed");
         ret->status = 500;
         ret->is_plain_error = true;
     } else if (http_target_param(target, "verbose")) {
-        write_lines(ret, target, out);
+        write_lines(facts, ret, target, out);
         buf_add_text(out, "healthz check passed\n");
     } else {
         buf_add_text(out, "ok");

@@ -9,9 +9,10 @@
 
 /** What the checks look at. */
 struct health_facts {
+    bool is_ping_only; /* as on the health port: no other check is made, or known */
     int64_t now_ns;
-    bool is_runtime_ready;
-    int64_t runtime_lost_ns;   /* since when it is not; same clock as now_ns */
+    bool is_runtime_lost;      /* it was ready once, and no longer is */
+    int64_t runtime_lost_ns;   /* since when; same clock as now_ns */
     int64_t sync_frequency_ns; /* syncFrequency */
 };
 

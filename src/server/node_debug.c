@@ -23,12 +23,16 @@ void node_answer_configz(struct node_server *server, struct node_request *reques
     buf_init(&page, NODE_REPLY_MAX_BYTES);
     buf_add_text(&page, "{\"kubeletconfig\":");
     kube_encode_json(server->options.kubelet_configuration, &type, &page);
-    buf_add_text(&page, "}\n");
+    buf_add_text(&page, "}");
     AUTO(error) struct error *err = buf_error(&page, "the configuration");
-    if (err)
+    if (err) {
         reply_plain_error(request->exchange, 500, err->message);
-    else
-        reply_json(request->exchange, 200, buf_str(&page));
+        return;
+    }
+    static const struct http_field items[] = {{"content-type", "application/json"},
+                                              {"x-content-type-options", "nosniff"}};
+    static const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
+    http_exchange_reply(request->exchange, 200, &fields, buf_str(&page));
 }
 
 /* --- /flagz and /statusz --- */
@@ -113,45 +117,38 @@ void node_answer_statusz(struct node_server *server, struct node_request *reques
 
 /* --- /debug/flags/v --- */
 
-static void reply_flags(struct node_request *request, unsigned status, const char *text)
-{
-    static const struct http_field items[] = {{"content-type", "text/plain; charset=utf-8"},
-                                              {"x-content-type-options", "nosniff"}};
-    const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
-    http_exchange_reply(request->exchange, status, &fields, str_from(text));
-}
-
 void node_answer_debug_flags(struct node_server *server, struct node_request *request)
 {
-    struct arena *arena = http_exchange_arena(request->exchange);
+    struct http_exchange *exchange = request->exchange;
+    struct arena *arena = http_exchange_arena(exchange);
     struct str body = str_trim(request->http->body);
     int64_t level = 0;
     if (!server->options.config->enable_debug_flags_handler) {
-        reply_plain_error(request->exchange, 405, "flags endpoint is disabled.");
+        reply_plain_error(exchange, 405, "flags endpoint is disabled.");
         return;
     }
     if (!text_eq(request->http->method, "PUT")) {
-        reply_plain_error(request->exchange, 406, "unsupported http method");
+        reply_plain_error(exchange, 406, "unsupported http method");
         return;
     }
     const char *text = arena_strndup(arena, body.ptr, body.len);
     if (!parse_i64(text, 0, MAX_VERBOSITY, &level)) {
-        reply_flags(request, 400,
-                    arena_printf(arena,
-                                 "failed set klog.logging.verbosity %s: not a number from 0 "
-                                 "to %d",
-                                 text, MAX_VERBOSITY));
+        reply_plain_error(exchange, 400,
+                          arena_printf(arena,
+                                       "failed set klog.logging.verbosity %s: not a number from 0 "
+                                       "to %d",
+                                       text, MAX_VERBOSITY));
         return;
     }
     log_set_verbosity((int)level);
-    reply_flags(
-        request, 200,
-        arena_printf(arena, "successfully set klog.logging.verbosity to %lld", (long long)level));
+    const char *done =
+        arena_printf(arena, "successfully set klog.logging.verbosity to %lld\n", (long long)level);
+    reply_plain(exchange, 200, str_from(done));
 }
 
 /* --- /debug/pprof/ --- */
 
-static void reply_command_line(struct node_request *request)
+static void reply_command_line(const struct node_request *request)
 {
     AUTO(buf) struct buf text;
     buf_init(&text, 4 * MiB);
@@ -163,10 +160,19 @@ static void reply_command_line(struct node_request *request)
     }
     if (text.len > 0) /* Go joins the arguments, the kernel ends each */
         buf_truncate(&text, text.len - 1);
-    static const struct http_field items[] = {{"content-type", "text/plain; charset=utf-8"},
-                                              {"x-content-type-options", "nosniff"}};
-    const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
-    http_exchange_reply(request->exchange, 200, &fields, buf_str(&text));
+    reply_plain(request->exchange, 200, buf_str(&text));
+}
+
+/* Those that a Go program has; whoever asks for one shall know why there is none. */
+static bool is_profile_of_go(const char *name)
+{
+    static const char *const names[] = {"allocs",  "block",  "goroutine",    "heap", "mutex",
+                                        "profile", "symbol", "threadcreate", "trace"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (text_eq(names[i], name))
+            return true;
+    }
+    return false;
 }
 
 /* The bare root is no route there either: a kubelet's routing wants a name behind it, and so its
@@ -180,8 +186,10 @@ void node_answer_pprof(struct node_server *server, struct node_request *request)
         reply_text(request->exchange, 404, "404: Page Not Found");
     else if (text_eq(name, "cmdline"))
         reply_command_line(request);
-    else
+    else if (is_profile_of_go(name))
         reply_plain_error(request->exchange, 501,
                           "This agent is written in C and has no such profile of Go's; perf(1) "
                           "can profile it.");
+    else
+        reply_plain_error(request->exchange, 404, "Unknown profile");
 }

@@ -49,24 +49,20 @@ static void count_results(struct node_server *server, const struct health_report
 
 void node_answer_healthz(struct node_server *server, struct node_request *request)
 {
-    const struct health_facts facts = {.now_ns = loop_now_mono_ns(server->parts.loop),
-                                       .is_runtime_ready =
-                                           server->is_runtime_ready ||
-                                           request->listener->port == NODE_PORT_HEALTHZ,
+    bool is_health_port = request->listener->port == NODE_PORT_HEALTHZ;
+    const struct health_facts facts = {.is_ping_only = is_health_port,
+                                       .now_ns = loop_now_mono_ns(server->parts.loop),
+                                       .is_runtime_lost = server->is_runtime_lost,
                                        .runtime_lost_ns = server->runtime_lost_ns,
                                        .sync_frequency_ns = server->options.sync_frequency_ns};
     AUTO(buf) struct buf body;
     buf_init(&body, 2 * HTTP_TARGET_MAX_BYTES);
     struct health_report report;
     health_answer(&facts, request->match.params[0], &request->http->target, &body, &report);
-    if (request->listener->port != NODE_PORT_HEALTHZ)
+    if (!is_health_port)
         count_results(server, &report);
-    if (report.is_plain_error) {
+    if (report.is_plain_error)
         reply_plain_error(request->exchange, report.status, buf_text(&body));
-        return;
-    }
-    static const struct http_field items[] = {{"content-type", "text/plain; charset=utf-8"},
-                                              {"x-content-type-options", "nosniff"}};
-    const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
-    http_exchange_reply(request->exchange, report.status, &fields, buf_str(&body));
+    else
+        reply_plain(request->exchange, report.status, buf_str(&body));
 }

@@ -5,6 +5,7 @@
  */
 #include "server/node_server_internal.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "kube/jitter.h"
 #include "server/guard.h"
@@ -83,13 +84,19 @@ static void on_end(void *ctx, unsigned status)
 static void on_gone(void *ctx)
 {
     struct node_request *request = ctx;
-    if (request->wait)
-        request->cancel(request->wait);
-    request->wait = NULL;
+    void (*cancel)(void *wait) = request->cancel;
+    void *wait = request->wait;
+    node_request_wait(request, NULL, NULL);
+    cancel(wait);
 }
 
 void node_request_wait(struct node_request *request, void *wait, void (*cancel)(void *wait))
 {
+    struct node_server *server = request->listener->server;
+    if (request->wait)
+        DL_DELETE(server->waiting, request);
+    if (wait)
+        DL_APPEND(server->waiting, request);
     request->wait = wait;
     request->cancel = cancel;
     http_exchange_on_gone(request->exchange, wait ? on_gone : NULL, request);
@@ -107,20 +114,7 @@ static void redirect(const struct node_request *request)
     if (has_body) {
         AUTO(buf) struct buf escaped;
         buf_init(&escaped, 8 * HTTP_TARGET_MAX_BYTES);
-        for (const char *c = location; *c; c++) {
-            if (*c == '&')
-                buf_add_text(&escaped, "&amp;");
-            else if (*c == '<')
-                buf_add_text(&escaped, "&lt;");
-            else if (*c == '>')
-                buf_add_text(&escaped, "&gt;");
-            else if (*c == '"')
-                buf_add_text(&escaped, "&#34;");
-            else if (*c == '\'')
-                buf_add_text(&escaped, "&#39;");
-            else
-                buf_add_char(&escaped, *c);
-        }
+        http_escape_html(&escaped, str_from(location));
         page = arena_printf(http_exchange_arena(request->exchange),
                             "<a href=\"%s\">Temporary Redirect</a>.\n\n", buf_text(&escaped));
     }
@@ -210,6 +204,17 @@ static void pass_guard(struct node_request *request)
         judge(request, &verdict);
 }
 
+/* A connection that is taken over outlives its exchange, and of that the arena alone is left when
+ * it is told to have ended. */
+static const struct http_request *keep(struct http_exchange *exchange)
+{
+    struct arena *arena = http_exchange_arena(exchange);
+    struct http_request *http =
+        arena_memdup(arena, http_exchange_request(exchange), sizeof(struct http_request));
+    http->remote_address = arena_strdup(arena, http->remote_address);
+    return http;
+}
+
 static void on_request(void *ctx, struct http_exchange *exchange)
 {
     struct node_listener *listener = ctx;
@@ -218,7 +223,7 @@ static void on_request(void *ctx, struct http_exchange *exchange)
     struct node_request *request = arena_calloc(arena, 1, sizeof(*request));
     request->listener = listener;
     request->exchange = exchange;
-    request->http = http_exchange_request(exchange);
+    request->http = keep(exchange);
     request->fields = request->http->fields;
     request->bucket = endpoint_bucket(listener->endpoints, request->http->target.path);
     request->started_ns = loop_now_mono_ns(server->parts.loop);
@@ -310,8 +315,12 @@ static void on_runtime(void *ctx)
     struct node_server *server = ctx;
     struct pods_summary summary;
     pods_summarize(server->parts.pods, &summary);
-    if (server->is_runtime_ready && !summary.runtime_ready)
+    if (server->is_runtime_ready && !summary.runtime_ready) {
+        server->is_runtime_lost = true;
         server->runtime_lost_ns = loop_now_mono_ns(server->parts.loop);
+    } else if (summary.runtime_ready) {
+        server->is_runtime_lost = false;
+    }
     server->is_runtime_ready = summary.runtime_ready;
 }
 
@@ -330,7 +339,6 @@ struct error *node_server_new(const struct node_server_parts *parts,
     AUTO(node_server) struct node_server *server = xcalloc(1, sizeof(*server));
     server->parts = *parts;
     server->options = *options;
-    server->is_runtime_ready = true;
     server->flagz_delimiter = delimiters[jitter_draw() % ARRAY_SIZE(delimiters)];
     for (unsigned i = 0; i < NODE_PORT_COUNT; i++) {
         enum endpoint_port endpoints = ENDPOINT_PORT_MAIN_NO_DEBUG;
@@ -364,6 +372,8 @@ void node_server_free(struct node_server *server)
 {
     if (!server)
         return;
+    while (server->waiting)
+        on_gone(server->waiting);
     for (size_t i = 0; i < NODE_PORT_COUNT; i++)
         http_server_free(server->listeners[i].http);
     pods_unlisten(server->parts.pods, server);

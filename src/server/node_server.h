@@ -57,7 +57,8 @@ struct node_server_options {
 MUST_CHECK struct error *node_server_new(const struct node_server_parts *parts,
                                          const struct node_server_options *options,
                                          struct node_server **ret);
-/** Cuts every connection. NULL is fine; before its parts. */
+/** Cuts every connection; nothing that was asked of its parts comes back to it. NULL is fine; after
+ * the streams, whose connections it counts, and before all other parts. */
 void node_server_free(struct node_server *server);
 DEFINE_AUTO(node_server, struct node_server *, node_server_free)
 

@@ -32,10 +32,12 @@ struct node_server {
     struct node_server_options options;
     struct node_listener listeners[NODE_PORT_COUNT];
     struct loop_timer *healthz_retry;
+    struct node_request *waiting; /* those that wait for an answer from elsewhere */
     struct node_server_metrics metrics;
-    struct metrics *slis;    /* the page /metrics/slis */
-    int64_t runtime_lost_ns; /* mono: since when the runtime is not ready; meaningless else */
+    struct metrics *slis; /* the page /metrics/slis */
     bool is_runtime_ready;
+    bool is_runtime_lost;        /* it was ready once, and no longer is */
+    int64_t runtime_lost_ns;     /* mono: since when; meaningless else */
     const char *flagz_delimiter; /* one of a few, by chance: nobody shall parse the page */
     struct buf pods_page;        /* node_pods.c: the answer to /pods while nothing changes */
     struct loop_timer *pods_page_end;
@@ -45,19 +47,21 @@ struct node_server {
 struct node_request {
     struct node_listener *listener;
     struct http_exchange *exchange;
-    const struct http_request *http; /* the exchange's */
+    const struct http_request *http; /* as long as the arena, but for its body and peer */
     struct http_fields fields;       /* without credentials */
     struct endpoint_match match;
     const char *bucket;
     int64_t started_ns; /* mono */
-    void *wait;         /* what is waited for; cancelled when the client goes away */
+    void *wait;         /* what is waited for; cancelled when the client or the server goes */
     void (*cancel)(void *wait);
+    struct node_request *prev, *next; /* while it waits */
 };
 
 /** Answers @request, now or later. */
 typedef void node_handler(struct node_server *server, struct node_request *request);
 
-/** @request waits for @wait: @cancel runs when the client goes away first. NULL: no longer. */
+/** @request waits for @wait: @cancel runs when the client or the server goes away first. NULL: no
+ * longer. */
 void node_request_wait(struct node_request *request, void *wait, void (*cancel)(void *wait));
 
 /* --- node_handlers.c: what is known at once, and what other rooms answer --- */

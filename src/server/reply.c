@@ -10,13 +10,18 @@ void reply_text(struct http_exchange *exchange, unsigned status, const char *tex
     http_exchange_reply(exchange, status, &fields, str_from(text));
 }
 
-void reply_plain_error(struct http_exchange *exchange, unsigned status, const char *text)
+void reply_plain(struct http_exchange *exchange, unsigned status, struct str content)
 {
     static const struct http_field items[] = {{"content-type", TEXT},
                                               {"x-content-type-options", "nosniff"}};
     const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
+    http_exchange_reply(exchange, status, &fields, content);
+}
+
+void reply_plain_error(struct http_exchange *exchange, unsigned status, const char *text)
+{
     const char *line = arena_printf(http_exchange_arena(exchange), "%s\n", text);
-    http_exchange_reply(exchange, status, &fields, str_from(line));
+    reply_plain(exchange, status, str_from(line));
 }
 
 void reply_json(struct http_exchange *exchange, unsigned status, struct str content)

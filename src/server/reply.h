@@ -9,7 +9,9 @@
 /** What a handler of the routed kind says, also when it refuses: @text as it is, text/plain. */
 void reply_text(struct http_exchange *exchange, unsigned status, const char *text);
 
-/** What a plain handler says when it refuses: @text and a newline, text/plain, nosniff. */
+/** What a plain handler says: @content as it is, text/plain, nosniff. */
+void reply_plain(struct http_exchange *exchange, unsigned status, struct str content);
+/** What it says when it refuses: @text and a newline, the same fields. */
 void reply_plain_error(struct http_exchange *exchange, unsigned status, const char *text);
 
 /** @content as application/json. */

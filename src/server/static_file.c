@@ -155,23 +155,6 @@ static void write_link(const char *name, struct buf *out)
     }
 }
 
-static void write_html(const char *text, struct buf *out)
-{
-    static const struct {
-        char c;
-        const char *escape;
-    } escapes[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&#34;"}, {'\'', "&#39;"}};
-    for (const char *c = text; *c; c++) {
-        size_t i = 0;
-        while (i < ARRAY_SIZE(escapes) && escapes[i].c != *c)
-            i++;
-        if (i < ARRAY_SIZE(escapes))
-            buf_add_text(out, escapes[i].escape);
-        else
-            buf_add_char(out, *c);
-    }
-}
-
 void static_folder_write(struct static_entry *entries, size_t count, struct buf *out)
 {
     if (count > 0)
@@ -183,7 +166,7 @@ void static_folder_write(struct static_entry *entries, size_t count, struct buf 
         buf_add_text(out, "<a href=\"");
         write_link(entries[i].name, out);
         buf_printf(out, "%s\">", slash);
-        write_html(entries[i].name, out);
+        http_escape_html(out, str_from(entries[i].name));
         buf_printf(out, "%s</a>\n", slash);
     }
     buf_add_text(out, "</pre>\n");

@@ -197,6 +197,23 @@ void http_escape(struct buf *out, struct str text)
     }
 }
 
+void http_escape_html(struct buf *out, struct str text)
+{
+    static const struct {
+        char c;
+        const char *escape;
+    } escapes[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&#34;"}, {'\'', "&#39;"}};
+    for (size_t i = 0; i < text.len; i++) {
+        size_t row = 0;
+        while (row < ARRAY_SIZE(escapes) && escapes[row].c != text.ptr[i])
+            row++;
+        if (row < ARRAY_SIZE(escapes))
+            buf_add_text(out, escapes[row].escape);
+        else
+            buf_add_char(out, text.ptr[i]);
+    }
+}
+
 /* --- dates --- */
 
 char *http_date(int64_t wall_ns, char text[static HTTP_DATE_SIZE])

@@ -61,6 +61,8 @@ const char *http_target_param(const struct http_target *target, const char *name
 struct buf;
 /** Appends @text with everything escaped that may not stand in a path segment or query value. */
 void http_escape(struct buf *out, struct str text);
+/** Appends @text as it may stand in an HTML text or quoted attribute; escapes as Go's are. */
+void http_escape_html(struct buf *out, struct str text);
 
 #define HTTP_DATE_SIZE 80 /* with room for what the compiler believes to be possible */
 /** "Sun, 06 Nov 1994 08:49:37 GMT". Returns @text. */

@@ -80,8 +80,9 @@ struct arena *http_exchange_arena(struct http_exchange *exchange);
 void http_exchange_on_gone(struct http_exchange *exchange, void (*on_gone)(void *ctx), void *ctx);
 
 /** Told once when the exchange ends in whatever way, before on_gone: @status is what was answered,
- * 101 when the connection was taken over, 0 when the client went away unanswered. For figures and
- * the log; the exchange's arena still lives. */
+ * 0 when the client went away unanswered; or 101 when the stream of a connection that was taken
+ * over is freed. For figures and the log; the exchange's arena still lives, so who takes a
+ * connection over frees its stream before its arena. */
 void http_exchange_on_end(struct http_exchange *exchange,
                           void (*on_end)(void *ctx, unsigned status), void *ctx);
 

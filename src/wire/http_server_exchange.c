@@ -263,7 +263,9 @@ struct error *http_exchange_take(struct http_exchange *exchange, struct byte_str
         (struct str){.ptr = arena_memdup(exchange->arena, early.ptr, early.len), .len = early.len};
     *ret_arena_owned = TAKE(exchange->arena);
     exchange->status = 101;
-    *ret_stream = http_conn_detach(conn);
+    void (*on_end)(void *ctx, unsigned status) = TAKE(exchange->on_end);
+    struct byte_stream *stream = http_conn_detach(conn);
+    *ret_stream = on_end ? http_taken_stream(stream, on_end, exchange->end_ctx) : stream;
     return NULL;
 }
 

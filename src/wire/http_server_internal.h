@@ -132,6 +132,9 @@ void http_conn_lose(struct http_conn *conn);
 bool http_conn_is_dispensable(const struct http_conn *conn);
 /** Leaves the stream to the caller and forgets about the rest. */
 struct byte_stream *http_conn_detach(struct http_conn *conn);
+/** @inner_owned, which tells @on_end of status 101 when it is freed. */
+struct byte_stream *http_taken_stream(struct byte_stream *inner_owned,
+                                      void (*on_end)(void *ctx, unsigned status), void *ctx);
 void http_conn_flush_soon(struct http_conn *conn);
 /** No new requests; closes when idle. */
 void http_conn_drain(struct http_conn *conn);

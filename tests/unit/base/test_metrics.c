@@ -183,14 +183,24 @@ TEST_CASE(a_family_has_a_limit_and_tells_of_it)
     metric_set(family, 1, "one more");
     assert_int_equal(metrics_dropped(metrics), 1);
 
+    static const struct metric_info small = {
+        .name = "small", .help = "Few", .type = METRIC_GAUGE, .labels = {"a"}, .max_series = 2};
+    struct metric_family *few = metrics_family(metrics, &small);
+    metric_set(few, 1, "x");
+    metric_set(few, 1, "y");
+    assert_int_equal(metrics_dropped(metrics), 1);
+    metric_set(few, 1, "z");
+    assert_int_equal(metrics_dropped(metrics), 2);
+    metric_clear(few);
+
     AUTO(free) char *longest = xcalloc(1, METRICS_MAX_VALUES_BYTES + 1);
     memset(longest, 'x', METRICS_MAX_VALUES_BYTES - 1);
     metric_clear(family);
     metric_set(family, 1, longest);
-    assert_int_equal(metrics_dropped(metrics), 1);
+    assert_int_equal(metrics_dropped(metrics), 2);
     longest[METRICS_MAX_VALUES_BYTES - 1] = 'x';
     metric_set(family, 1, longest);
-    assert_int_equal(metrics_dropped(metrics), 2);
+    assert_int_equal(metrics_dropped(metrics), 3);
 }
 
 static void set_depth(void *ctx, struct metrics *metrics)

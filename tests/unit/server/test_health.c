@@ -2,9 +2,12 @@
 
 #include "tests/lib/test.h"
 
-static const struct health_facts well = {
-    .now_ns = 1000 * NS_PER_SEC, .is_runtime_ready = true, .sync_frequency_ns = 60 * NS_PER_SEC};
-static const struct health_facts ill = {.now_ns = 1000 * NS_PER_SEC,
+static const struct health_facts well = {.now_ns = 1000 * NS_PER_SEC,
+                                         .sync_frequency_ns = 60 * NS_PER_SEC};
+static const struct health_facts ping_only = {
+    .is_ping_only = true, .now_ns = 1000 * NS_PER_SEC, .runtime_lost_ns = 1 * NS_PER_SEC};
+static const struct health_facts ill = {.is_runtime_lost = true,
+                                        .now_ns = 1000 * NS_PER_SEC,
                                         .runtime_lost_ns = 699 * NS_PER_SEC,
                                         .sync_frequency_ns = 60 * NS_PER_SEC};
 
@@ -31,6 +34,11 @@ TEST_CASE(answers_are_a_kubelets_word_for_word)
          "healthz check passed\n",
          200},
         {&well, "", "/healthz?exclude=x", "ok", 200},
+        {&ping_only, "", "/healthz", "ok", 200},
+        {&ping_only, "", "/healthz?verbose&exclude=log",
+         "[+]ping ok\nwarn: some health checks cannot be excluded: no matches for \"log\"\n"
+         "healthz check passed\n",
+         200},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         AUTO(arena) struct arena *arena = arena_new(0);
@@ -43,7 +51,9 @@ TEST_CASE(answers_are_a_kubelets_word_for_word)
         assert_string_equal(buf_text(&out), rows[i].want);
         assert_int_equal(report.status, rows[i].status);
         assert_int_equal(report.is_plain_error, rows[i].status == 500);
-        assert_int_equal(report.count, rows[i].check[0] ? 0 : HEALTH_MAX_CHECKS);
+        assert_int_equal(report.count, rows[i].check[0]              ? 0
+                                       : rows[i].facts->is_ping_only ? 1
+                                                                     : HEALTH_MAX_CHECKS);
     }
 }
 
@@ -51,15 +61,15 @@ TEST_CASE(a_runtime_may_be_away_for_as_long_as_two_rounds_and_five_minutes)
 {
     static const struct {
         int64_t sync_s, away_s;
-        bool is_ready, want;
-    } rows[] = {{60, 300, false, true},
-                {60, 301, false, false},
-                {200, 400, false, true},
-                {200, 401, false, false},
-                {60, 5000, true, true}};
+        bool is_lost, want;
+    } rows[] = {{60, 300, true, true},
+                {60, 301, true, false},
+                {200, 400, true, true},
+                {200, 401, true, false},
+                {60, 5000, false, true}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct health_facts facts = {.now_ns = 9000 * NS_PER_SEC,
-                                     .is_runtime_ready = rows[i].is_ready,
+                                     .is_runtime_lost = rows[i].is_lost,
                                      .runtime_lost_ns = (9000 - rows[i].away_s) * NS_PER_SEC,
                                      .sync_frequency_ns = rows[i].sync_s * NS_PER_SEC};
         AUTO(buf) struct buf out;

@@ -150,7 +150,17 @@ TEST_CASE(dates_are_written_in_one_form_and_read_in_three)
     }
 }
 
+TEST_CASE(html_cannot_be_made_of_what_is_escaped_for_it)
+{
+    AUTO(buf) struct buf out;
+    buf_init(&out, KiB);
+    http_escape_html(&out, STR_LITERAL("<a href=\"x\" id='y'>R&D \xc3\xa9</a>"));
+    assert_string_equal(buf_text(&out), "&lt;a href=&#34;x&#34; id=&#39;y&#39;&gt;R&amp;D "
+                                        "\xc3\xa9&lt;/a&gt;");
+}
+
 TEST_MAIN(TEST(dates_are_written_in_one_form_and_read_in_three),
           TEST(fields_are_found_by_name_and_token), TEST(status_texts_are_those_of_the_registry),
           TEST(targets_are_taken_apart), TEST(malformed_targets_are_refused),
-          TEST(params_are_found_by_name), TEST(what_is_escaped_comes_back))
+          TEST(params_are_found_by_name), TEST(what_is_escaped_comes_back),
+          TEST(html_cannot_be_made_of_what_is_escaped_for_it))
