@@ -171,19 +171,9 @@ static void reply_command_line(struct node_request *request)
 
 void node_answer_pprof(struct node_server *server, struct node_request *request)
 {
-    static const struct http_field items[] = {{"content-type", "text/html; charset=utf-8"},
-                                              {"x-content-type-options", "nosniff"}};
-    static const struct http_fields fields = {.items = items, .count = ARRAY_SIZE(items)};
-    static const char index_page[] =
-        "<html>\n<head>\n<title>/debug/pprof/</title>\n</head>\n<body>\n<p>/debug/pprof/</p>\n"
-        "<ul>\n<li><a href=\"cmdline\">cmdline</a>: the command line of this process</li>\n</ul>\n"
-        "<p>This agent is written in C and has none of Go's profiles; perf(1) can profile "
-        "it.</p>\n</body>\n</html>\n";
     const char *name = request->match.params[0];
     if (!server->options.config->enable_profiling_handler)
         reply_plain_error(request->exchange, 405, "profiling endpoint is disabled.");
-    else if (name[0] == '\0')
-        http_exchange_reply(request->exchange, 200, &fields, str_from(index_page));
     else if (text_eq(name, "cmdline"))
         reply_command_line(request);
     else
