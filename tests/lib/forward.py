@@ -21,7 +21,7 @@ SOURCE = "127.0.0.2"  # where connections seem to come from inside, so that they
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _enter_network(pid):
+def enter_network(pid):
     """Moves the calling thread, and with it every socket it makes from now on, into the network of @pid."""
     fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
     try:
@@ -77,7 +77,7 @@ class Forward:
 
     def _run(self, pid, port):
         try:
-            _enter_network(pid)
+            enter_network(pid)
         except OSError as error:
             self._failure = error
             self._is_up.set()
@@ -120,5 +120,5 @@ def end_lasting(pid_file):
 
 if __name__ == "__main__":
     _outside = socket.create_server(("127.0.0.1", int(sys.argv[2])), backlog=256)
-    _enter_network(int(sys.argv[1]))
+    enter_network(int(sys.argv[1]))
     asyncio.run(_serve(_outside, int(sys.argv[2]), lambda loop: None))
