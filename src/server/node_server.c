@@ -246,7 +246,8 @@ static struct error *listen_at(struct node_listener *listener, const char *addre
     struct node_server *server = listener->server;
     const struct http_server_options options = {
         .max_connections =
-            listener->port == NODE_PORT_HEALTHZ ? HEALTHZ_MAX_CONNECTIONS : MAX_CONNECTIONS};
+            listener->port == NODE_PORT_HEALTHZ ? HEALTHZ_MAX_CONNECTIONS : MAX_CONNECTIONS,
+        .waits_for_tls = listener->port == NODE_PORT_MAIN};
     AUTO(arena) struct arena *arena = arena_new(0);
     AUTO(tls_context) struct tls_context *tls = NULL;
     const char *bound = NULL;

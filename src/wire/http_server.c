@@ -84,11 +84,22 @@ void http_server_free(struct http_server *server)
     loop_defer_free(server->loop, free, server);
 }
 
+static void accept_some(struct http_listener *listener)
+{
+    bool must_wait = listener->server->options.waits_for_tls && !listener->server->tls;
+    loop_io_want(listener->io, must_wait ? 0 : LOOP_IO_READ);
+}
+
 void http_server_set_tls(struct http_server *server, struct tls_context *tls)
 {
     struct tls_context *old = server->tls;
     server->tls = tls_context_ref(tls);
     tls_context_unref(old);
+    struct http_listener *listener;
+    LL_FOREACH(server->listeners, listener) {
+        if (!loop_timer_is_armed(listener->pause))
+            accept_some(listener);
+    }
 }
 
 void http_server_drain(struct http_server *server)
@@ -153,7 +164,7 @@ static void on_accept(void *ctx, UNUSED unsigned events)
 
 static void on_pause_over(void *ctx)
 {
-    loop_io_want(((struct http_listener *)ctx)->io, LOOP_IO_READ);
+    accept_some(ctx);
 }
 
 void http_server_listen_fd(struct http_server *server, int fd_owned, struct tls_context *tls)
@@ -169,7 +180,7 @@ void http_server_listen_fd(struct http_server *server, int fd_owned, struct tls_
     listener->io = loop_io_new(server->loop, "http listener", fd_owned, on_accept, listener);
     listener->pause = loop_timer_new(server->loop, "http listener pause", on_pause_over, listener);
     LL_PREPEND(server->listeners, listener);
-    loop_io_want(listener->io, LOOP_IO_READ);
+    accept_some(listener);
 }
 
 /* As Go writes it, which people search logs for. */

@@ -93,7 +93,6 @@ def cluster(bed, inside):
     made.tokens = {}
     try:
         made.node.start()
-        node_client.wait_served(inside)
         yield made.wait_ready()
     finally:
         made.close()
@@ -106,11 +105,6 @@ def reviewer(cluster):
     cluster.reviewer.forget()
     yield cluster.reviewer
     cluster.reviewer.failure = lambda kind: None
-
-
-def start(node, inside):
-    node.start()
-    node_client.wait_served(inside)
 
 
 def user(cluster, name, *rights):
@@ -334,7 +328,7 @@ def test_answers_are_kept_for_their_time_only(cluster, reviewer, inside):
     token = fresh(cluster, ("get", "pods"))
     name = f"user-{len(cluster.tokens) - 1}"
     with cluster.other_agent(authentication=authentication, authorization=authorization) as node:
-        start(node, inside)
+        node.start()
         with node_client.NodeClient(inside, token=token) as client:
             assert client.get("/pods").status == 200
             reviewer.rights[OWNER + name] = set()
@@ -414,7 +408,7 @@ def test_with_anonymous_allowed_nobody_is_a_user(cluster, reviewer, inside, tmp_
     authentication = {**cluster.node.config["authentication"], "anonymous": {"enabled": True}}
     certificates = bad_certificates(cluster, tmp_path)
     with cluster.other_agent(authentication=authentication) as node:
-        start(node, inside)
+        node.start()
         with node_client.NodeClient(inside) as client:
             assert client.get("/healthz").status == 200
             assert answers(client, lambda method, path, subresources: None if (method, "healthz") == ("GET", subresources[0])
@@ -430,7 +424,7 @@ def test_with_anonymous_allowed_nobody_is_a_user(cluster, reviewer, inside, tmp_
 
 def test_with_always_allow_whoever_is_known_may_everything(cluster, reviewer, inside):
     with cluster.other_agent(authorization={"mode": "AlwaysAllow"}) as node:
-        start(node, inside)
+        node.start()
         with node_client.NodeClient(inside) as client:
             assert answers(client, lambda method, *_: unauthorized(method)) == []
         with node_client.NodeClient(inside, token=user(cluster, "nothing")) as client:
@@ -446,7 +440,7 @@ def test_without_token_reviews_only_certificates_are_known(cluster, reviewer, in
     authentication = {**cluster.node.config["authentication"], "webhook": {"enabled": False}}
     reviewer.rights["jane"] = {("get", "pods")}
     with cluster.other_agent(authentication=authentication) as node:
-        start(node, inside)
+        node.start()
         with node_client.NodeClient(inside, token=user(cluster, "everything")) as client:
             assert client.get("/pods").status == 401
         with node_client.NodeClient(inside, certificate=path) as client:
@@ -460,7 +454,7 @@ def test_without_debugging_handlers_their_paths_say_so_to_who_may_ask(cluster, r
     gone = ["/debug/flags/v", "/configz", "/checkpoint/ns/p/c", "/flagz", "/statusz", "/runs", "/debug"]
     token = user(cluster, "everything", *[("*", each) for each in SUBRESOURCES])
     with cluster.other_agent(enableDebuggingHandlers=False, readOnlyPort=10255) as node:
-        start(node, inside)
+        node.start()
         clients = [node_client.NodeClient(inside, token=token),
                    node_client.NodeClient(inside, port=10255, is_tls=False)]
         with clients[0], clients[1], node_client.NodeClient(inside) as nobody:

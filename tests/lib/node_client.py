@@ -164,11 +164,3 @@ def handshake(inside, context=None, port=PORT):
     with contextlib.closing(inside.connect(port)) as plain:
         with (context or trusting_all()).wrap_socket(plain) as secure:
             return shown_certificate(secure)
-
-
-def wait_served(inside, port=PORT):
-    """Waits until handshakes succeed: a certificate of the node's own is made while it starts."""
-    def probe():
-        with contextlib.suppress(OSError):
-            return handshake(inside, port=port)
-    return beds.wait_for("a handshake", probe, timeout=15)

@@ -4,6 +4,8 @@
 #include "tests/lib/tls_certs.h"
 #include "wire/http2_conn.h"
 
+#include <sys/un.h>
+
 struct world {
     struct test_cert ca, server, client;
 };
@@ -244,11 +246,45 @@ TEST_CASE(new_connections_use_the_new_context)
     bench_done(&bench);
 }
 
+/* A socket that listens, and a client that has connected to it. */
+static int listener_with_client(int *ret_client)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX}; /* the kernel chooses a name */
+    socklen_t len = sizeof(address.sun_family), bound_len = sizeof(address);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *ret_client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &bound_len), 0);
+    assert_int_equal(connect(*ret_client, (struct sockaddr *)&address, bound_len), 0);
+    return listener;
+}
+
+TEST_CASE(clients_wait_for_the_first_context)
+{
+    static const struct http_server_options waiting = {.waits_for_tls = true};
+    struct bench bench;
+    int client = -1;
+    bench_init(&bench, &waiting);
+    AUTO(tls_context) struct tls_context *pending = server_context(*test_state);
+    AUTO(tls_context) struct tls_context *ready = server_context(*test_state);
+    http_server_listen_fd(bench.server, listener_with_client(&client), pending);
+    bench_settle(&bench);
+    assert_int_equal(http_server_connection_count(bench.server), 1); /* the bench's own */
+    http_server_set_tls(bench.server, ready);
+    bench_settle(&bench);
+    assert_int_equal(http_server_connection_count(bench.server), 2);
+    fd_close(&client);
+    bench_done(&bench);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(requests_tell_who_asks), TEST(a_connection_may_be_taken_over_below_its_encryption),
-        TEST(http2_is_agreed_on), TEST(who_does_not_shake_hands_is_cut_off),
-        TEST(new_connections_use_the_new_context)};
+    const struct CMUnitTest tests[] = {TEST(requests_tell_who_asks),
+                                       TEST(a_connection_may_be_taken_over_below_its_encryption),
+                                       TEST(http2_is_agreed_on),
+                                       TEST(who_does_not_shake_hands_is_cut_off),
+                                       TEST(new_connections_use_the_new_context),
+                                       TEST(clients_wait_for_the_first_context)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
