@@ -326,18 +326,9 @@ def test_slow_clients_are_cut_off_in_the_end(node):
         assert statuses(heard) in ([408], []), heard
 
 
-def client_hello():
-    """The first flight of a handshake."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    connection = node_client.trusting_all().wrap_bio(incoming, outgoing)
-    with contextlib.suppress(ssl.SSLWantReadError):
-        connection.do_handshake()
-    return outgoing.read()
-
-
 @pytest.mark.parametrize("words", ["nothing", "half a greeting", "a greeting"])
 def test_ten_thousand_silent_clients_keep_nobody_out(node, inside, words):
-    figures, hello = Figures(node), client_hello()
+    figures, hello = Figures(node), node_client.client_hello()
     before = figures.descriptors(), figures.resident_bytes()
     said = {"nothing": b"", "half a greeting": hello[:len(hello) // 2], "a greeting": hello}[words]
     peak = [0, 0]

@@ -164,3 +164,12 @@ def handshake(inside, context=None, port=PORT):
     with contextlib.closing(inside.connect(port)) as plain:
         with (context or trusting_all()).wrap_socket(plain) as secure:
             return shown_certificate(secure)
+
+
+def client_hello():
+    """The first flight of a handshake."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    connection = trusting_all().wrap_bio(incoming, outgoing)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read()
