@@ -33,6 +33,7 @@ bench: ## measure the release builds: tables, and build/bench*.json (root)
 	@$(PYTHON) tools/bench
 	@$(PYTHON) tools/bench-cluster
 	@$(PYTHON) tools/bench-server
+	@$(PYTHON) tools/bench-load
 	@$(PYTHON) tools/bench-plane
 
 fuzz: ## fuzz each parser FUZZ_SECONDS long (600), all or FUZZ_TARGETS

@@ -38,5 +38,10 @@ void resident_trim(void)
     struct str rest = buf_str(&maps), line;
     while (!err && str_split_next(&rest, '\n', &line))
         trim_mapping(line);
+    resident_trim_heap();
+}
+
+void resident_trim_heap(void)
+{
     malloc_trim(0);
 }

@@ -12,3 +12,5 @@
  * nothing.
  */
 void resident_trim(void);
+/** The free heap only, after a rush that is over. */
+void resident_trim_heap(void);

@@ -254,7 +254,8 @@ static struct error *listen_at(struct node_listener *listener, const char *addre
     const struct http_server_options options = {
         .max_connections =
             listener->port == NODE_PORT_HEALTHZ ? HEALTHZ_MAX_CONNECTIONS : MAX_CONNECTIONS,
-        .max_body_bytes = BODY_MAX_BYTES};
+        .max_body_bytes = BODY_MAX_BYTES,
+        .waits_for_tls = listener->port == NODE_PORT_MAIN};
     AUTO(arena) struct arena *arena = arena_new(0);
     AUTO(tls_context) struct tls_context *tls = NULL;
     const char *bound = NULL;

@@ -50,9 +50,9 @@ struct node_server_options {
 };
 
 /**
- * Listens on the ports that the configuration names. 10250 has no certificate until
- * node_server_set_tls(). Errors, naming the port: what keeps 10250 or the read-only port from being
- * bound; for health it is tried again every 5 s.
+ * Listens on the ports that the configuration names; clients of 10250 are accepted from the first
+ * node_server_set_tls() on. Errors, naming the port: what keeps 10250 or the read-only port from
+ * being bound; for health it is tried again every 5 s.
  */
 MUST_CHECK struct error *node_server_new(const struct node_server_parts *parts,
                                          const struct node_server_options *options,

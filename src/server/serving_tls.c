@@ -59,6 +59,7 @@ struct serving_tls {
     struct tls_context *context; /* in use */
     char *cert_pem, *key_pem;    /* in use; NULL: there is none */
     char *ca_pem;                /* in use; NULL: none, or not read yet */
+    bool is_pair_known;          /* its source has spoken, if only to say that there is none yet */
     bool has_failed;             /* told */
 
     struct file_reload *pair, *ca;
@@ -110,9 +111,10 @@ static struct error *use(struct serving_tls *serving, const struct parts *parts)
     serving->ca_pem = ca_pem;
     tls_context_unref(serving->context);
     serving->context = context;
+    bool is_complete = serving->is_pair_known && (!serving->needs_ca || serving->ca_pem);
     if (has_other_ca && serving->listener->on_client_ca)
         serving->listener->on_client_ca(serving->ctx, serving->ca_pem);
-    if (serving->listener->on_context)
+    if (is_complete && serving->listener->on_context)
         serving->listener->on_context(serving->ctx, serving->context);
     return NULL;
 }
@@ -130,6 +132,7 @@ static void fail(struct serving_tls *serving, const struct error *err)
 static struct error *use_pair(struct serving_tls *serving, const char *cert_pem,
                               const char *key_pem)
 {
+    serving->is_pair_known = true;
     return use(serving, &(struct parts){cert_pem, key_pem, serving->ca_pem});
 }
 

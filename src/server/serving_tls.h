@@ -7,8 +7,9 @@
  *     tlsCertFile, tlsPrivateKeyFile     files, read again when they change
  *     otherwise                          CERTDIR/kubelet.crt and .key, made when they are missing
  *
- * Until there is a certificate, handshakes end with the alert internal_error, so that the port may
- * listen from the start. Loop thread; keys are made, and files read and written, on workers.
+ * Until there is a certificate, handshakes end with the alert internal_error: clients of a node
+ * whose request is not approved yet know why. Loop thread; keys are made, and files read and
+ * written, on workers.
  */
 #pragma once
 
@@ -35,7 +36,9 @@ struct serving_tls_options {
 /** None of them may free the serving_tls; each may be NULL. Nothing is told from inside a function
  * of this header, but for serving_tls_node(). */
 struct serving_tls_listener {
-    /** Connections from now on should use @context (borrowed; a reference keeps it). */
+    /** Connections from now on should use @context (borrowed; a reference keeps it). Told first
+     * when all has been read, and then it has a certificate, unless serverTLSBootstrap has none
+     * yet. */
     void (*on_context)(void *ctx, struct tls_context *context);
     /** The clientCAFile holds @ca_pem (borrowed) now; told before the context that names them. */
     void (*on_client_ca)(void *ctx, const char *ca_pem);

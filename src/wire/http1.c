@@ -36,6 +36,8 @@ struct http1_parser {
     unsigned error_status; /* 0: no error yet */
     const char *problem;   /* static: what a callback found wrong */
     int previous;          /* the last framing byte, or one of the two above */
+    size_t start_blanks;   /* seen in the request line, until it has ended */
+    bool is_start_over;    /* it has */
     size_t ahead;
     size_t framing_bytes; /* of this head, trailer or chunk line */
     enum piece piece;
@@ -280,6 +282,8 @@ static int on_head(http_parser *lib)
     end_texts(parser);
     if (parser->text.overflowed)
         return fail(parser, 431, "the header fields are too large");
+    if (lib->http_major == 0) /* a line without a version is taken for this */
+        return fail(parser, 400, "malformed request line");
     if (lib->http_major != 1 || lib->http_minor > 1)
         return fail(parser, 505, "unsupported protocol version");
     struct http1_head *head = &parser->head;
@@ -343,11 +347,27 @@ static bool is_expected_behind(int previous, char c)
     return previous != '\n' || (c != ' ' && c != '\t');
 }
 
+/* A request line has one blank in each of two places; whoever splits it at others reads another
+ * target. */
+static bool is_blank_expected(struct http1_parser *parser, char c)
+{
+    if (parser->is_start_over || parser->lib.type != HTTP_REQUEST)
+        return true;
+    if (c == '\n')
+        parser->is_start_over = parser->start_blanks > 0; /* empty lines may stand before it */
+    if (c != ' ')
+        return true;
+    parser->start_blanks++;
+    return parser->previous != ' ';
+}
+
 static int check_framing(struct http1_parser *parser, struct str bytes)
 {
     for (size_t i = 0; i < bytes.len; i++) {
         if (!is_expected_behind(parser->previous, bytes.ptr[i]))
             return fail(parser, 400, "malformed line end or folded line");
+        if (!is_blank_expected(parser, bytes.ptr[i]))
+            return fail(parser, 400, "malformed request line");
         parser->previous = (unsigned char)bytes.ptr[i];
     }
     parser->framing_bytes += bytes.len;
@@ -394,6 +414,8 @@ static void clear_head(struct http1_parser *parser)
 static void end_message(struct http1_parser *parser)
 {
     parser->is_inside = parser->is_past_head = false;
+    parser->is_start_over = false;
+    parser->start_blanks = 0;
     parser->previous = BEFORE_MESSAGE;
     parser->ahead = 0;
     parser->framing_bytes = 0;

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/resident.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -16,6 +17,12 @@
 #define DEFAULT_BODY_TIMEOUT_NS (60 * NS_PER_SEC)
 #define DEFAULT_IDLE_TIMEOUT_NS (90 * NS_PER_SEC)
 #define DEFAULT_WRITE_TIMEOUT_NS (60 * NS_PER_SEC)
+/* A handshake under way costs many times what a connection does. One in so many may be at it; a
+ * further one takes the place of the oldest, which has had its time. */
+#define GREETING_SHARE 4
+/* So many connections leave a heap of holes behind, which the allocator alone never gives back. */
+#define RUSH_CONNECTIONS 64
+#define CALM_NS NS_PER_SEC
 /* A rush of new connections leaves room for the other work of a turn. */
 #define ACCEPTS_PER_TURN 64
 /* Descriptors have run out: somebody must close some before another try makes sense. */
@@ -42,6 +49,21 @@ static void set_default_ns(int64_t *value, int64_t fallback)
         *value = fallback;
 }
 
+static void on_calm(void *ctx)
+{
+    struct http_server *server = ctx;
+    server->peak_count = server->conn_count;
+    resident_trim_heap();
+}
+
+void http_server_note_end(struct http_server *server)
+{
+    bool was_rush = server->peak_count >= RUSH_CONNECTIONS;
+    if (was_rush && server->conn_count <= server->peak_count / 4 &&
+        !loop_timer_is_armed(server->calm))
+        loop_timer_start(server->calm, CALM_NS);
+}
+
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
                                     http_server_on_request *on_request, void *ctx)
 {
@@ -50,6 +72,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     server->options = *options;
     server->on_request = on_request;
     server->ctx = ctx;
+    server->calm = loop_timer_new(loop, "http server calm", on_calm, server);
     set_default_size(&server->options.max_connections, DEFAULT_MAX_CONNECTIONS);
     set_default_size(&server->options.max_header_bytes, DEFAULT_MAX_HEADER_BYTES);
     set_default_size(&server->options.max_body_bytes, DEFAULT_MAX_BODY_BYTES);
@@ -81,7 +104,14 @@ void http_server_free(struct http_server *server)
     while (server->conns)
         http_conn_close(server->conns);
     tls_context_unref(server->tls);
+    loop_timer_free(server->calm);
     loop_defer_free(server->loop, free, server);
+}
+
+static void accept_some(struct http_listener *listener)
+{
+    bool must_wait = listener->server->options.waits_for_tls && !listener->server->tls;
+    loop_io_want(listener->io, must_wait ? 0 : LOOP_IO_READ);
 }
 
 void http_server_set_tls(struct http_server *server, struct tls_context *tls)
@@ -89,6 +119,11 @@ void http_server_set_tls(struct http_server *server, struct tls_context *tls)
     struct tls_context *old = server->tls;
     server->tls = tls_context_ref(tls);
     tls_context_unref(old);
+    struct http_listener *listener;
+    LL_FOREACH(server->listeners, listener) {
+        if (!loop_timer_is_armed(listener->pause))
+            accept_some(listener);
+    }
 }
 
 void http_server_drain(struct http_server *server)
@@ -106,18 +141,29 @@ size_t http_server_connection_count(const struct http_server *server)
     return server->conn_count;
 }
 
-static bool make_room(struct http_server *server)
+static bool is_greeting(const struct http_conn *conn)
 {
-    if (server->conn_count < server->options.max_connections)
-        return true;
-    struct http_conn *conn; /* the oldest first */
+    return conn->is_greeting;
+}
+
+static bool close_oldest(struct http_server *server, bool (*is_it)(const struct http_conn *conn))
+{
+    struct http_conn *conn;
     DL_FOREACH(server->conns, conn) {
-        if (http_conn_is_dispensable(conn)) {
+        if (is_it(conn)) {
             http_conn_close(conn);
             return true;
         }
     }
     return false;
+}
+
+static bool make_room(struct http_server *server)
+{
+    if (server->greeting_count * GREETING_SHARE > server->options.max_connections)
+        (void)close_oldest(server, is_greeting);
+    return server->conn_count < server->options.max_connections ||
+           close_oldest(server, http_conn_is_dispensable);
 }
 
 void http_server_serve_fd(struct http_server *server, int fd_owned, struct tls_context *tls)
@@ -127,6 +173,8 @@ void http_server_serve_fd(struct http_server *server, int fd_owned, struct tls_c
         return;
     }
     http_conn_new(server, fd_owned, tls && server->tls ? server->tls : tls);
+    if (server->conn_count > server->peak_count)
+        server->peak_count = server->conn_count;
 }
 
 /* --- listening --- */
@@ -153,7 +201,7 @@ static void on_accept(void *ctx, UNUSED unsigned events)
 
 static void on_pause_over(void *ctx)
 {
-    loop_io_want(((struct http_listener *)ctx)->io, LOOP_IO_READ);
+    accept_some(ctx);
 }
 
 void http_server_listen_fd(struct http_server *server, int fd_owned, struct tls_context *tls)
@@ -169,7 +217,7 @@ void http_server_listen_fd(struct http_server *server, int fd_owned, struct tls_
     listener->io = loop_io_new(server->loop, "http listener", fd_owned, on_accept, listener);
     listener->pause = loop_timer_new(server->loop, "http listener pause", on_pause_over, listener);
     LL_PREPEND(server->listeners, listener);
-    loop_io_want(listener->io, LOOP_IO_READ);
+    accept_some(listener);
 }
 
 /* As Go writes it, which people search logs for. */

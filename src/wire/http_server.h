@@ -26,6 +26,7 @@ struct http_server_options {
     int64_t body_timeout_ns;   /* for the rest of the request. 0: 60 s */
     int64_t idle_timeout_ns;   /* between requests of a connection. 0: 90 s */
     int64_t write_timeout_ns;  /* without progress while there is something to send. 0: 60 s */
+    bool waits_for_tls;        /* until http_server_set_tls() clients wait to be accepted */
 };
 
 /** A request, whole: its body has arrived when on_request runs, except for one that asks for an

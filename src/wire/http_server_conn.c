@@ -29,6 +29,10 @@
 /* A peer that vanished without a word is noticed after about this, as Go's listeners do it. */
 #define KEEP_ALIVE_S 15
 
+/* As Go's server says it. */
+#define NO_TLS_REPLY                                                                               \
+    "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+
 /* RFC 9113 §3.4 */
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -68,14 +72,22 @@ static struct byte_stream *shut(struct http_conn *conn)
     return stream;
 }
 
+static void end_greeting(struct http_conn *conn)
+{
+    conn->server->greeting_count -= conn->is_greeting;
+    conn->is_greeting = false;
+}
+
 static void end_exchanges(struct http_conn *conn)
 {
     while (conn->exchanges)
         http_exchange_end(conn->exchanges);
     if (!conn->server)
         return;
+    end_greeting(conn);
     DL_DELETE(conn->server->conns, conn);
     conn->server->conn_count--;
+    http_server_note_end(conn->server);
     conn->server = NULL;
 }
 
@@ -315,9 +327,11 @@ static void on_handshake(void *ctx, const struct error *err)
     if (!conn->stream)
         return;
     if (err) {
+        tls_stream_refuse_http(conn->stream, NO_TLS_REPLY);
         http_conn_close(conn);
         return;
     }
+    end_greeting(conn);
     conn->peer = tls_stream_peer(conn->stream);
     open_stream(conn);
     bool is_http2 = text_eq(tls_stream_protocol(conn->stream), "h2");
@@ -367,6 +381,8 @@ void http_conn_new(struct http_server *server, int fd_owned, struct tls_context 
     conn->due = loop_timer_new(conn->loop, "http server timeout", on_due, conn);
     DL_APPEND(server->conns, conn);
     server->conn_count++;
+    conn->is_greeting = tls != NULL;
+    server->greeting_count += conn->is_greeting;
 
     set_socket_options(fd_owned);
     conn->stream = byte_stream_from_socket(conn->loop, fd_owned);

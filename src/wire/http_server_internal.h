@@ -28,7 +28,10 @@ struct http_server {
     struct http_listener *listeners;
     struct http_conn *conns;
     size_t conn_count;
-    size_t request_bytes; /* of bodies and large heads held now, over all connections */
+    size_t greeting_count;   /* of them whose TLS handshake is under way */
+    size_t peak_count;       /* since the heap was trimmed last */
+    struct loop_timer *calm; /* then the heap is trimmed */
+    size_t request_bytes;    /* of bodies and large heads held now, over all connections */
     bool is_draining;
 };
 
@@ -106,7 +109,8 @@ struct http_conn {
     struct buf first; /* the first bytes, until they tell the protocol */
     bool is_blocked;  /* the stream took less than all of `out` */
     bool is_reading;
-    bool is_open; /* after the handshake */
+    bool is_open;     /* after the handshake */
+    bool is_greeting; /* counted as such */
     struct http1_link h1;
     struct http2_link h2;
     struct http_exchange *exchanges; /* handed out and not ended */
@@ -118,6 +122,9 @@ struct http_conn {
  * accepted it; closes it when there is no room. For tests, and for who accepts by other means.
  */
 void http_server_serve_fd(struct http_server *server, int fd_owned, struct tls_context *tls);
+
+/** A connection has ended, and is not counted any more. */
+void http_server_note_end(struct http_server *server);
 
 /* --- connections --- */
 

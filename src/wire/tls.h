@@ -77,6 +77,9 @@ struct byte_stream *tls_stream_new_client(struct loop *loop, struct tls_context 
 struct byte_stream *tls_stream_new_server(struct loop *loop, struct tls_context *context,
                                           struct byte_stream *inner_owned,
                                           tls_on_handshake *on_handshake, void *ctx);
+/** For a server's stream whose handshake has failed: when the client has begun to speak HTTP
+ * instead it is sent @text as it is, as much as there is room for. */
+void tls_stream_refuse_http(struct byte_stream *stream, const char *text);
 /** The protocol agreed on by ALPN, or "". @stream is one of those above, after the handshake. */
 const char *tls_stream_protocol(const struct byte_stream *stream);
 const struct tls_peer *tls_stream_peer(const struct byte_stream *stream);

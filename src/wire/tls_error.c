@@ -99,6 +99,12 @@ bool tls_error_is_eof(void)
            ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
 
+bool tls_error_is_http(void)
+{
+    unsigned long code = ERR_peek_error();
+    return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST;
+}
+
 struct error *tls_error_take(enum error_code code, const char *what, const char *fallback)
 {
     /* The oldest entry is the cause, the later ones tell who passed it on. */

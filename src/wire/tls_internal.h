@@ -39,6 +39,8 @@ struct error *tls_error_take(enum error_code code, const char *what, const char 
 
 /** True when the queue's oldest entry says that the peer went away without a goodbye. */
 bool tls_error_is_eof(void);
+/** True when it says that the peer speaks HTTP without TLS. */
+bool tls_error_is_http(void);
 
 /**
  * Why the certificate that @store looks at is refused, in Go's words: UNAUTHENTICATED `tls: failed

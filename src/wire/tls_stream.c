@@ -35,7 +35,7 @@ struct tls_stream {
     struct loop *loop;
     struct tls_context *context; /* a reference */
     struct byte_stream *inner;   /* owned */
-    SSL *ssl;
+    SSL *ssl; /* a server's: made when the client has said something; till then NULL */
     char *server_name;
     enum tls_state state;
     struct loop_timer *soon;
@@ -50,6 +50,7 @@ struct tls_stream {
     bool is_read_dry;         /* the last read found the inner stream empty */
     bool inner_ended;         /* the inner stream's end, seen by the BIO */
     bool has_ended;           /* the peer's goodbye, to be told with the next read */
+    bool has_met_http;        /* the peer's first bytes are a request without TLS */
     struct error *broken;     /* why nothing can be read, or the handshake not made, any more */
     struct error *cut;        /* why nothing can be written any more */
     struct error *read_error; /* what the BIO met; OpenSSL's queue cannot hold it */
@@ -164,6 +165,7 @@ enum outcome { OUTCOME_READ_LATER, OUTCOME_WRITE_LATER, OUTCOME_END, OUTCOME_BRO
 static struct error *take_cause(struct tls_stream *stream, int why)
 {
     bool is_optional = stream->context->client_auth == TLS_CLIENT_AUTH_OPTIONAL;
+    stream->has_met_http = tls_error_is_http();
     if (stream->state == TLS_HANDSHAKING && stream->refusal && !is_optional)
         return error_dup(stream->refusal);
     if (why == SSL_ERROR_SYSCALL && (stream->read_error || stream->write_error))
@@ -250,6 +252,24 @@ static void finish_handshake(struct tls_stream *stream, struct error *err_owned)
     stream->on_handshake(stream->handshake_ctx, err); /* may free the stream */
 }
 
+static void make_ssl(struct tls_stream *stream)
+{
+    stream->ssl = SSL_new(stream->context->ssl_ctx);
+    BIO *bio = BIO_new(stream->context->bio_method);
+    if (!stream->ssl || !bio)
+        base_die("openssl: out of memory");
+    BIO_set_data(bio, stream);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(stream->ssl, bio, bio);
+    SSL_set_app_data(stream->ssl, stream);
+    SSL_set_verify(stream->ssl, stream->context->is_verifying ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                   on_verify);
+    if (stream->context->is_server)
+        SSL_set_accept_state(stream->ssl);
+    else
+        SSL_set_connect_state(stream->ssl);
+}
+
 static void advance_handshake(struct tls_stream *stream)
 {
     if (stream->broken) {
@@ -257,6 +277,8 @@ static void advance_handshake(struct tls_stream *stream)
         return;
     }
     ERR_clear_error();
+    if (!stream->ssl)
+        make_ssl(stream);
     int result = SSL_do_handshake(stream->ssl);
     if (result == 1) {
         finish_handshake(stream, NULL);
@@ -499,18 +521,7 @@ static struct tls_stream *begin(const struct beginning *beginning)
     stream->on_handshake = beginning->on_handshake;
     stream->handshake_ctx = beginning->ctx;
     stream->soon = loop_timer_new(beginning->loop, "tls", on_soon, stream);
-    stream->ssl = SSL_new(stream->context->ssl_ctx);
-    BIO *bio = BIO_new(stream->context->bio_method);
-    if (!stream->ssl || !bio)
-        base_die("openssl: out of memory");
-    BIO_set_data(bio, stream);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(stream->ssl, bio, bio);
-    SSL_set_app_data(stream->ssl, stream);
-    SSL_set_verify(stream->ssl, stream->context->is_verifying ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
-                   on_verify);
     stream->inner->vtable->listen(stream->inner, on_inner_ready, stream);
-    loop_timer_start(stream->soon, -1);
     return stream;
 }
 
@@ -521,8 +532,9 @@ struct byte_stream *tls_stream_new_client(struct loop *loop, struct tls_context 
     ASSERT(!context->is_server);
     const struct beginning beginning = {loop, context, inner_owned, on_handshake, ctx};
     struct tls_stream *stream = begin(&beginning);
-    SSL_set_connect_state(stream->ssl);
+    make_ssl(stream);
     expect_server(stream, server_name);
+    loop_timer_start(stream->soon, -1);
     return &stream->base;
 }
 
@@ -533,8 +545,22 @@ struct byte_stream *tls_stream_new_server(struct loop *loop, struct tls_context 
     ASSERT(context->is_server);
     const struct beginning beginning = {loop, context, inner_owned, on_handshake, ctx};
     struct tls_stream *stream = begin(&beginning);
-    SSL_set_accept_state(stream->ssl);
+    /* The client speaks first. Until it does it costs little: there may be thousands that never do.
+     */
+    stream->inner->vtable->want(stream->inner, LOOP_IO_READ);
     return &stream->base;
+}
+
+void tls_stream_refuse_http(struct byte_stream *stream, const char *text)
+{
+    ASSERT(stream->vtable == &tls_vtable);
+    struct tls_stream *self = CONTAINER_OF(stream, struct tls_stream, base);
+    size_t written = 0;
+    if (!self->has_met_http)
+        return;
+    AUTO(error)
+    struct error *err = self->inner->vtable->write(self->inner, text, strlen(text), &written);
+    error_ignore(err, "who does not even speak TLS may go without a word");
 }
 
 const char *tls_stream_protocol(const struct byte_stream *stream)

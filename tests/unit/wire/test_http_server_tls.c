@@ -4,6 +4,8 @@
 #include "tests/lib/tls_certs.h"
 #include "wire/http2_conn.h"
 
+#include <sys/un.h>
+
 struct world {
     struct test_cert ca, server, client;
 };
@@ -210,9 +212,15 @@ TEST_CASE(http2_is_agreed_on)
 
 TEST_CASE(who_does_not_shake_hands_is_cut_off)
 {
-    static const char *const inputs[] = {"", "GET / HTTP/1.1\r\nhost: h\r\n\r\n"};
+    static const struct {
+        const char *input, *answer;
+    } cases[] = {{"", ""},
+                 {"\x16\x03\x01", ""},
+                 {"GET / HTTP/1.1\r\nhost: h\r\n\r\n",
+                  "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS "
+                  "server.\n"}};
     static const struct http_server_options options = {.header_timeout_ns = 5 * NS_PER_MS};
-    for (size_t i = 0; i < ARRAY_SIZE(inputs); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct bench bench;
         bench_init(&bench, &options);
         fd_close(&bench.fd);
@@ -222,11 +230,39 @@ TEST_CASE(who_does_not_shake_hands_is_cut_off)
         AUTO(tls_context) struct tls_context *server = server_context(*test_state);
         http_server_serve_fd(bench.server, fds[0], server);
         bench.fd = fds[1];
-        bench_send(&bench, str_from(inputs[i]));
+        bench_send(&bench, str_from(cases[i].input));
         bench_wait_end(&bench);
+        assert_string_equal(buf_text(&bench.got), cases[i].answer);
         assert_int_equal(bench.requests, 0);
         bench_done(&bench);
     }
+}
+
+TEST_CASE(handshakes_take_a_share_of_the_room)
+{
+    static const struct http_server_options options = {.max_connections = 8};
+    struct bench bench;
+    bench_init(&bench, &options);
+    AUTO(tls_context) struct tls_context *server = server_context(*test_state);
+    int clients[6];
+    for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+        int fds[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+                         0);
+        clients[i] = fds[1];
+        http_server_serve_fd(bench.server, fds[0], server);
+        bench_settle(&bench);
+    }
+    assert_int_equal(http_server_connection_count(bench.server), 3 + 1); /* the bench's own */
+    for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+        char byte;
+        bool is_closed = recv(clients[i], &byte, 1, MSG_PEEK) == 0;
+        assert_int_equal(is_closed, i < 3); /* the oldest */
+        fd_close(&clients[i]);
+    }
+    bench_settle(&bench);
+    assert_int_equal(http_server_connection_count(bench.server), 1);
+    bench_done(&bench);
 }
 
 TEST_CASE(new_connections_use_the_new_context)
@@ -244,11 +280,46 @@ TEST_CASE(new_connections_use_the_new_context)
     bench_done(&bench);
 }
 
+/* A socket that listens, and a client that has connected to it. */
+static int listener_with_client(int *ret_client)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX}; /* the kernel chooses a name */
+    socklen_t len = sizeof(address.sun_family), bound_len = sizeof(address);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *ret_client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &bound_len), 0);
+    assert_int_equal(connect(*ret_client, (struct sockaddr *)&address, bound_len), 0);
+    return listener;
+}
+
+TEST_CASE(clients_wait_for_the_first_context)
+{
+    static const struct http_server_options waiting = {.waits_for_tls = true};
+    struct bench bench;
+    int client = -1;
+    bench_init(&bench, &waiting);
+    AUTO(tls_context) struct tls_context *pending = server_context(*test_state);
+    AUTO(tls_context) struct tls_context *ready = server_context(*test_state);
+    http_server_listen_fd(bench.server, listener_with_client(&client), pending);
+    bench_settle(&bench);
+    assert_int_equal(http_server_connection_count(bench.server), 1); /* the bench's own */
+    http_server_set_tls(bench.server, ready);
+    bench_settle(&bench);
+    assert_int_equal(http_server_connection_count(bench.server), 2);
+    fd_close(&client);
+    bench_done(&bench);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(requests_tell_who_asks), TEST(a_connection_may_be_taken_over_below_its_encryption),
-        TEST(http2_is_agreed_on), TEST(who_does_not_shake_hands_is_cut_off),
-        TEST(new_connections_use_the_new_context)};
+    const struct CMUnitTest tests[] = {TEST(requests_tell_who_asks),
+                                       TEST(a_connection_may_be_taken_over_below_its_encryption),
+                                       TEST(http2_is_agreed_on),
+                                       TEST(who_does_not_shake_hands_is_cut_off),
+                                       TEST(handshakes_take_a_share_of_the_room),
+                                       TEST(new_connections_use_the_new_context),
+                                       TEST(clients_wait_for_the_first_context)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
