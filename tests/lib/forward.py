@@ -32,6 +32,21 @@ def _enter_network(pid):
         os.close(fd)
 
 
+def within(process, action):
+    """What @action returns when a thread calls it in the network of @process (as /proc names it), where its sockets stay."""
+    result = []
+
+    def run():
+        _enter_network(process)
+        result.append(action())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert result, "see the thread's traceback"
+    return result[0]
+
+
 async def _carry(reader, writer):
     """One direction, to its end; a broken connection is an end like any other."""
     with contextlib.suppress(OSError):
