@@ -47,13 +47,8 @@ def kubectl(cluster, pod, wire):
 @pytest.fixture(autouse=True)
 def nothing_is_left_open(cluster, pod):
     """After each test the agent holds no more descriptors than before."""
-    before = descriptors(cluster)
-    yield
-    beds.wait_for(f"{before} descriptors", lambda: descriptors(cluster) <= before)
-
-
-def descriptors(cluster):
-    return len(os.listdir(f"/proc/{cluster.node.process.pid}/fd"))
+    with stream_peers.nothing_left_open(cluster.node):
+        yield
 
 
 # exec

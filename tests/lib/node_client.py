@@ -32,20 +32,29 @@ class Answer(Exception):
 
 
 class Node:
-    """The port 10250 of a cluster's node, for whoever administers the cluster."""
+    """The port 10250 of a cluster's node, for whoever administers the cluster, until close()."""
 
     def __init__(self, cluster):
         credentials = cluster.plane.credentials()
         files = dict(zip(credentials[::2], credentials[1::2]))
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.check_hostname = False
-        self._context.verify_mode = ssl.CERT_NONE  # the node has signed its own
-        self._context.load_cert_chain(files["--cert"], files["--key"])
-        self._pid = cluster.bed.init_pid
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # the node has signed its own
+        context.load_cert_chain(files["--cert"], files["--key"])
+        # TLS is spoken there, by one thread: Python's does not bear two on one connection.
+        self._forward = forward.Forward(cluster.bed.init_pid, PORT, host=beds.NODE_IP, ssl=context)
+        beds.wait_for("the node's answer", self._answers)
+
+    def _answers(self):
+        """Until it has made its certificate, it refuses all connections."""
+        with contextlib.suppress(OSError):
+            return self.get("/healthz").status == 200
+
+    def close(self):
+        self._forward.close()
 
     def connect(self):
-        connection = forward.within(self._pid, lambda: socket.create_connection((beds.NODE_IP, PORT), timeout=TIMEOUT_S))
-        return self._context.wrap_socket(connection)
+        return socket.create_connection(("127.0.0.1", self._forward.port), timeout=TIMEOUT_S)
 
     def request(self, method, path, headers=()):
         """The answer to a request, whatever it is."""
@@ -63,10 +72,7 @@ class Node:
             return websocket.create_connection(f"ws://{beds.NODE_IP}:{PORT}{path}", socket=connection, subprotocols=protocols,
                                                timeout=TIMEOUT_S, enable_multithread=True)
         except websocket.WebSocketBadStatusException as refusal:
-            body = b""
-            with contextlib.suppress(OSError):
-                body = connection.recv(65536)
-            raise Answer(refusal.status_code, refusal.resp_headers, body) from None
+            raise Answer(refusal.status_code, refusal.resp_headers, None) from None
 
     def spdy(self, path, *protocols):
         """SPDY on a connection of its own. Raises Answer when there is none."""
@@ -97,11 +103,14 @@ def _read_answer(connection):
     said = b""
     while b"\r\n\r\n" not in said:
         chunk = connection.recv(65536)
-        assert chunk, f"the connection ended within the head: {said!r}"
+        if not chunk:
+            raise ConnectionError(f"the connection ended within the head: {said!r}")
         said += chunk
     head, _, body = said.partition(b"\r\n\r\n")
     status, *fields = head.decode().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    headers = {}
+    for name, _, value in (field.partition(":") for field in fields):
+        headers[name.lower()] = ", ".join([*headers.get(name.lower(), "").split(", "), value.strip()]).lstrip(", ")
     code = int(status.split()[1])
     if code == 101:
         return Answer(code, headers, body)
@@ -215,6 +224,10 @@ class Spdy:
     def close(self):
         self.carrier.close()
 
+    def vanish(self):
+        """Closes the connection without a word."""
+        (self.carrier.ws.sock if isinstance(self.carrier, _Tunnel) else self.carrier).close()
+
 
 class Command:
     """An exec or attach on a v5 or v4 WebSocket: what is said gathers in .said, by channel."""
@@ -229,6 +242,10 @@ class Command:
     def end_stdin(self):
         """v5 only."""
         self.ws.send_binary(bytes([CLOSE, STDIN]))
+
+    def vanish(self):
+        """Closes the connection without a word."""
+        self.ws.sock.close()
 
     def read(self):
         """Takes one message in; False at the end."""

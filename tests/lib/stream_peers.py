@@ -4,13 +4,16 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 import re
 import socket
 import subprocess
 import threading
 
 import agent as agents
+import bed as beds
 import forward
+import node_client
 import plane as planes
 
 
@@ -87,6 +90,26 @@ def echo(connection):
         connection.sendall(chunk)
 
 
+def descriptors(agent):
+    """What the agent has open, by number."""
+    found = {}
+    for entry in os.scandir(f"/proc/{agent.process.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[entry.name] = os.readlink(entry)
+    return found
+
+
+@contextlib.contextmanager
+def nothing_left_open(agent):
+    """Waits at its end until the agent holds no more descriptors than at the beginning."""
+    before = descriptors(agent)
+    yield
+    try:
+        beds.wait_for(f"{len(before)} descriptors", lambda: len(descriptors(agent)) <= len(before))
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}\nbefore: {before}\nnow: {descriptors(agent)}") from None
+
+
 # A pod to do all this with
 
 def _container(name, script, **more):
@@ -96,7 +119,7 @@ def _container(name, script, **more):
 @contextlib.contextmanager
 def stage(cluster, namespace):
     """One pod "web" in a namespace that is the cluster's for so long: "c" to run commands in, "ears" that answers what it
-    hears, "term" with a terminal, and "over", which has ended."""
+    hears, "term" with a terminal, and "over", which has ended. Its node has an API by then."""
     cluster.create({"kind": "Namespace", "metadata": {"name": namespace}})
     cluster.namespace = namespace
     answer = "while read -r line; do echo \"got $line\"; done; exec sleep 3600"
@@ -104,7 +127,9 @@ def stage(cluster, namespace):
         "web", _container("c", agents.SLEEP), _container("ears", answer, stdin=True),
         _container("term", "tty; " + answer, stdin=True, tty=True), _container("over", "exit 0"), restartPolicy="Never",
         terminationGracePeriodSeconds=0))
-    yield cluster.wait_pod("web", "with its containers", _is_set)
+    pod = cluster.wait_pod("web", "with its containers", _is_set)
+    with contextlib.closing(node_client.Node(cluster)):
+        yield pod
     cluster.delete("pods", "web", gracePeriodSeconds=0)
     cluster.delete("namespaces", namespace)
     cluster.namespace = "default"
