@@ -487,7 +487,7 @@ void agent_cluster_halt(struct agent_cluster *cluster)
 {
     if (!cluster || !cluster->pods)
         return;
-    pods_unlisten(cluster->pods, cluster);
+    pods_unlisten(TAKE(cluster->pods), cluster);
     api_source_free(TAKE(cluster->source));
     status_manager_free(TAKE(cluster->statuses));
     mirror_manager_free(TAKE(cluster->mirrors));
