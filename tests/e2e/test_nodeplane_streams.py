@@ -3,8 +3,6 @@ really runs commands on the other. What nodeplane passes on it must neither chan
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
 import pathlib
 import pty
@@ -22,6 +20,8 @@ import pytest
 import bed as beds
 import plane as planes
 import played_node
+import stream_peers
+from stream_peers import Kubectl, Target, digest, echo, receive_all
 
 PODS = "/api/v1/namespaces/default/pods"
 MIB = 1 << 20
@@ -64,39 +64,10 @@ def nothing_is_left_open(plane, node):
     beds.wait_for(f"{before} descriptors", lambda: descriptors(plane) <= before)
 
 
-class Kubectl:
-    """kubectl that speaks one of its protocols, with bytes."""
-
-    def __init__(self, plane, wire):
-        enabled = "true" if wire == "websocket" else "false"
-        self.environment = {**plane.environment(), "KUBECTL_REMOTE_COMMAND_WEBSOCKETS": enabled,
-                            "KUBECTL_PORT_FORWARD_WEBSOCKETS": enabled}
-
-    def start(self, *arguments, **options):
-        return subprocess.Popen([planes.KUBECTL, *map(str, arguments)], env=self.environment,
-                                **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
-
-    def run(self, *arguments, stdin=b"", code=0):
-        with self.start(*arguments, stdin=subprocess.PIPE) as process:
-            try:
-                out, err = process.communicate(stdin, timeout=60)
-            finally:
-                process.kill()
-        assert process.returncode == code, (out[-1000:], err)
-        return out, err.decode()
-
-
-@pytest.fixture(scope="module")
-def kubectl_minor():
-    version = json.loads(subprocess.run([planes.KUBECTL, "version", "--client", "-o", "json"], capture_output=True, text=True,
-                                        check=True, timeout=10).stdout)
-    return int(re.match(r"\d+", version["clientVersion"]["minor"])[0])
-
-
 @pytest.fixture(params=["websocket", "spdy"])
-def wire(request, kubectl_minor):
-    if request.param == "websocket" and kubectl_minor < 31:
-        pytest.skip("this kubectl knows SPDY only")
+def wire(request):
+    if request.param == "websocket" and not stream_peers.knows_websockets():
+        pytest.skip("this kubectl knows no WebSockets")
     return request.param
 
 
@@ -104,10 +75,6 @@ def wire(request, kubectl_minor):
 def kubectl(plane, node, wire):
     node.requests.clear()
     return Kubectl(plane, wire)
-
-
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
 
 
 # exec and attach
@@ -212,44 +179,6 @@ def test_a_directory_is_copied_into_the_pod_and_back(kubectl, node, wire, tmp_pa
 
 
 # port-forward
-
-class Target:
-    """A server in "the pod"; @serve(connection) has one connection to itself."""
-
-    def __init__(self, serve):
-        self.serve = serve
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.seen = []  # what @serve returned
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                threading.Thread(target=self._one, args=(connection,), daemon=True).start()
-
-    def _one(self, connection):
-        with connection:
-            self.seen.append(self.serve(connection))
-
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)  # else it listens as long as somebody is in accept()
-        self.listener.close()
-
-
-def receive_all(connection):
-    data = b""
-    while chunk := connection.recv(65536):
-        data += chunk
-    return data
-
-
-def echo(connection):
-    while chunk := connection.recv(65536):
-        connection.sendall(chunk)
-
 
 @pytest.fixture
 def forward(kubectl):

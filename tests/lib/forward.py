@@ -32,21 +32,40 @@ def enter_network(pid):
         os.close(fd)
 
 
+def within(process, action):
+    """What @action returns when a thread calls it in the network of @process (as /proc names it), where its sockets stay."""
+    result = []
+
+    def run():
+        _enter_network(process)
+        result.append(action())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert result, "see the thread's traceback"
+    return result[0]
+
+
 async def _carry(reader, writer):
     """One direction, to its end; a broken connection is an end like any other."""
     with contextlib.suppress(OSError):
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)
             await writer.drain()
-        writer.write_eof()
-        return
+        if writer.can_write_eof():
+            writer.write_eof()
+            return
     writer.close()
 
 
-async def _serve(listener, port, on_loop):
+async def _serve(listener, on_loop, port, **options):
+    """@options: of the connection inside, when it is not one to loopback."""
+    options = options or {"host": "127.0.0.1", "local_addr": (SOURCE, 0)}
+
     async def join(reader, writer):
         try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(SOURCE, 0))
+            inner_reader, inner_writer = await asyncio.open_connection(port=port, **options)
         except OSError:
             writer.transport.abort()  # like a port on which nobody listens
             return
@@ -61,21 +80,23 @@ async def _serve(listener, port, on_loop):
 
 
 class Forward:
-    """The same in a thread of this process, until close()."""
+    """The same in a thread of this process, until close(); with options of asyncio.open_connection() to another address
+    than the loopback's, and from any port."""
 
-    def __init__(self, pid, port):
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+    def __init__(self, pid, port, **options):
+        self._listener = socket.create_server(("127.0.0.1", 0 if options else port), backlog=256)
+        self.port = self._listener.getsockname()[1]
         self._loop = None
         self._failure = None
         self._is_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(pid, port), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(pid, port, options), daemon=True)
         self._thread.start()
         self._is_up.wait()
         if self._failure:
             self._listener.close()
             raise self._failure
 
-    def _run(self, pid, port):
+    def _run(self, pid, port, options):
         try:
             enter_network(pid)
         except OSError as error:
@@ -83,7 +104,7 @@ class Forward:
             self._is_up.set()
             return
         with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(_serve(self._listener, port, self._on_loop))
+            asyncio.run(_serve(self._listener, self._on_loop, port, **options))
 
     def _on_loop(self, loop):
         self._loop = loop
@@ -121,4 +142,4 @@ def end_lasting(pid_file):
 if __name__ == "__main__":
     _outside = socket.create_server(("127.0.0.1", int(sys.argv[2])), backlog=256)
     enter_network(int(sys.argv[1]))
-    asyncio.run(_serve(_outside, int(sys.argv[2]), lambda loop: None))
+    asyncio.run(_serve(_outside, lambda loop: None, int(sys.argv[2])))
