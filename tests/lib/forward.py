@@ -37,7 +37,7 @@ def within(process, action):
     result = []
 
     def run():
-        _enter_network(process)
+        enter_network(process)
         result.append(action())
 
     thread = threading.Thread(target=run)
