@@ -205,9 +205,11 @@ def test_a_shell_has_our_terminal_its_size_and_its_changes(terminal):
     assert not shell_in.settings()[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
     shell_in.resize(40, 120)
     beds.wait_for("the new size", lambda: size_seen_by(shell_in) == b"40 120", timeout=15)
-    shell_in.type(b"echo u''p; sleep 100\n")  # the echo of what is typed does not tell that it runs
+    # What says so itself is in the foreground and has its trap; the echo of what is typed tells of neither.
+    shell_in.type(b"""sh -c "trap 'echo cau''ght; exit' INT; echo u''p; while :; do sleep 0.1; done"\n""")
     shell_in.read_until(b"up\r\n")
     shell_in.type(b"\x03")  # for the command there, not for the client
+    shell_in.read_until(b"caught\r\n")
     shell_in.read_until(b"# ")
     shell_in.type(b"exit 7\n")
     assert shell_in.wait() == 7
