@@ -27,6 +27,7 @@ static void count_descriptors(const struct cgroup_reader *reader, int64_t pid,
         return;
     }
     const struct dirent *entry;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): own stream */
     for (size_t i = 0; i < MAX_DESCRIPTORS && (entry = readdir(dir)) != NULL; i++) {
         char link[LINK_BYTES];
         if (!is_number(entry->d_name))

@@ -355,6 +355,7 @@ size_t cgroup_reader_children_blocking(struct cgroup_reader *reader, const char 
     const char **names = arena_calloc(arena, max, sizeof(*names));
     size_t count = 0;
     const struct dirent *entry;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): own stream */
     while (count < max && (entry = readdir(dir)) != NULL) {
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
             names[count++] = arena_strdup(arena, entry->d_name);

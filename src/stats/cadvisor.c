@@ -155,12 +155,14 @@ void cadvisor_write(struct exposition *page, const struct stats_records *records
     struct cadvisor cadvisor = {
         .page = page,
         .records = records,
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
         .order = arena_calloc(arena, records->count, sizeof(*cadvisor.order)),
         .now_ns = now_ns,
         .arena = arena,
     };
     for (size_t i = 0; i < records->count; i++)
         cadvisor.order[i] = &records->items[i];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     qsort(cadvisor.order, records->count, sizeof(*cadvisor.order), compare_order);
     struct cadvisor_list *list = arena_alloc(arena, sizeof(*list));
     list_families(list);

@@ -62,12 +62,14 @@ static double memory_reservation(UNUSED const struct cadvisor *cadvisor,
 
 static double start_time(UNUSED const struct cadvisor *cadvisor, const struct stats_record *record)
 {
-    return (double)(record->figures.created_ns / NS_PER_SEC);
+    int64_t whole_s = record->figures.created_ns / NS_PER_SEC;
+    return (double)whole_s;
 }
 
 static double last_seen(const struct cadvisor *cadvisor, UNUSED const struct stats_record *record)
 {
-    return (double)(cadvisor->now_ns / NS_PER_SEC);
+    int64_t whole_s = cadvisor->now_ns / NS_PER_SEC;
+    return (double)whole_s;
 }
 
 #define RECORD(member) offsetof(struct stats_record, member)

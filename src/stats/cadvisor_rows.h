@@ -52,10 +52,10 @@ struct cadvisor_family {
     size_t which; /* for gather() */
 };
 
-/** Writes @family, a struct cadvisor_family, unless it has no row. */
-void cadvisor_write_rows(struct cadvisor *cadvisor, const void *family);
+/** Writes a struct cadvisor_family unless it has no row. */
+void cadvisor_write_rows(struct cadvisor *cadvisor, const void *row_of_table);
 /** One sample. */
-void cadvisor_write_row(struct cadvisor *cadvisor, const struct cadvisor_labels *labels,
+void cadvisor_write_row(struct cadvisor *cadvisor, const struct cadvisor_labels *names,
                         const struct cadvisor_row *row, enum cadvisor_time time);
 
 /* --- the page's list of families --- */

@@ -33,6 +33,7 @@ static struct count *find(const struct oom_log *log, const char *path)
 
 static void drop(struct oom_log *log, struct count *count)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash unlinks it, unseen */
     HASH_DEL(log->counts, count);
     free(count);
 }
@@ -50,6 +51,7 @@ static void note_kill(struct oom_log *log, struct str cgroup)
         memcpy(count->path, path, strlen(path));
     }
     count->kills++;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the same */
     HASH_ADD_KEYPTR(hh, log->counts, count->path, strlen(count->path), count);
 }
 

@@ -129,6 +129,7 @@ static void ask(struct entry *entry)
 static void ask_queued(struct sandbox_images *images)
 {
     struct entry *entry, *next;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash has unlinked what was freed, unseen */
     HASH_ITER(hh, images->entries, entry, next) {
         if (images->n_asking >= MAX_CALLS || images->n_queued == 0)
             return;
