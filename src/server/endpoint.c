@@ -78,7 +78,7 @@ static const struct service {
 enum methods { METHOD_GET = 1, METHOD_POST = 2, METHOD_ANY = 4 };
 
 /* What follows the root: each letter takes a segment into the parameter of its place in "npcu",
- * another text is itself, "*" is all that is left, as sent, "+" the same when anything is. */
+ * another text is itself, "*" is all that is left, as sent, "+" the same when it is something. */
 static const struct shape {
     enum service_id service;
     const char *pattern;
@@ -197,23 +197,26 @@ static void match_service(const struct service *service, const struct http_reque
     ret->allow = methods ? allowed(methods) : NULL;
 }
 
-/* A client that escapes the slashes of a root has sent fewer segments than it has. */
-static bool owns(const struct service *service, const struct http_target *target)
+/* Segment by segment: a slash that a client escapes divides nothing. */
+static bool is_below(const struct http_target *target, const char *root)
 {
-    const char *path = target->path;
-    size_t len = strlen(service->root);
-    if (target->segment_count < root_segments(service))
-        return false;
-    if (service->root[len - 1] == '/')
-        return strncmp(path, service->root, len) == 0;
-    return strncmp(path, service->root, len) == 0 && (path[len] == '/' || path[len] == '\0');
+    struct str rest = str_from(root + 1), segment;
+    for (size_t i = 0; rest.len > 0 && str_split_next(&rest, '/', &segment); i++) {
+        if (i >= target->segment_count || !str_eq_c(segment, target->segments[i]))
+            return false;
+    }
+    return true;
 }
 
-static bool is_bare_root(const struct service *service, const char *path)
+static bool ends_with_slash(const char *path)
 {
-    size_t len = strlen(service->root);
-    return service->root[len - 1] == '/' && strlen(path) == len - 1 &&
-           strncmp(path, service->root, len - 1) == 0;
+    return path[strlen(path) - 1] == '/';
+}
+
+static bool is_bare_root(const struct service *service, const struct http_target *target)
+{
+    return ends_with_slash(service->root) && is_below(target, service->root) &&
+           target->segment_count == root_segments(service) && !ends_with_slash(target->path);
 }
 
 /* --- the way there --- */
@@ -255,7 +258,8 @@ void endpoint_find(enum endpoint_port port, const struct http_request *request, 
         redirect(cleaned(target->raw_path, arena), target, arena, ret))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(plains); i++) {
-        if (!(plains[i].ports & ON(port)) || !text_eq(plains[i].path, target->path))
+        if (!(plains[i].ports & ON(port)) || !text_eq(plains[i].path, target->path) ||
+            !is_below(target, plains[i].path))
             continue;
         *ret = (struct endpoint_match){
             .outcome = ENDPOINT_FOUND, .endpoint = plains[i].endpoint, .params = {plains[i].param}};
@@ -264,11 +268,11 @@ void endpoint_find(enum endpoint_port port, const struct http_request *request, 
     for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
         if (!(services[i].ports & ON(port)))
             continue;
-        if (is_bare_root(&services[i], target->path)) {
+        if (is_bare_root(&services[i], target)) {
             (void)redirect(services[i].root, target, arena, ret);
             return;
         }
-        if (owns(&services[i], target)) {
+        if (is_below(target, services[i].root)) {
             match_service(&services[i], request, ret);
             return;
         }

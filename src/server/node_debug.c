@@ -182,8 +182,6 @@ void node_answer_pprof(struct node_server *server, struct node_request *request)
     const char *name = request->match.params[0];
     if (!server->options.config->enable_profiling_handler)
         reply_plain_error(request->exchange, 405, "profiling endpoint is disabled.");
-    else if (name[0] == '\0')
-        reply_text(request->exchange, 404, "404: Page Not Found");
     else if (text_eq(name, "cmdline"))
         reply_command_line(request);
     else if (is_profile_of_go(name))

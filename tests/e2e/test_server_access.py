@@ -1,6 +1,7 @@
 """Who may do what on the node's own API: every endpoint for every kind of credential, with the codes and words of a
 kubelet; what is asked of the API server for it, how often, and what becomes of it while that server fails."""
 
+import base64
 import concurrent.futures
 import datetime
 
@@ -305,6 +306,36 @@ def test_a_token_tells_what_the_server_knows_of_it(cluster, reviewer, inside):
     assert spec["uid"] and list(spec["extra"]) == ["authentication.kubernetes.io/credential-id"]
 
 
+def hidden(token, *others):
+    """A request to upgrade to a WebSocket, with the token among the subprotocols."""
+    encoded = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    return {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol": ", ".join([f"base64url.bearer.authorization.k8s.io.{encoded}", *others])}
+
+
+def test_a_websocket_may_bring_its_token_among_the_subprotocols(cluster, reviewer, inside):
+    token, path = fresh(cluster, ("get", "proxy")), "/exec/ns/none/c?command=id&output=1"
+    with node_client.NodeClient(inside) as client:
+        assert client.get(path, **hidden(token, "v4.channel.k8s.io")).status == 404, "no such pod"
+        assert client.get(path, **hidden(token)).status == 401, "nothing is left to agree on"
+        assert client.get(path, **hidden("wrong", "v4.channel.k8s.io")).status == 401
+        fields = hidden(token, "v4.channel.k8s.io")
+        assert client.get("/configz", **{"Sec-WebSocket-Protocol": fields["Sec-WebSocket-Protocol"]}).status == 401
+        assert client.ask("POST", path, headers=fields).status == 403, "the right is to get"
+
+
+def test_who_does_not_want_json_is_told_after_being_let_in(cluster, reviewer, inside):
+    token = fresh(cluster, ("*", "proxy"), ("*", "stats"))
+    with node_client.NodeClient(inside, token=token) as client, node_client.NodeClient(inside) as nobody:
+        for path in ("/pods", "/runningpods/", "/stats/summary"):
+            answer = client.get(path, Accept="text/html")
+            assert (answer.status, answer.body) == (
+                406, "406: Not Acceptable\n\nAvailable representations: application/json"), path
+            assert client.get(path, Accept="text/html, */*;q=0.1").status == 200, path
+            assert nobody.get(path, Accept="text/html").status == 401, path
+
+
 # How often is asked
 
 def test_requests_at_once_share_a_review_and_later_ones_need_none(cluster, reviewer, inside):
@@ -376,7 +407,7 @@ def test_a_review_that_fails_in_passing_is_tried_again(cluster, reviewer, inside
     assert (len(reviewer.asked(TOKEN_REVIEW)), len(reviewer.asked(ACCESS_REVIEW))) == (4, 1)
 
 
-def test_a_review_is_tried_five_times(cluster, reviewer, inside):
+def test_a_review_is_tried_no_more_than_five_times(cluster, reviewer, inside):
     reviewer.failure = lambda kind: 500
     with node_client.NodeClient(inside, token=fresh(cluster)) as client:
         answer = client.get("/pods")

@@ -1,7 +1,7 @@
 /*
  * Many requests for one path of a node's HTTPS server, over connections that are kept; every answer
  * must be a 200 whose body is JSON (parsed whenever it differs from the one before). A thread a
- * connection, blocking. tools/bench-server uses it.
+ * connection, blocking. tools/bench-load uses it.
  *
  * usage: load_client ADDRESS PORT PATH CONNECTIONS RATE SECONDS CERTIFICATE
  *

@@ -270,6 +270,7 @@ static void serve(struct node_bench *bench, enum node_port port, int fd_owned)
 void node_bench_start(struct node_bench *bench)
 {
     const struct node_server_parts parts = {.loop = bench->pods.loop,
+                                            .pool = bench->pods.pool,
                                             .pods = bench->pods.pods,
                                             .runtime = &bench->runtime.base,
                                             .guard = &bench->guard,

@@ -119,7 +119,6 @@ TEST_CASE(what_is_not_there_is_told_apart)
         {"GET", "/exec/ns/web", "no route"},
         {"GET", "/exec/ns/web/u/c/d", "no route"},
         {"GET", "/stats/", "no route"},
-        {"GET", "/debug/pprof/", "no route"},
         {"GET", "/stats/container", "no route"},
         {"GET", "/debug/pprof/", "no route"},
         {"HEAD", "/pods", "no method allow GET"},
