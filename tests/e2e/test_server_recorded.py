@@ -191,6 +191,14 @@ def test_no_row_is_about_what_is_there(node):
         assert any(pattern.fullmatch(name) for name in theirs if name not in ours), pattern.pattern
 
 
+def test_a_request_takes_time(node):
+    """Most end in the same turn of the loop, whose clock stands still."""
+    node.body("/configz")
+    page = node.body("/metrics")
+    assert float(re.search(r'^kubelet_http_requests_duration_seconds_sum\{.*path="configz".*\} (.*)$', page,
+                           re.MULTILINE)[1]) > 0
+
+
 def test_a_page_has_the_headers_of_a_kubelet_s(node):
     reply = node.ask("/metrics/slis")
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"

@@ -212,7 +212,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: load_client ADDRESS PORT PATH CONNECTIONS RATE SECONDS CERT\n");
         return 2;
     }
-    signal(SIGPIPE, SIG_IGN);
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     size_t count = strtoul(argv[4], NULL, 10);
     int64_t rate = strtoll(argv[5], NULL, 10);
     if (count == 0 || count > CONNECTIONS_MAX)
