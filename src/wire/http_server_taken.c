@@ -39,6 +39,12 @@ static void taken_want(struct byte_stream *self, unsigned events)
     inner->vtable->want(inner, events);
 }
 
+static bool taken_end(struct byte_stream *self)
+{
+    struct byte_stream *inner = as_taken(self)->inner;
+    return inner->vtable->end(inner);
+}
+
 static void taken_free(struct byte_stream *self)
 {
     struct taken_stream *stream = as_taken(self);
@@ -51,6 +57,7 @@ static const struct byte_stream_vtable taken_vtable = {.read = taken_read,
                                                        .write = taken_write,
                                                        .listen = taken_listen,
                                                        .want = taken_want,
+                                                       .end = taken_end,
                                                        .free = taken_free};
 
 struct byte_stream *http_taken_stream(struct byte_stream *inner_owned,

@@ -12,11 +12,11 @@
  * Delivered is what the kernel has taken. If the connection were closed then, the next word of the
  * client, a ping or input that nobody wants any more, would be answered with a reset, and what was
  * still on its way to it would be lost. So a client sees an end first, and what it says until it
- * leaves is dropped.
+ * leaves is dropped; for PARTING_NS, since some never leave by themselves.
  *
- * What is left of a client that has gone the backend must take in LEAVING_NS, so must a client its
- * refusal, and in that time it must leave when all is said; else a client may read as slowly as it
- * likes, for behind it is somebody in front of a pager.
+ * What is left of a client that has gone the backend must take in LEAVING_NS, and so must a client
+ * its refusal; else a client may read as slowly as it likes, for behind it is somebody in front of
+ * a pager.
  */
 #include "wire/upgrade_pipe.h"
 
@@ -24,6 +24,7 @@
 #include "wire/stream_end.h"
 
 #define LEAVING_NS (30 * NS_PER_SEC)
+#define PARTING_NS (5 * NS_PER_SEC)
 #define PIPE_MAX_BYTES (64 * KiB)
 #define HEAD_MAX_BYTES (128 * KiB) /* of an answer, as it is written here */
 #define FAILURE_MAX_BYTES (64 * KiB)
@@ -140,6 +141,7 @@ static void part(struct upgrade_pipe *pipe)
     if (is_said && stream_end_backlog(&pipe->client) == 0 && pipe->state != PIPE_PARTING) {
         pipe->state = PIPE_PARTING;
         stream_end_done(&pipe->backend);
+        loop_timer_start(pipe->limit, PARTING_NS);
     }
     if (pipe->state == PIPE_PARTING && !pipe->has_parted)
         pipe->has_parted = pipe->client.stream->vtable->end(pipe->client.stream);
@@ -147,9 +149,8 @@ static void part(struct upgrade_pipe *pipe)
 
 static void limit_leaving(struct upgrade_pipe *pipe)
 {
-    bool is_leaving = pipe->state == PIPE_COPYING
-                          ? pipe->client.is_read_out || pipe->client.is_cut
-                          : pipe->is_answered || pipe->state == PIPE_PARTING;
+    bool is_leaving = pipe->state == PIPE_COPYING ? pipe->client.is_read_out || pipe->client.is_cut
+                                                  : pipe->is_answered;
     if (is_leaving && !loop_timer_is_armed(pipe->limit))
         loop_timer_start(pipe->limit, LEAVING_NS);
 }

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import bed as beds
+
 RAW = "/api/v1/nodes/node-a/proxy"
 TALKER = ["sh", "-c", "echo one; echo two >&2; echo three; exec sleep 3600"]
 
@@ -19,6 +21,8 @@ def busybox(name, command, **spec):
 def talker(space):
     space.create(busybox("talker", TALKER))
     space.wait_running("talker")
+    # Until its serving certificate is signed the node answers with an alert.
+    beds.wait_for("the node to serve", lambda: raw(space, "/healthz", check=False).returncode == 0)
     return space
 
 

@@ -367,6 +367,9 @@ TEST_CASE(a_connection_may_be_taken_over_with_what_came_early)
         if (is_late)
             bench_send(&bench, STR_LITERAL("/more"));
         assert_true(http_exchange_request(bench.held[0])->is_upgrade);
+        struct ends ends = {0};
+        if (is_late) /* then it is another stream */
+            http_exchange_on_end(bench.held[0], on_end, &ends);
         AUTO(byte_stream) struct byte_stream *stream = NULL;
         AUTO(arena) struct arena *arena = NULL;
         struct str early = {0};
@@ -382,6 +385,12 @@ TEST_CASE(a_connection_may_be_taken_over_with_what_came_early)
         assert_no_error(stream->vtable->write(stream, "raw", 3, &written));
         bench_send(&bench, STR_LITERAL("back"));
         assert_true(str_eq_c(buf_str(&bench.got), "raw"));
+        assert_no_error(stream->vtable->read(stream, bytes, sizeof(bytes), &len, &is_end));
+        assert_int_equal(len, 4);
+        assert_true(stream->vtable->end(stream));
+        bench_settle(&bench);
+        assert_true(bench.is_ended);
+        bench_send(&bench, STR_LITERAL("late"));
         assert_no_error(stream->vtable->read(stream, bytes, sizeof(bytes), &len, &is_end));
         assert_int_equal(len, 4);
         assert_int_equal(bench.gone, 0);
