@@ -4,6 +4,7 @@ while the agent runs; and the end of an agent while all of it is under way."""
 import datetime
 import signal
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -143,6 +144,16 @@ def test_files_are_read_again_when_they_change(cluster, tmp_path):
         beds.wait_for("the end of the second authority",
                       lambda: curl(bed, "/healthz", "-k", "--cert", friend)[0] == 401, timeout=10)
         end_well(node)
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"tlsCertFile": "none", "tlsPrivateKeyFile": "none"}, "invalid certificate and key pair from file"),
+    ({"authentication": {"x509": {"clientCAFile": "/etc/hosts"}}}, "unable to load client CA file"),
+], ids=["pair", "authorities"])
+def test_what_is_of_no_use_at_the_start_ends_the_agent(cluster, settings, words):
+    with cluster.other_agent(**settings) as node:
+        code, text = node.run_to_its_end()
+        assert (code, words in text, "Sanitizer" in text) == (1, True, False), text
 
 
 def test_nobody_sends_much_before_being_known(cluster, tmp_path):
