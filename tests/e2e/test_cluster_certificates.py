@@ -5,6 +5,7 @@ import datetime
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import bed as beds
 import cluster as clusters
 import fault_server as faults
+import plane as planes
 
 SANITIZED = beds.ROOT / "build-test" / "cubelet"
 ADDRESS = f"{beds.NODE_IP}:10250"
@@ -191,7 +193,7 @@ def test_an_agent_ends_while_much_is_under_way(cluster, tmp_path):
     """Requests that wait for the API server, the runtime and their clients."""
     bed, authority = cluster.bed, faults.Authority("first")
     ca, friend = tmp_path / "ca.crt", tmp_path / "friend.pem"
-    ca.write_text(authority.pem.decode())
+    ca.write_text(cluster.plane.ca.read_text() + authority.pem.decode())
     friend.write_text("".join(issue(authority, "friend", "system:masters")))
     cluster.create({"kind": "Pod", "metadata": {"name": "sleeper"}, "spec": {
         "terminationGracePeriodSeconds": 0, "containers": [
@@ -199,24 +201,29 @@ def test_an_agent_ends_while_much_is_under_way(cluster, tmp_path):
              "command": ["sh", "-c", "while true; do echo tick; sleep 1; done"]}]}})
     with open(bed.dir / "log" / "huge", "wb") as huge:
         huge.truncate(1 << 30)
-    with cluster.other_agent(serverTLSBootstrap=True, readOnlyPort=10255,
-                             authentication={"x509": {"clientCAFile": str(ca)}}) as node:
+    with cluster.other_agent(readOnlyPort=10255, authentication={"x509": {"clientCAFile": str(ca)}}) as node:
         node.start()
         cluster.wait_running("sleeper")
         known = ("-k", "--cert", friend, "-s", "--limit-rate", "100", "-o", "/dev/null")
         base = f"/{cluster.namespace}/sleeper"
-        assert curl(bed, f"/containerLogs{base}/c", "-k", "--cert", friend)[0] == 200
+        beds.wait_for("an answer", lambda: curl(bed, f"/containerLogs{base}/c", "-k", "--cert", friend)[0] == 200, timeout=30)
         clients = [bed.spawn("curl", *known, *more, f"https://{ADDRESS}{path}", output=tmp_path / "out") for more, path in [
             ((), f"/containerLogs{base}/c?follow=true"), (("-X", "POST"), f"/run{base}/c?cmd=sleep%203600"), ((), "/logs/huge")]]
         beds.wait_for("those who are known", lambda: requests_under_way(bed) == 3, timeout=10)
+        stream = subprocess.Popen([planes.KUBECTL, "-n", cluster.namespace, "exec", "sleeper", "--", "sh", "-c",
+                                   "echo ready; exec sleep 3600"],
+                                  env=cluster.plane.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        assert stream.stdout.readline() == b"ready\n"
         cluster.plane.pause()
         try:
             clients += [bed.spawn("curl", "-s", "-k", "-H", f"Authorization: Bearer {token}", f"https://{ADDRESS}/pods",
                                   output=tmp_path / "out") for token in ("one", "two")]
-            beds.wait_for("those who are not", lambda: requests_under_way(bed) == 5, timeout=10)
+            beds.wait_for("those who are not", lambda: requests_under_way(bed) == 6, timeout=10)
             end_well(node)
         finally:
             cluster.plane.go_on()
+            stream.kill()
+            stream.communicate()
             for client in clients:
                 client.kill()
                 client.wait()
