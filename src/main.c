@@ -6,6 +6,7 @@
 #include "agent.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "wire/crypto.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -58,6 +59,7 @@ int main(int argc, char **argv)
     if (argc > 1 && cli_is_command(argv[1]))
         return cli_run(argc, arguments);
     tune_heap();
+    crypto_init();
 
     struct config_result result = {0};
     AUTO(error) struct error *err = config_load(argc, arguments, &result);

@@ -16,8 +16,10 @@
 #define ACCESS_LOG_LEVEL 3
 #define MAX_CONNECTIONS 1024
 #define HEALTHZ_MAX_CONNECTIONS 64
-/* No request of this API has a body to speak of, and it arrives before anybody is known. */
-#define BODY_MAX_BYTES (64 * KiB)
+/* No request of this API has a body to speak of, and it arrives before anybody is known. Large
+ * heads are charged to the same account (wire/http_server_exchange.c), hence more than bodies need.
+ */
+#define BODY_MAX_BYTES (256 * KiB)
 
 /* --- figures --- */
 

@@ -4,6 +4,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -48,6 +49,12 @@ void crypto_free_bignum(BIGNUM *number)
 void crypto_free_bio(BIO *bio)
 {
     BIO_free_all(bio);
+}
+
+void crypto_init(void)
+{
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+        base_die("openssl: cannot be initialised");
 }
 
 void crypto_begin(void)

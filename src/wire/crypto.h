@@ -31,6 +31,10 @@ DEFINE_AUTO(ecdsa_sig, struct ECDSA_SIG_st *, crypto_free_ecdsa_sig)
 DEFINE_AUTO(bignum, struct bignum_st *, crypto_free_bignum)
 DEFINE_AUTO(bio, struct bio_st *, crypto_free_bio)
 
+/** Before any other use, on the first thread: OpenSSL is not taken down when the process ends,
+ * since a worker that nobody waited for any longer may still be making a key. */
+void crypto_init(void);
+
 /** Forgets what earlier calls left in this thread's queue of OpenSSL errors. */
 void crypto_begin(void);
 /** INTERNAL "<format>: <OpenSSL's newest reason>"; the queue is empty afterwards. */

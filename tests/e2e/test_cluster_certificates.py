@@ -2,17 +2,36 @@
 while the agent runs; and the end of an agent while all of it is under way."""
 
 import datetime
+import os
+import shutil
 import signal
+import subprocess
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import bed as beds
+import cluster as clusters
 import fault_server as faults
+import plane as planes
 
+SANITIZED = beds.ROOT / "build-test" / "cubelet"
 ADDRESS = f"{beds.NODE_IP}:10250"
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+
+@pytest.fixture(scope="module")
+def cluster(bed):
+    """Its agent has the sanitizers, where it was built with them: what goes wrong at the end only they see."""
+    made = clusters.Cluster(bed)
+    if SANITIZED.exists() and "CUBELET" not in os.environ:
+        made.node.program = shutil.copy(SANITIZED, made.node.dir / "cubelet")
+    try:
+        yield made.start()
+    finally:
+        made.close()
 
 
 def handshake(bed):
@@ -145,10 +164,20 @@ def test_files_are_read_again_when_they_change(cluster, tmp_path):
         end_well(node)
 
 
+@pytest.mark.parametrize("settings, words", [
+    ({"tlsCertFile": "none", "tlsPrivateKeyFile": "none"}, "invalid certificate and key pair from file"),
+    ({"authentication": {"x509": {"clientCAFile": "/etc/hosts"}}}, "unable to load client CA file"),
+], ids=["pair", "authorities"])
+def test_what_is_of_no_use_at_the_start_ends_the_agent(cluster, settings, words):
+    with cluster.other_agent(**settings) as node:
+        code, text = node.run_to_its_end()
+        assert (code, words in text, "Sanitizer" in text) == (1, True, False), text
+
+
 def test_nobody_sends_much_before_being_known(cluster, tmp_path):
     body = tmp_path / "body"
     body.write_bytes(b"x" * (1 << 20))
-    beds.wait_for("the port", lambda: curl(cluster.bed, "/healthz", "-k")[0] == 401, timeout=10)
+    beds.wait_for("the port", lambda: curl(cluster.bed, "/healthz", "-k")[0] == 401, timeout=30)
     assert curl(cluster.bed, "/exec/ns/pod/c", "-k", "-H", "Expect:", "--data-binary", f"@{body}")[0] == 413
     assert curl(cluster.bed, "/exec/ns/pod/c", "-k", "--data-binary", "x" * 1000)[0] == 401
 
@@ -164,7 +193,7 @@ def test_an_agent_ends_while_much_is_under_way(cluster, tmp_path):
     """Requests that wait for the API server, the runtime and their clients."""
     bed, authority = cluster.bed, faults.Authority("first")
     ca, friend = tmp_path / "ca.crt", tmp_path / "friend.pem"
-    ca.write_text(authority.pem.decode())
+    ca.write_text(cluster.plane.ca.read_text() + authority.pem.decode())
     friend.write_text("".join(issue(authority, "friend", "system:masters")))
     cluster.create({"kind": "Pod", "metadata": {"name": "sleeper"}, "spec": {
         "terminationGracePeriodSeconds": 0, "containers": [
@@ -172,24 +201,29 @@ def test_an_agent_ends_while_much_is_under_way(cluster, tmp_path):
              "command": ["sh", "-c", "while true; do echo tick; sleep 1; done"]}]}})
     with open(bed.dir / "log" / "huge", "wb") as huge:
         huge.truncate(1 << 30)
-    with cluster.other_agent(serverTLSBootstrap=True, readOnlyPort=10255,
-                             authentication={"x509": {"clientCAFile": str(ca)}}) as node:
+    with cluster.other_agent(readOnlyPort=10255, authentication={"x509": {"clientCAFile": str(ca)}}) as node:
         node.start()
         cluster.wait_running("sleeper")
         known = ("-k", "--cert", friend, "-s", "--limit-rate", "100", "-o", "/dev/null")
         base = f"/{cluster.namespace}/sleeper"
-        assert curl(bed, f"/containerLogs{base}/c", "-k", "--cert", friend)[0] == 200
+        beds.wait_for("an answer", lambda: curl(bed, f"/containerLogs{base}/c", "-k", "--cert", friend)[0] == 200, timeout=30)
         clients = [bed.spawn("curl", *known, *more, f"https://{ADDRESS}{path}", output=tmp_path / "out") for more, path in [
             ((), f"/containerLogs{base}/c?follow=true"), (("-X", "POST"), f"/run{base}/c?cmd=sleep%203600"), ((), "/logs/huge")]]
         beds.wait_for("those who are known", lambda: requests_under_way(bed) == 3, timeout=10)
+        stream = subprocess.Popen([planes.KUBECTL, "-n", cluster.namespace, "exec", "sleeper", "--", "sh", "-c",
+                                   "echo ready; exec sleep 3600"],
+                                  env=cluster.plane.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        assert stream.stdout.readline() == b"ready\n"
         cluster.plane.pause()
         try:
             clients += [bed.spawn("curl", "-s", "-k", "-H", f"Authorization: Bearer {token}", f"https://{ADDRESS}/pods",
                                   output=tmp_path / "out") for token in ("one", "two")]
-            beds.wait_for("those who are not", lambda: requests_under_way(bed) == 5, timeout=10)
+            beds.wait_for("those who are not", lambda: requests_under_way(bed) == 6, timeout=10)
             end_well(node)
         finally:
             cluster.plane.go_on()
+            stream.kill()
+            stream.communicate()
             for client in clients:
                 client.kill()
                 client.wait()
