@@ -4,6 +4,8 @@
 #include "server/streaming.h"
 #include "tests/lib/loopback.h"
 
+#include <sys/mman.h>
+
 #define JSON_ERROR "406: Not Acceptable\n\nAvailable representations: application/json"
 #define PLAIN_404 "404 page not found\n"
 
@@ -486,6 +488,25 @@ TEST_CASE(a_stream_is_under_way_until_it_is_closed)
     assert_non_null(strstr(counted(bench), arena_printf(arena, "%s1 sum ", ended)));
 }
 
+TEST_CASE(each_request_is_a_line_in_the_log_for_who_wants_that)
+{
+    AUTO(node_bench) struct node_bench *bench = start_all(true);
+    AUTO(fd) int log = memfd_create("log", MFD_CLOEXEC);
+    assert_true(log >= 0);
+    log_set_fd(log);
+    (void)node_bench_ask(bench, NODE_PORT_MAIN, "GET /healthz", "");
+    assert_int_equal(lseek(log, 0, SEEK_CUR), 0);
+    log_set_verbosity(3);
+    (void)node_bench_ask(bench, NODE_PORT_MAIN, "PUT /logs/a%20b?x=1&y=%22",
+                         "user-agent: kubectl/v1\r\n");
+    log_set_verbosity(0);
+    log_set_fd(bench->pods.log_fd);
+    char text[KiB] = "";
+    assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
+    assert_non_null(strstr(text, "\"HTTP\" verb=\"PUT\" URI=\"/logs/a%20b?x=1&y=%22\" "));
+    assert_non_null(strstr(text, " userAgent=\"kubectl/v1\" srcIP=\"@\" resp=405\n"));
+}
+
 TEST_CASE(no_client_can_make_more_series)
 {
     AUTO(node_bench) struct node_bench *bench = start_all(true);
@@ -517,4 +538,6 @@ TEST_MAIN(TEST(every_route_has_its_handler_and_asks_for_its_right),
           TEST(a_port_that_is_taken_is_named), TEST(enable_server_false_takes_the_main_port_alone),
           TEST(requests_are_counted_by_what_they_are_for),
           TEST(requests_under_way_are_counted_as_such_and_their_time_when_they_end),
-          TEST(a_stream_is_under_way_until_it_is_closed), TEST(no_client_can_make_more_series))
+          TEST(a_stream_is_under_way_until_it_is_closed),
+          TEST(each_request_is_a_line_in_the_log_for_who_wants_that),
+          TEST(no_client_can_make_more_series))
