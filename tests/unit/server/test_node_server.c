@@ -269,6 +269,19 @@ TEST_CASE(a_head_has_the_fields_of_a_get_and_no_body)
     assert_string_equal(bench->guard.wish, " healthz proxy");
 }
 
+TEST_CASE(a_command_may_be_a_script)
+{
+    AUTO(node_bench) struct node_bench *bench = start_all(true);
+    struct arena *arena = bench->pods.arena;
+    char *script = arena_alloc(arena, 40 * KiB + 1);
+    memset(script, 'a', 40 * KiB);
+    const char *line =
+        arena_printf(arena, "POST /exec/ns/none/c?output=1&command=sh&command=%s", script);
+    const struct node_reply reply = node_bench_ask(bench, NODE_PORT_MAIN, line, "");
+    assert_int_equal(reply.status, 404);
+    assert_string_equal(reply.body, "pod does not exist");
+}
+
 /* --- ports and switches --- */
 
 TEST_CASE(without_debug_handlers_the_rest_says_so_or_is_not_there)
@@ -531,7 +544,7 @@ TEST_MAIN(TEST(every_route_has_its_handler_and_asks_for_its_right),
           TEST(a_wrong_method_is_told_which_are_right),
           TEST(who_does_not_take_json_is_refused_where_there_is_nothing_else),
           TEST(redirects_come_from_before_the_guard), TEST(an_unknown_path_is_nobodys_secret),
-          TEST(a_head_has_the_fields_of_a_get_and_no_body),
+          TEST(a_head_has_the_fields_of_a_get_and_no_body), TEST(a_command_may_be_a_script),
           TEST(without_debug_handlers_the_rest_says_so_or_is_not_there),
           TEST(the_read_only_port_asks_nobody_and_never_has_debug_handlers),
           TEST(the_health_port_proves_that_the_process_lives_and_no_more),
