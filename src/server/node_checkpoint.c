@@ -100,7 +100,7 @@ static bool parse_timeout(const struct http_target *target, int64_t *ret_s)
 static void start(struct node_server *server, struct node_request *request, const char *id,
                   int64_t timeout_s)
 {
-    struct arena *arena = http_exchange_arena(request->exchange);
+    struct arena *arena = request->arena;
     const char *const *params = request->match.params;
     struct checkpoint *checkpoint = arena_calloc(arena, 1, sizeof(*checkpoint));
     checkpoint->request = request;
@@ -132,8 +132,7 @@ void node_answer_checkpoint(struct node_server *server, struct node_request *req
         reply_text(request->exchange, 404, "pod does not exist");
     } else if (!has_container(view.pod->spec, params[2])) {
         reply_text(request->exchange, 404,
-                   arena_printf(http_exchange_arena(request->exchange),
-                                "container %s does not exist", params[2]));
+                   arena_printf(request->arena, "container %s does not exist", params[2]));
     } else if (!parse_timeout(&request->http->target, &timeout_s)) {
         reply_text(request->exchange, 404, "cannot parse value of timeout parameter");
     } else {

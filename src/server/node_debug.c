@@ -51,7 +51,7 @@ static bool wants_page(struct node_request *request, const char *kind, struct zp
     zpage_negotiate(http_fields_get(&request->http->fields, "accept"), kind, ret);
     if (ret->form != ZPAGE_NOT_ACCEPTABLE)
         return true;
-    const char *text = arena_printf(http_exchange_arena(request->exchange),
+    const char *text = arena_printf(request->arena,
                                     "only the following media types are accepted: text/plain, "
                                     "application/json;g=config.k8s.io;v=v1beta1;as=%s, "
                                     "application/yaml;g=config.k8s.io;v=v1beta1;as=%s",
@@ -63,9 +63,8 @@ static bool wants_page(struct node_request *request, const char *kind, struct zp
 static void reply_page(struct node_request *request, const char *kind,
                        const struct zpage_wish *wish, const struct buf *page)
 {
-    const struct http_field items[] = {
-        {"content-type", zpage_content_type(wish->form)},
-        {"warning", deprecation(kind, http_exchange_arena(request->exchange))}};
+    const struct http_field items[] = {{"content-type", zpage_content_type(wish->form)},
+                                       {"warning", deprecation(kind, request->arena)}};
     const struct http_fields fields = {.items = items,
                                        .count = wish->is_deprecated ? ARRAY_SIZE(items) : 1};
     http_exchange_reply(request->exchange, 200, &fields, buf_str(page));
@@ -97,7 +96,7 @@ static const char *minor_version(const char *version, struct arena *arena)
 
 void node_answer_statusz(struct node_server *server, struct node_request *request)
 {
-    struct arena *arena = http_exchange_arena(request->exchange);
+    struct arena *arena = request->arena;
     const char *version = server->options.version;
     const struct zpage_status status = {
         .started_wall_ns = server->options.started_wall_ns,

@@ -60,7 +60,7 @@ static void reply_figures(struct node_request *request, const struct figures_pag
         reply_plain_error(request->exchange, 500, err->message);
         return;
     }
-    const char *started = arena_printf(http_exchange_arena(request->exchange), "%lld",
+    const char *started = arena_printf(request->arena, "%lld",
                                        (long long)(server->options.started_wall_ns / NS_PER_SEC));
     const struct http_field items[] = {{"content-type", exposition_content_type(page->format)},
                                        {"process-start-time-unix", started},
@@ -128,8 +128,7 @@ static void on_json_summary(void *ctx, const struct summary *summary, struct err
     }
     if (err)
         reply_text(request->exchange, 500,
-                   arena_printf(http_exchange_arena(request->exchange), "Internal Error: %s",
-                                err->message));
+                   arena_printf(request->arena, "Internal Error: %s", err->message));
     else
         reply_json(request->exchange, 200, buf_str(&page));
 }
@@ -138,7 +137,7 @@ static void on_json_summary(void *ctx, const struct summary *summary, struct err
 static bool wants_cpu_and_memory(const struct node_request *request)
 {
     static const char name[] = "only_cpu_and_memory";
-    struct arena *arena = http_exchange_arena(request->exchange);
+    struct arena *arena = request->arena;
     const struct http_target *query = &request->http->target;
     struct http_target form = {.raw_query = ""};
     const char *type = http_fields_get(&request->http->fields, "content-type");

@@ -66,6 +66,15 @@ static void count(struct node_request *request, struct metric_family *family,
         with(family, value, values);
 }
 
+/* As it was asked for. */
+static const char *uri_of(const struct node_request *request)
+{
+    const struct http_target *target = &request->http->target;
+    if (target->raw_query[0] == '\0')
+        return target->raw_path;
+    return arena_printf(request->arena, "%s?%s", target->raw_path, target->raw_query);
+}
+
 static void on_end(void *ctx, unsigned status)
 {
     struct node_request *request = ctx;
@@ -76,8 +85,7 @@ static void on_end(void *ctx, unsigned status)
           (double)took_ns / (double)NS_PER_SEC);
     const char *agent = http_fields_get(&request->http->fields, "user-agent");
     log_v(ACCESS_LOG_LEVEL, "HTTP", LOG_STR("verb", request->http->method),
-          LOG_STR("URI", request->http->target.raw_path),
-          LOG_INT("latencyMicroseconds", took_ns / NS_PER_US),
+          LOG_STR("URI", uri_of(request)), LOG_INT("latencyMicroseconds", took_ns / NS_PER_US),
           LOG_STR("userAgent", agent ? agent : ""), LOG_STR("srcIP", request->http->remote_address),
           LOG_INT("resp", status));
 }
@@ -118,8 +126,8 @@ static void redirect(const struct node_request *request)
         AUTO(buf) struct buf escaped;
         buf_init(&escaped, 8 * HTTP_TARGET_MAX_BYTES);
         http_escape_html(&escaped, str_from(location));
-        page = arena_printf(http_exchange_arena(request->exchange),
-                            "<a href=\"%s\">Temporary Redirect</a>.\n\n", buf_text(&escaped));
+        page = arena_printf(request->arena, "<a href=\"%s\">Temporary Redirect</a>.\n\n",
+                            buf_text(&escaped));
     }
     const struct http_fields fields = {.items = has_body ? items : items + 1,
                                        .count = has_body ? 2 : 1};
@@ -196,7 +204,7 @@ static void cancel_guard(void *wait)
 
 static void pass_guard(struct node_request *request)
 {
-    struct arena *arena = http_exchange_arena(request->exchange);
+    struct arena *arena = request->arena;
     struct guard_verdict verdict = {0};
     request->fields = guard_clean_fields(&request->http->fields, arena);
     struct guard_call *call = guard_start(request->listener->server->parts.guard, request->http,
@@ -226,6 +234,7 @@ static void on_request(void *ctx, struct http_exchange *exchange)
     struct node_request *request = arena_calloc(arena, 1, sizeof(*request));
     request->listener = listener;
     request->exchange = exchange;
+    request->arena = arena;
     request->http = keep(exchange);
     request->fields = request->http->fields;
     request->bucket = endpoint_bucket(listener->endpoints, request->http->target.path);

@@ -47,6 +47,7 @@ struct node_server {
 struct node_request {
     struct node_listener *listener;
     struct http_exchange *exchange;
+    struct arena *arena;             /* the exchange's; of a stream's when that has taken over */
     const struct http_request *http; /* as long as the arena, but for its body and peer */
     struct http_fields fields;       /* without credentials */
     struct endpoint_match match;

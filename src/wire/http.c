@@ -160,6 +160,9 @@ struct error *http_target_parse(struct str raw, struct arena *arena, struct http
     struct str path = {.ptr = raw.ptr, .len = str_find(raw, '?')}, query = {0};
     if (path.len < raw.len)
         query = (struct str){.ptr = raw.ptr + path.len + 1, .len = raw.len - path.len - 1};
+    if (count_pieces(query, '&') > HTTP_TARGET_MAX_PARAMS)
+        return error_new(ERROR_INVALID_ARGUMENT, "the request has more than %d parameters",
+                         HTTP_TARGET_MAX_PARAMS);
     struct http_target target = {
         .raw_path = arena_strndup(arena, path.ptr, path.len),
         .path = decode(path, false, arena),

@@ -7,7 +7,10 @@
 #include "base/arena.h"
 #include "base/base.h"
 
-#define HTTP_TARGET_MAX_BYTES (16 * KiB) /* a longer request target is refused with 414 */
+/* A longer request target is refused with 414. All of a command to be executed is in it, escaped:
+ * scripts of many lines are sent this way. */
+#define HTTP_TARGET_MAX_BYTES (48 * KiB)
+#define HTTP_TARGET_MAX_PARAMS 8192
 
 /** One header field. Names are lower case; both borrowed. */
 struct http_field {
@@ -50,7 +53,8 @@ struct http_target {
 
 /**
  * Takes the origin-form target @raw apart. INVALID_ARGUMENT for what does not begin with '/', holds
- * a broken percent escape or an encoded NUL, or is longer than HTTP_TARGET_MAX_BYTES.
+ * a broken percent escape or an encoded NUL, is longer than HTTP_TARGET_MAX_BYTES or has more than
+ * HTTP_TARGET_MAX_PARAMS parameters.
  */
 MUST_CHECK struct error *http_target_parse(struct str raw, struct arena *arena,
                                            struct http_target *ret);

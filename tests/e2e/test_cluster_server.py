@@ -40,6 +40,11 @@ def test_kubectl_exec(talker):
     assert (result.stdout, result.returncode) == ("out\n", 7), result.stderr
 
 
+def test_a_script_is_executed(talker):
+    script = "# a line of no use\n" * 500 + "echo done"  # each blank and newline is three bytes in the request
+    assert talker.kubectl("exec", "talker", "--", "sh", "-c", script) == "done\n"
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/pods", "/runningpods/", "/configz", "/stats/summary", "/metrics",
                                   "/metrics/cadvisor", "/metrics/resource", "/metrics/probes", "/metrics/slis", "/flagz",
                                   "/statusz", "/logs/"])

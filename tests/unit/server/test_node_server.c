@@ -4,6 +4,8 @@
 #include "server/streaming.h"
 #include "tests/lib/loopback.h"
 
+#include <sys/mman.h>
+
 #define JSON_ERROR "406: Not Acceptable\n\nAvailable representations: application/json"
 #define PLAIN_404 "404 page not found\n"
 
@@ -267,6 +269,19 @@ TEST_CASE(a_head_has_the_fields_of_a_get_and_no_body)
     assert_string_equal(bench->guard.wish, " healthz proxy");
 }
 
+TEST_CASE(a_command_may_be_a_script)
+{
+    AUTO(node_bench) struct node_bench *bench = start_all(true);
+    struct arena *arena = bench->pods.arena;
+    char *script = arena_alloc(arena, 40 * KiB + 1);
+    memset(script, 'a', 40 * KiB);
+    const char *line =
+        arena_printf(arena, "POST /exec/ns/none/c?output=1&command=sh&command=%s", script);
+    const struct node_reply reply = node_bench_ask(bench, NODE_PORT_MAIN, line, "");
+    assert_int_equal(reply.status, 404);
+    assert_string_equal(reply.body, "pod does not exist");
+}
+
 /* --- ports and switches --- */
 
 TEST_CASE(without_debug_handlers_the_rest_says_so_or_is_not_there)
@@ -486,6 +501,25 @@ TEST_CASE(a_stream_is_under_way_until_it_is_closed)
     assert_non_null(strstr(counted(bench), arena_printf(arena, "%s1 sum ", ended)));
 }
 
+TEST_CASE(each_request_is_a_line_in_the_log_for_who_wants_that)
+{
+    AUTO(node_bench) struct node_bench *bench = start_all(true);
+    AUTO(fd) int log = memfd_create("log", MFD_CLOEXEC);
+    assert_true(log >= 0);
+    log_set_fd(log);
+    (void)node_bench_ask(bench, NODE_PORT_MAIN, "GET /healthz", "");
+    assert_int_equal(lseek(log, 0, SEEK_CUR), 0);
+    log_set_verbosity(3);
+    (void)node_bench_ask(bench, NODE_PORT_MAIN, "PUT /logs/a%20b?x=1&y=%22",
+                         "user-agent: kubectl/v1\r\n");
+    log_set_verbosity(0);
+    log_set_fd(bench->pods.log_fd);
+    char text[KiB] = "";
+    assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
+    assert_non_null(strstr(text, "\"HTTP\" verb=\"PUT\" URI=\"/logs/a%20b?x=1&y=%22\" "));
+    assert_non_null(strstr(text, " userAgent=\"kubectl/v1\" srcIP=\"@\" resp=405\n"));
+}
+
 TEST_CASE(no_client_can_make_more_series)
 {
     AUTO(node_bench) struct node_bench *bench = start_all(true);
@@ -510,11 +544,13 @@ TEST_MAIN(TEST(every_route_has_its_handler_and_asks_for_its_right),
           TEST(a_wrong_method_is_told_which_are_right),
           TEST(who_does_not_take_json_is_refused_where_there_is_nothing_else),
           TEST(redirects_come_from_before_the_guard), TEST(an_unknown_path_is_nobodys_secret),
-          TEST(a_head_has_the_fields_of_a_get_and_no_body),
+          TEST(a_head_has_the_fields_of_a_get_and_no_body), TEST(a_command_may_be_a_script),
           TEST(without_debug_handlers_the_rest_says_so_or_is_not_there),
           TEST(the_read_only_port_asks_nobody_and_never_has_debug_handlers),
           TEST(the_health_port_proves_that_the_process_lives_and_no_more),
           TEST(a_port_that_is_taken_is_named), TEST(enable_server_false_takes_the_main_port_alone),
           TEST(requests_are_counted_by_what_they_are_for),
           TEST(requests_under_way_are_counted_as_such_and_their_time_when_they_end),
-          TEST(a_stream_is_under_way_until_it_is_closed), TEST(no_client_can_make_more_series))
+          TEST(a_stream_is_under_way_until_it_is_closed),
+          TEST(each_request_is_a_line_in_the_log_for_who_wants_that),
+          TEST(no_client_can_make_more_series))

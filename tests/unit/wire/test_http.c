@@ -97,6 +97,21 @@ TEST_CASE(malformed_targets_are_refused)
         ERROR_INVALID_ARGUMENT);
 }
 
+TEST_CASE(parameters_are_as_many_as_somebody_could_mean)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    AUTO(buf) struct buf text;
+    buf_init(&text, HTTP_TARGET_MAX_BYTES);
+    buf_add_text(&text, "/a?x");
+    for (size_t i = 1; i < HTTP_TARGET_MAX_PARAMS; i++)
+        buf_add_text(&text, "&x");
+    struct http_target target;
+    assert_no_error(http_target_parse(buf_str(&text), arena, &target));
+    assert_int_equal(target.param_count, HTTP_TARGET_MAX_PARAMS);
+    buf_add_char(&text, '&');
+    assert_error_code(http_target_parse(buf_str(&text), arena, &target), ERROR_INVALID_ARGUMENT);
+}
+
 TEST_CASE(params_are_found_by_name)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -162,5 +177,5 @@ TEST_CASE(html_cannot_be_made_of_what_is_escaped_for_it)
 TEST_MAIN(TEST(dates_are_written_in_one_form_and_read_in_three),
           TEST(fields_are_found_by_name_and_token), TEST(status_texts_are_those_of_the_registry),
           TEST(targets_are_taken_apart), TEST(malformed_targets_are_refused),
-          TEST(params_are_found_by_name), TEST(what_is_escaped_comes_back),
-          TEST(html_cannot_be_made_of_what_is_escaped_for_it))
+          TEST(parameters_are_as_many_as_somebody_could_mean), TEST(params_are_found_by_name),
+          TEST(what_is_escaped_comes_back), TEST(html_cannot_be_made_of_what_is_escaped_for_it))

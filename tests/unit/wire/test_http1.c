@@ -329,7 +329,7 @@ TEST_CASE(what_is_too_large_is_refused_whether_it_ends_or_not)
         {"fields", "GET / HTTP/1.1\r\nA: ", "", 4096, 431},
         {"fields that end", "GET / HTTP/1.1\r\nHost: h\r\nA: ", "\r\n\r\n", 4096, 431},
         {"fields that fit", "GET / HTTP/1.1\r\nHost: h\r\nA: ", "\r\n\r\n", 3000, 0},
-        {"a target", "GET /", "", 20000, 414},
+        {"a target", "GET /", "", HTTP_TARGET_MAX_BYTES, 414},
         {"a trailer", CHUNKED "0\r\nA: ", "", 4096, 431},
         {"a chunk's extension", CHUNKED "1;", "", 4096, 431},
     };
