@@ -67,7 +67,8 @@ def test_a_command_that_is_not_there_is_told_of(kubectl):
     assert b"no-such-command" in err
 
 
-@pytest.mark.parametrize("container, words", [("over", 'container not found ("over")'), ("none", "none is not valid for pod web")])
+@pytest.mark.parametrize("container, words", [
+    ("over", 'container not found ("over")'), ("none", "none is not valid for pod web")])
 def test_there_is_no_command_in_what_does_not_run(kubectl, container, words):
     _, err = kubectl.run("exec", "web", "-c", container, "--", "true", code=1)
     assert words in err

@@ -123,7 +123,8 @@ def test_v5_ends_stdin_alone(node):
 
 @pytest.mark.parametrize("protocol", [V5, V4])
 def test_a_terminal_is_resized(node, protocol):
-    command = Command(node.websocket(exec_path("sh", "-c", "while sleep 0.05; do stty size; done", input=1, tty=1), protocol))
+    script = "while sleep 0.05; do stty size; done"
+    command = Command(node.websocket(exec_path("sh", "-c", script, input=1, tty=1), protocol))
     for rows, columns in ((24, 80), (50, 132)):
         command.write(json.dumps({"Width": columns, "Height": rows}).encode(), node_wire.RESIZE)
         command.read_until(lambda: f"{rows} {columns}\r\n".encode() in command.said[STDOUT])
@@ -185,7 +186,8 @@ def spdy_command(node, path, *names, protocols=(V4, "v3.channel.k8s.io", "v2.cha
 
 @pytest.mark.parametrize("code", [0, 1, 137])
 def test_a_command_over_spdy(node, code):
-    spdy, streams = spdy_command(node, exec_path("sh", "-c", f"echo out; echo err >&2; exit {code}"), "error", "stdout", "stderr")
+    path = exec_path("sh", "-c", f"echo out; echo err >&2; exit {code}")
+    spdy, streams = spdy_command(node, path, "error", "stdout", "stderr")
     assert spdy.protocol == V4
     status, out, err = spdy.read_all(*streams.values())
     spdy.close()
@@ -194,8 +196,8 @@ def test_a_command_over_spdy(node, code):
 
 
 def test_bytes_over_spdy_and_the_end_of_stdin(node):
-    spdy, streams = spdy_command(node, exec_path("sh", "-c", "tee /dev/stderr | sha256sum", input=1), "error", "stdin", "stdout",
-                                 "stderr")
+    path = exec_path("sh", "-c", "tee /dev/stderr | sha256sum", input=1)
+    spdy, streams = spdy_command(node, path, "error", "stdin", "stdout", "stderr")
     sender = spdy.write_in_thread(streams["stdin"], LARGE)
     status, out, err = spdy.read_all(streams["error"], streams["stdout"], streams["stderr"])
     sender.join()

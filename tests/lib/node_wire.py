@@ -59,7 +59,7 @@ class Node:
     def request(self, method, path, headers=()):
         """The answer to a request, whatever it is."""
         with self.connect() as connection:
-            _send_head(connection, method, path, [*headers, ("Connection", "close")])
+            send_head(connection, method, path, [*headers, ("Connection", "close")])
             return _read_answer(connection)
 
     def get(self, path):
@@ -77,7 +77,7 @@ class Node:
     def spdy(self, path, *protocols):
         """SPDY on a connection of its own. Raises Answer when there is none."""
         connection = self.connect()
-        _send_head(connection, "POST", path, [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1"),
+        send_head(connection, "POST", path, [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1"),
                                               *(("X-Stream-Protocol-Version", name) for name in protocols)])
         answer = _read_answer(connection)
         if answer.status != 101:
@@ -94,7 +94,8 @@ def query(**parameters):
     return "?" + urllib.parse.urlencode({name: value for name, value in parameters.items() if value is not None}, doseq=True)
 
 
-def _send_head(connection, method, path, headers):
+def send_head(connection, method, path, headers):
+    """Sends a request without a body."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {beds.NODE_IP}:{PORT}", *(f"{name}: {value}" for name, value in headers)]
     connection.sendall("".join(line + "\r\n" for line in [*lines, ""]).encode())
 

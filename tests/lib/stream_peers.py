@@ -35,8 +35,9 @@ class Kubectl:
         self.namespace = namespace
 
     def start(self, *arguments, **options):
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([planes.KUBECTL, "-n", self.namespace, *map(str, arguments)], env=self.environment,
-                                **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
+                                **{**pipes, **options})
 
     def run(self, *arguments, stdin=b"", code=0, timeout=60):
         with self.start(*arguments, stdin=subprocess.PIPE) as process:
