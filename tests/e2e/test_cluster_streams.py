@@ -97,7 +97,7 @@ def test_the_end_of_stdin_arrives_alone(kubectl):
 
 
 def test_a_large_output_arrives_whole(kubectl):
-    size = 40 * MIB
+    size = 10 * MIB
     out, err = kubectl.run("exec", "web", "-c", "c", "--", "sh", "-c",
                            f"yes 0123456789abcde | head -c {size} & yes error | head -c 600000 >&2; wait")
     assert digest(out) == digest(b"0123456789abcde\n" * (size // 16))

@@ -9,6 +9,7 @@ import pathlib
 import re
 import struct
 import threading
+import time
 
 import pytest
 
@@ -49,6 +50,16 @@ def nothing_is_left_open(cluster, node):
     """After each test the agent holds no more descriptors than before."""
     with stream_peers.nothing_left_open(cluster.node):
         yield
+
+
+def resident_bytes(cluster):
+    text = pathlib.Path(f"/proc/{cluster.node.process.pid}/status").read_text()
+    return int(re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
+
+
+# What may remain: text that was not needed before, and holes in the heap. What compresses the headers of one session takes
+# 300 KiB, so that of a hundred not many could be forgotten.
+REMAINS_BYTES = 8 * MIB
 
 
 def exec_path(*command, container="c", uid="", **switches):
@@ -348,13 +359,18 @@ def processes(cluster, mark):
     return found
 
 
-@pytest.mark.parametrize("protocol", [V5, V4])
+@pytest.mark.parametrize("protocol", [V5, V4, "spdy"])
 def test_a_client_that_vanishes_ends_its_command_s_input(cluster, node, protocol):
     """What the command makes of it is its own affair."""
-    command = Command(node.websocket(exec_path("sh", "-c", "echo ready; cat; exit 0", "vanishes", input=1), protocol))
-    command.read_until(lambda: command.said[STDOUT] == b"ready\n")
+    path = exec_path("sh", "-c", "echo ready; cat; exit 0", "vanishes", input=1)
+    if protocol == "spdy":
+        client, streams = spdy_command(node, path, "error", "stdin", "stdout", "stderr")
+        client.read_until(lambda: client.said[streams["stdout"]] == b"ready\n")
+    else:
+        client = Command(node.websocket(path, protocol))
+        client.read_until(lambda: client.said[STDOUT] == b"ready\n")
     assert processes(cluster, "vanishes") == 1
-    command.vanish()
+    client.vanish()
     beds.wait_for("the end of the command", lambda: processes(cluster, "vanishes") == 0)
 
 
@@ -367,17 +383,49 @@ def test_a_forwarding_client_that_vanishes_ends_its_connections(forward, make_ta
     beds.wait_for("the end of the connection", lambda: target.seen)
 
 
+# clients that do not listen
+
+FLOOD_BYTES = 200 * MIB
+
+
+def peak_bytes(cluster):
+    """The most that the agent takes of the memory for a while, in which much would come."""
+    peak = 0
+    for _ in range(10):
+        peak = max(peak, resident_bytes(cluster))
+        time.sleep(0.1)
+    return peak
+
+
+@pytest.mark.parametrize("protocol", [V5, V4, "spdy"])
+def test_a_client_that_does_not_listen_holds_its_command_back(cluster, node, protocol):
+    """When it goes, the runtime leaves the command with its output that nobody takes."""
+    before = resident_bytes(cluster)
+    path = exec_path("sh", "-c", f"head -c {FLOOD_BYTES} /dev/zero", f"floods-{protocol}")
+    if protocol == "spdy":
+        client, _ = spdy_command(node, path, "error", "stdout", "stderr")
+    else:
+        client = Command(node.websocket(path, protocol))
+    beds.wait_for("the command", lambda: processes(cluster, f"floods-{protocol}") > 0)
+    assert peak_bytes(cluster) < before + REMAINS_BYTES
+    assert processes(cluster, f"floods-{protocol}") > 0
+    client.vanish()
+
+
+def flood(connection):
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(bytes(FLOOD_BYTES))
+
+
+def test_a_client_that_does_not_listen_holds_its_connections_back(cluster, forward, make_target):
+    before = resident_bytes(cluster)
+    _, data = open_pair(forward, make_target(flood).port, 0)
+    assert peak_bytes(cluster) < before + REMAINS_BYTES
+    forward.read_until(lambda: len(forward.said[data]) >= len(LARGE))
+    forward.vanish()
+
+
 # crowds
-
-def resident_bytes(cluster):
-    text = pathlib.Path(f"/proc/{cluster.node.process.pid}/status").read_text()
-    return int(re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
-
-
-# What may remain: text that was not needed before, and holes in the heap. What compresses the headers of one session takes
-# 300 KiB, so that of a hundred not many could be forgotten.
-REMAINS_BYTES = 8 * MIB
-
 
 def in_crowds(count, one):
     """Runs one(0) to one(count - 1) at once; all must return True."""

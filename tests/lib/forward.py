@@ -62,16 +62,20 @@ async def _carry(reader, writer):
 async def _serve(listener, on_loop, port, **options):
     """@options: of the connection inside, when it is not one to loopback."""
     options = options or {"host": "127.0.0.1", "local_addr": (SOURCE, 0)}
+    joined = set()  # the loop itself holds them only weakly
 
     async def join(reader, writer):
+        joined.add(asyncio.current_task())
         try:
             inner_reader, inner_writer = await asyncio.open_connection(port=port, **options)
         except OSError:
             writer.transport.abort()  # like a port on which nobody listens
+            joined.discard(asyncio.current_task())
             return
         await asyncio.gather(_carry(reader, inner_writer), _carry(inner_reader, writer))
         for end in (writer, inner_writer):
             end.close()
+        joined.discard(asyncio.current_task())
 
     server = await asyncio.start_server(join, sock=listener)
     on_loop(asyncio.get_running_loop())
