@@ -8,8 +8,6 @@
 #include "server/reply.h"
 #include "server/zpages.h"
 
-#include <fcntl.h>
-
 #define MAX_VERBOSITY 1000
 #define COMPILER "C " __VERSION__
 
