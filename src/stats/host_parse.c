@@ -71,7 +71,9 @@ static bool parse_interface(struct str line, struct arena *arena, struct stats_i
     struct str name = str_trim((struct str){.ptr = line.ptr, .len = colon - 1});
     struct str rest = {.ptr = line.ptr + colon, .len = line.len - colon};
     uint64_t n[NET_DEV_COLUMNS];
-    if (name.len == 0 || is_left_out(name) || next_numbers(&rest, n, ARRAY_SIZE(n)) < ARRAY_SIZE(n))
+    if (name.len == 0 || str_find(name, '\0') < name.len) /* what was looked at is what is kept */
+        return false;
+    if (is_left_out(name) || next_numbers(&rest, n, ARRAY_SIZE(n)) < ARRAY_SIZE(n))
         return false;
     *ret = (struct stats_interface){.name = arena_strndup(arena, name.ptr, name.len),
                                     .rx_bytes = n[RX_BYTES],
