@@ -369,7 +369,7 @@ def test_a_client_that_vanishes_ends_its_command_s_input(cluster, node, protocol
     else:
         client = Command(node.websocket(path, protocol))
         client.read_until(lambda: client.said[STDOUT] == b"ready\n")
-    assert processes(cluster, "vanishes") == 1
+    assert processes(cluster, "vanishes") > 0
     client.vanish()
     beds.wait_for("the end of the command", lambda: processes(cluster, "vanishes") == 0)
 
