@@ -31,7 +31,7 @@ struct agent_cluster {
     struct arena *arena; /* of the kubeconfig */
 
     struct api_transport *transport;
-    struct api_client *client, *events_client, *heartbeat, *reviews_client;
+    struct api_client *client, *events_client, *heartbeat;
     struct event_recorder *events;
 
     struct object_watch *config_maps, *secrets;
@@ -324,8 +324,7 @@ static struct error *connect(struct agent_cluster *cluster)
     return err;
 }
 
-/* Spec node.md §3.1, but for the client of reviews, which upstream does not set apart: there who
- * sends one bad token after the other holds up the node's own requests. */
+/* Spec node.md §3.1. */
 static void make_clients(struct agent_cluster *cluster)
 {
     const struct config_cluster *config = &cluster->options.node->config->cluster;
@@ -333,7 +332,6 @@ static void make_clients(struct agent_cluster *cluster)
                                          .burst = (unsigned)config->kube_api_burst,
                                          .is_json = config->is_json};
     cluster->client = api_client_new(cluster->transport, &options);
-    cluster->reviews_client = api_client_new(cluster->transport, &options);
     options.qps = config->event_record_qps;
     options.burst = (unsigned)config->event_burst;
     cluster->events_client = api_client_new(cluster->transport, &options);
@@ -406,11 +404,6 @@ const struct pods_api *agent_cluster_api(const struct agent_cluster *cluster)
 struct api_client *agent_cluster_client(const struct agent_cluster *cluster)
 {
     return cluster->client;
-}
-
-struct api_client *agent_cluster_reviews_client(const struct agent_cluster *cluster)
-{
-    return cluster->reviews_client;
 }
 
 const char *agent_cluster_mirror_uid(const struct agent_cluster *cluster, const char *uid)
@@ -521,7 +514,6 @@ void agent_cluster_free(struct agent_cluster *cluster)
     api_client_free(cluster->client);
     api_client_free(cluster->events_client);
     api_client_free(cluster->heartbeat);
-    api_client_free(cluster->reviews_client);
     api_transport_free(cluster->transport);
     arena_free(cluster->arena);
     free(cluster);

@@ -40,9 +40,6 @@ void agent_cluster_give_sources(const struct agent_cluster *cluster, struct volu
 
 /** The client for requests that are nobody's own. */
 struct api_client *agent_cluster_client(const struct agent_cluster *cluster);
-/** The client for asking who somebody is and what they may: with a rate of its own, since anybody
- * can make the node ask. */
-struct api_client *agent_cluster_reviews_client(const struct agent_cluster *cluster);
 /** The UID by which the server knows static pod @uid, its mirror's; NULL: there is none. Borrowed
  * until the next turn. */
 const char *agent_cluster_mirror_uid(const struct agent_cluster *cluster, const char *uid);

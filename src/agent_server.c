@@ -95,8 +95,7 @@ static void make_guard(struct agent_server *server)
 {
     const struct agent_server_options *options = &server->options;
     const struct config_server *config = &options->node->config->server;
-    struct api_client *client =
-        options->cluster ? agent_cluster_reviews_client(options->cluster) : NULL;
+    struct api_client *client = options->cluster ? agent_cluster_client(options->cluster) : NULL;
     const struct guard_options guard = {
         .is_anonymous_allowed = config->is_anonymous_allowed,
         .is_token_webhook = config->is_token_webhook,

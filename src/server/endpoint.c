@@ -137,7 +137,7 @@ static bool match_shape(const struct shape *shape, const struct service *service
     const char *pattern = shape->pattern;
     if (text_eq(pattern, "*") || text_eq(pattern, "+")) {
         ret->params[0] = sent_rest(service, request);
-        return pattern[0] == '*' || ret->params[0][0] != '\0';
+        return pattern[0] == '*' || count > 0;
     }
     if (!takes_letters(pattern))
         return pattern[0] == '\0' ? count == 0 : count == 1 && text_eq(segments[0], pattern);

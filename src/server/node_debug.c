@@ -8,6 +8,8 @@
 #include "server/reply.h"
 #include "server/zpages.h"
 
+#include <fcntl.h>
+
 #define MAX_VERBOSITY 1000
 #define COMPILER "C " __VERSION__
 
@@ -172,6 +174,8 @@ static bool is_profile_of_go(const char *name)
     return false;
 }
 
+/* The bare root is no route there either: a kubelet's routing wants a name behind it, and so its
+ * index cannot be reached. */
 void node_answer_pprof(struct node_server *server, struct node_request *request)
 {
     const char *name = request->match.params[0];

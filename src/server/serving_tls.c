@@ -270,14 +270,10 @@ static void on_certificate(void *ctx, const char *pem)
 {
     struct serving_tls *serving = ctx;
     AUTO(error) struct error *err = use_pair(serving, pem, pem);
-    if (err) {
+    if (err)
         log_error("The serving certificate cannot be used", LOG_ERR(err));
-        /* One before it goes on serving; where there is none, clients are told so. */
-        if (!serving->cert_pem)
-            error_ignore(use_pair(serving, NULL, NULL), "nothing is there to be refused");
-    } else if (!pem) {
+    else if (!pem)
         log_info("There is no serving certificate: handshakes fail until there is one");
-    }
 }
 
 static void on_rotated(void *ctx, int64_t age_ns)

@@ -486,11 +486,6 @@ bool http1_parser_is_inside(const struct http1_parser *parser)
     return parser->is_inside;
 }
 
-size_t http1_parser_held_bytes(const struct http1_parser *parser)
-{
-    return parser->text.len;
-}
-
 void http1_parser_expect(struct http1_parser *parser, enum http1_answers answers)
 {
     parser->answers = answers;

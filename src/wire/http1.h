@@ -81,5 +81,3 @@ MUST_CHECK struct error *http1_parser_end(struct http1_parser *parser, struct ht
 unsigned http1_parser_error_status(const struct http1_parser *parser);
 /** True from a message's first byte until its HTTP1_COMPLETE. */
 bool http1_parser_is_inside(const struct http1_parser *parser);
-/** What it holds of a head, in bytes. */
-size_t http1_parser_held_bytes(const struct http1_parser *parser);

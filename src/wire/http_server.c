@@ -20,8 +20,6 @@
 /* A handshake under way costs many times what a connection does. One in so many may be at it; a
  * further one takes the place of the oldest, which has had its time. */
 #define GREETING_SHARE 4
-/* Unfinished heads of this many requests of full size may be in memory at once. */
-#define ARRIVING_HEADS 64
 /* So many connections leave a heap of holes behind, which the allocator alone never gives back. */
 #define RUSH_CONNECTIONS 64
 #define CALM_NS NS_PER_SEC
@@ -158,18 +156,6 @@ static bool close_oldest(struct http_server *server, bool (*is_it)(const struct 
         }
     }
     return false;
-}
-
-static bool holds_input(const struct http_conn *conn)
-{
-    return conn->h1.held_bytes > 0 && !conn->exchanges;
-}
-
-void http_server_limit_arriving(struct http_server *server)
-{
-    size_t budget = ARRIVING_HEADS * server->options.max_header_bytes;
-    while (server->arriving_bytes > budget && close_oldest(server, holds_input))
-        ;
 }
 
 static bool make_room(struct http_server *server)

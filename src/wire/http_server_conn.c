@@ -55,8 +55,6 @@ static void drop_charges(struct http_conn *conn)
 {
     http_exchange_end(TAKE(conn->h1.arriving));
     conn->h1.answering = NULL;
-    conn->server->arriving_bytes -= conn->h1.held_bytes;
-    conn->h1.held_bytes = 0;
     conn->server->request_bytes -= conn->h2.charged_bytes;
     conn->h2.charged_bytes = 0;
     if (conn->h2.session)

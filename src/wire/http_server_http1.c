@@ -287,7 +287,7 @@ static void wait_for_next(struct http_conn *conn)
     parse_early(conn);
 }
 
-static bool go_on(struct http_conn *conn)
+static bool after_write(struct http_conn *conn)
 {
     struct http1_link *link = &conn->h1;
     if (link->answering) {
@@ -317,25 +317,6 @@ static bool go_on(struct http_conn *conn)
     if (link->is_ended || (conn->server->is_draining && was_answered && is_idle))
         http_conn_lose(conn);
     return false;
-}
-
-/* Unfinished heads, and what was sent ahead. */
-static void note_held(struct http_conn *conn)
-{
-    struct http1_link *link = &conn->h1;
-    struct http_server *server = conn->server;
-    size_t held = link->early.len + http1_parser_held_bytes(link->parser);
-    server->arriving_bytes += held - link->held_bytes; /* modulo: may be less */
-    link->held_bytes = held;
-    http_server_limit_arriving(server);
-}
-
-static bool after_write(struct http_conn *conn)
-{
-    bool is_more = go_on(conn);
-    if (conn->stream)
-        note_held(conn);
-    return is_more && conn->stream;
 }
 
 /* --- time --- */

@@ -28,7 +28,6 @@ struct http_server {
     struct http_listener *listeners;
     struct http_conn *conns;
     size_t conn_count;
-    size_t arriving_bytes;   /* what HTTP/1.1 connections hold that is no request yet */
     size_t greeting_count;   /* of them whose TLS handshake is under way */
     size_t peak_count;       /* since the heap was trimmed last */
     struct loop_timer *calm; /* then the heap is trimmed */
@@ -75,7 +74,6 @@ struct http1_link {
     struct http_exchange *answering; /* in the owner's hands */
     struct buf early;                /* what came but is not parsed yet */
     struct str input;                /* what is being parsed: in early, or just read */
-    size_t held_bytes;               /* of server->arriving_bytes */
     int64_t due_ns;
     bool is_last;     /* nothing follows the answer under way */
     bool is_answered; /* it has ended and is on its way out */
@@ -127,9 +125,6 @@ void http_server_serve_fd(struct http_server *server, int fd_owned, struct tls_c
 
 /** A connection has ended, and is not counted any more. */
 void http_server_note_end(struct http_server *server);
-/** Closes the oldest connections that hold unfinished requests while these are too much together;
- * any may be among them. */
-void http_server_limit_arriving(struct http_server *server);
 
 /* --- connections --- */
 

@@ -182,27 +182,6 @@ def test_nobody_sends_much_before_being_known(cluster, tmp_path):
     assert curl(cluster.bed, "/exec/ns/pod/c", "-k", "--data-binary", "x" * 1000)[0] == 401
 
 
-def test_who_has_bad_tokens_does_not_hold_the_node_up(cluster):
-    """At two requests a second, reviews of 120 tokens take a minute, in which the node goes on with its own."""
-    bed = cluster.bed
-    ask = f"curl -s -k -m 60 -o /dev/null -H \"Authorization: Bearer $i\" https://{ADDRESS}/pods"
-    with cluster.other_agent(kubeAPIQPS=2, kubeAPIBurst=2) as node:
-        node.start()
-        beds.wait_for("the port", lambda: curl(bed, "/healthz", "-k")[0] == 401, timeout=30)
-        flood = bed.spawn("sh", "-c", f"for i in $(seq 120); do {ask} & done; wait", output=node.dir / "flood")
-        try:
-            cluster.create({"kind": "Pod", "metadata": {"name": "quick"}, "spec": {
-                "terminationGracePeriodSeconds": 0, "containers": [
-                    {"name": "c", "image": "docker.io/library/busybox:1.36", "imagePullPolicy": "Never",
-                     "command": ["sleep", "3600"]}]}})
-            cluster.wait_running("quick", timeout=30)
-            assert flood.is_running(), "there are tokens left to be looked at"
-        finally:
-            flood.kill()
-            flood.wait()
-        end_well(node)
-
-
 def requests_under_way(bed):
     """By the read-only port, which asks nobody."""
     page = bed.run("curl", "-s", f"http://{beds.NODE_IP}:10255/metrics", check=False).stdout

@@ -206,16 +206,20 @@ def test_a_follower_misses_nothing_in_a_rotation(cluster, kubectl, pods):
 
 
 def test_a_follower_ends_with_its_container(cluster, kubectl):
-    """All that was said is heard, and nothing of the next instance."""
-    cluster.create(agents.pod("ends", container("c", "echo begins; until [ -e /go ]; do sleep 0.05; done; seq 20000; exit 1")))
+    """All that was logged is heard, and nothing of the next instance. It is for the log to say what that is:
+    containerd 1.6 loses some of what a container says in its last moment."""
+    script = "echo begins; until [ -e /go ]; do sleep 0.05; done; seq 20000; exit 1"
+    cluster.create(agents.pod("ends", container("c", script)))
     pod = cluster.wait_running("ends")
     with follower(kubectl, "ends") as process:
         assert process.stdout.readline() == b"begins\n"
         cluster.bed.cri.exec(cluster.node.container(pod), "touch", "/go")
         out, err = process.communicate(timeout=30)
-    assert out == b"".join(b"%d\n" % i for i in range(1, 20001))
     assert process.returncode == 0, err
+    cluster.wait_pod("ends", "restarted", was_restarted)
+    assert "begins\n" + out.decode() == log(kubectl, "ends", "--previous")
     cluster.delete("pods", "ends", gracePeriodSeconds=0)
+    cluster.wait_gone("ends")
 
 
 def test_a_follower_of_what_has_ended_ends(kubectl):
@@ -230,6 +234,7 @@ def test_a_follower_ends_with_its_pod(cluster, kubectl):
         cluster.delete("pods", "goes", gracePeriodSeconds=1)
         out, _ = process.communicate(timeout=30)
     assert out == b""
+    cluster.wait_gone("goes")
 
 
 def wakes(cluster):

@@ -534,40 +534,6 @@ TEST_CASE(a_refused_request_is_counted_and_nobody_is_served)
     assert_int_equal(bed.failures, 0);
 }
 
-/* It reads, but OpenSSL serves no key as short as this. */
-static void put_weak_pair(const struct bed *bed)
-{
-    AUTO(pkey) EVP_PKEY *key = EVP_RSA_gen(512);
-    AUTO(certificate) X509 *certificate = NULL;
-    AUTO(buf) struct buf cert_pem, key_pem;
-    int64_t now_s = loop_now_wall_ns(bed->loop) / NS_PER_SEC;
-    const struct x509_issue issue = {.role = X509_ROLE_CA, /* its own */
-                                     .subject = {.common_name = "weak"},
-                                     .not_before_s = now_s - DAY_S,
-                                     .not_after_s = now_s + DAY_S};
-    buf_init(&cert_pem, 64 * KiB);
-    buf_init(&key_pem, 64 * KiB);
-    assert_no_error(x509_issue(&issue, key, NULL, &certificate));
-    assert_no_error(crypto_write_certificate(certificate, &cert_pem));
-    assert_no_error(crypto_write_key(key, &key_pem));
-    put(bed->cert_file, buf_text(&cert_pem));
-    put(bed->key_file, buf_text(&key_pem));
-}
-
-TEST_CASE(a_certificate_on_disk_that_cannot_be_served_is_none)
-{
-    AUTO(bed) struct bed bed;
-    bed_init(&bed);
-    put_weak_pair(&bed);
-    give_files(&bed);
-    bed.config.server.server_tls_bootstrap = true;
-    open_it(&bed);
-    turn(bed.loop);
-    assert_int_equal(bed.contexts, 1); /* so that clients are told, and do not wait for ever */
-    assert_pending(&bed);
-    assert_int_equal(bed.failures, 0);
-}
-
 TEST_CASE(only_who_asks_for_certificates_counts_them)
 {
     AUTO(bed) struct bed bed;
@@ -635,6 +601,5 @@ TEST_MAIN(TEST(files_serve_and_until_they_are_read_nobody_is_served),
           TEST(a_pair_that_cannot_be_made_is_a_failure),
           TEST(a_certificate_of_the_cluster_serves_once_it_is_signed_and_after_a_restart),
           TEST(a_refused_request_is_counted_and_nobody_is_served),
-          TEST(a_certificate_on_disk_that_cannot_be_served_is_none),
           TEST(only_who_asks_for_certificates_counts_them), TEST(settings_reach_the_handshake),
           TEST(settings_that_cannot_be_kept_are_refused))

@@ -698,40 +698,6 @@ TEST_CASE(large_heads_share_the_budget_too)
     bench_done(&bench);
 }
 
-TEST_CASE(unfinished_heads_share_a_budget)
-{
-    static const struct http_server_options options = {.max_header_bytes = 1000};
-    static const struct str start = STR_LITERAL("GET /a HTTP/1.1\r\n" HOST "x: ");
-    struct bench bench;
-    bench_init(&bench, &options);
-    char filling[900];
-    memset(filling, 'a', sizeof(filling));
-    int fds[100];
-    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-        fds[i] = bench.fd;
-        bench_send(&bench, start);
-        bench_send(&bench, (struct str){.ptr = filling, .len = sizeof(filling)});
-        bench.fd = bench_connect(&bench);
-    }
-    assert_true(bench.server->arriving_bytes <= 64 * 1000);
-    size_t open = http_server_connection_count(bench.server) - 1;
-    assert_true(open > 60 && open < 72);
-    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-        assert_int_equal(is_closed(fds[i]), i < ARRAY_SIZE(fds) - open); /* the oldest */
-
-    /* Those that are left may still finish, and then hold nothing. */
-    int own = bench.fd;
-    bench.fd = fds[99];
-    bench_send(&bench, STR_LITERAL("\r\n\r\n"));
-    assert_has(&bench, "GET /a []");
-    bench.fd = own;
-    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-        fd_close(&fds[i]);
-    bench_settle(&bench);
-    assert_int_equal(bench.server->arriving_bytes, 0);
-    bench_done(&bench);
-}
-
 TEST_CASE(draining_lets_what_is_under_way_end)
 {
     struct bench bench;
@@ -817,7 +783,6 @@ TEST_MAIN(TEST(raw_requests_have_raw_answers), TEST(bad_requests_are_answered_an
           TEST(a_watch_with_nothing_to_say_is_left_alone),
           TEST(a_client_that_does_not_read_is_cut_off), TEST(there_is_room_for_so_many_connections),
           TEST(large_bodies_share_a_budget), TEST(large_heads_share_the_budget_too),
-          TEST(who_has_ended_is_not_waited_for), TEST(unfinished_heads_share_a_budget),
-          TEST(draining_lets_what_is_under_way_end),
+          TEST(who_has_ended_is_not_waited_for), TEST(draining_lets_what_is_under_way_end),
           TEST(the_server_may_be_freed_when_a_client_is_gone),
           TEST(addresses_to_listen_at_are_checked))
