@@ -30,6 +30,7 @@
 #define WORKER_END_LIMIT_NS (2 * NS_PER_SEC)
 #define AUDIT_PERIOD_NS (60 * NS_PER_SEC) /* DESIGN §4 */
 #define SETTLE_NS (3 * NS_PER_SEC)        /* then what only the start needed is let go */
+#define QUIET_NS (30 * NS_PER_SEC)        /* the same of what only requests needed */
 #define WATCHDOG_LIMIT_NS (120 * NS_PER_SEC)
 #define PARALLEL_STARTS 16
 #define POD_LOGS_DIR_MODE 0750 /* spec runtime.md §9.1 */
@@ -442,6 +443,17 @@ static void on_server_failed(void *ctx, const struct error *err)
     loop_stop(agent->loop);
 }
 
+static void on_settled(UNUSED void *ctx)
+{
+    resident_trim();
+}
+
+static void on_work(void *ctx)
+{
+    const struct agent *agent = ctx;
+    loop_timer_start(agent->settle, QUIET_NS);
+}
+
 static struct error *start_server(struct agent *agent)
 {
     const struct agent_server_options options = {.loop = agent->loop,
@@ -456,6 +468,7 @@ static struct error *start_server(struct agent *agent)
                                                  .probe_metrics = agent->probe_metrics,
                                                  .started_wall_ns = agent->started_wall_ns,
                                                  .on_failed = on_server_failed,
+                                                 .on_work = on_work,
                                                  .ctx = agent};
     return agent_server_new(&options, &agent->server);
 }
@@ -480,11 +493,6 @@ static void on_signal(void *ctx, int number)
     struct agent *agent = ctx;
     log_info("Stopping; containers go on running", LOG_INT("signal", number));
     loop_stop(agent->loop);
-}
-
-static void on_settled(UNUSED void *ctx)
-{
-    resident_trim();
 }
 
 static struct error *start(struct agent *agent)
@@ -512,12 +520,12 @@ static struct error *start(struct agent *agent)
     if (err)
         return err;
     start_pods(agent);
+    agent->settle = loop_timer_new(agent->loop, "settled", on_settled, NULL);
     err = start_server(agent);
     if (err)
         return err;
     agent_server_lend(agent->server, agent->local);
     agent->watchdog = watchdog_new(agent->loop, WATCHDOG_LIMIT_NS);
-    agent->settle = loop_timer_new(agent->loop, "settled", on_settled, NULL);
     loop_timer_start(agent->settle, SETTLE_NS);
     return NULL;
 }
@@ -526,9 +534,9 @@ static struct error *start(struct agent *agent)
 static void stop(struct agent *agent)
 {
     watchdog_free(agent->watchdog);
-    loop_timer_free(agent->settle);
     local_server_free(agent->local);
     agent_server_free(TAKE(agent->server));
+    loop_timer_free(agent->settle);
     file_source_free(agent->source);
     agent_cluster_halt(agent->cluster);
     pods_free(agent->pods);

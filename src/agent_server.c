@@ -159,7 +159,9 @@ static struct error *make_server(struct agent_server *server)
                                                .version = CONFIG_VERSION,
                                                .kubernetes_version = CONFIG_KUBERNETES_VERSION,
                                                .started_wall_ns = options->started_wall_ns,
-                                               .is_main_served = server->has_main};
+                                               .is_main_served = server->has_main,
+                                               .on_work = options->on_work,
+                                               .ctx = options->ctx};
     return node_server_new(&parts, &served, &server->server);
 }
 

@@ -23,6 +23,7 @@ struct agent_server_options {
     int64_t started_wall_ns;
     /** The certificates that are configured are of no use: a reason to give up. */
     void (*on_failed)(void *ctx, const struct error *err);
+    void (*on_work)(void *ctx); /* somebody's request has ended */
     void *ctx;
 };
 

@@ -88,6 +88,8 @@ static void on_end(void *ctx, unsigned status)
           LOG_STR("URI", uri_of(request)), LOG_INT("latencyMicroseconds", took_ns / NS_PER_US),
           LOG_STR("userAgent", agent ? agent : ""), LOG_STR("srcIP", request->http->remote_address),
           LOG_INT("resp", status));
+    if (server->options.on_work && request->listener->port != NODE_PORT_HEALTHZ)
+        server->options.on_work(server->options.ctx);
 }
 
 /* --- waiting --- */

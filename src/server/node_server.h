@@ -47,6 +47,9 @@ struct node_server_options {
     const char *version, *kubernetes_version; /* "v1.36.2+cubelet.0.1.0", "v1.36.2" */
     int64_t started_wall_ns;
     bool is_main_served; /* 10250 */
+    /** A request that may have been work has ended; none of health. May be NULL. */
+    void (*on_work)(void *ctx);
+    void *ctx;
 };
 
 /**

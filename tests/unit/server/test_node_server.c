@@ -520,6 +520,29 @@ TEST_CASE(each_request_is_a_line_in_the_log_for_who_wants_that)
     assert_non_null(strstr(text, " userAgent=\"kubectl/v1\" srcIP=\"@\" resp=405\n"));
 }
 
+static void note_work(void *ctx)
+{
+    size_t *count = ctx;
+    (*count)++;
+}
+
+TEST_CASE(the_end_of_work_is_told_and_health_is_no_work)
+{
+    AUTO(node_bench) struct node_bench *bench = start_all(true);
+    size_t count = 0;
+    bench->server->options.on_work = note_work;
+    bench->server->options.ctx = &count;
+    (void)node_bench_ask(bench, NODE_PORT_HEALTHZ, "GET /healthz", "");
+    assert_int_equal(count, 0);
+    bench->guard.is_slow = true;
+    AUTO(fd) int fd = node_bench_send(bench, NODE_PORT_MAIN, "GET /pods", "");
+    node_bench_settle(bench);
+    assert_int_equal(count, 0);
+    node_bench_judge(bench);
+    node_bench_settle(bench);
+    assert_int_equal(count, 1);
+}
+
 TEST_CASE(no_client_can_make_more_series)
 {
     AUTO(node_bench) struct node_bench *bench = start_all(true);
@@ -553,4 +576,4 @@ TEST_MAIN(TEST(every_route_has_its_handler_and_asks_for_its_right),
           TEST(requests_under_way_are_counted_as_such_and_their_time_when_they_end),
           TEST(a_stream_is_under_way_until_it_is_closed),
           TEST(each_request_is_a_line_in_the_log_for_who_wants_that),
-          TEST(no_client_can_make_more_series))
+          TEST(the_end_of_work_is_told_and_health_is_no_work), TEST(no_client_can_make_more_series))
