@@ -101,7 +101,8 @@ def test_a_large_output_arrives_whole(kubectl):
     out, err = kubectl.run("exec", "web", "-c", "c", "--", "sh", "-c",
                            f"yes 0123456789abcde | head -c {size} & yes error | head -c 600000 >&2; wait")
     assert digest(out) == digest(b"0123456789abcde\n" * (size // 16))
-    assert err == "error\n" * 100000
+    wrong = err.replace("error\n", "")  # pytest would compare the two texts for minutes
+    assert (len(err), wrong[:1000]) == (600000, "")
 
 
 class Terminal:
