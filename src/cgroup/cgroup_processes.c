@@ -84,21 +84,47 @@ bool reader_read_processes(struct cgroup_reader *reader, size_t max, size_t *ret
     }
 }
 
+static void read_tasks_max(struct cgroup_reader *reader, enum cgroup_controller controller,
+                           struct cgroup_figures *ret)
+{
+    uint64_t max;
+    if (ret->has_pids && reader_read_number(reader, controller, "pids.max", &max))
+        ret->tasks_max = max == UINT64_MAX ? 0 : max;
+}
+
+static void copy_processes(const struct cgroup_figures *before, struct cgroup_figures *ret)
+{
+    ret->has_processes = true;
+    ret->has_pids = before->has_pids;
+    ret->has_open_files = before->has_open_files;
+    ret->tasks = before->tasks;
+    ret->processes = before->processes;
+    ret->first_pid = before->first_pid;
+    ret->descriptors = before->descriptors;
+    ret->sockets = before->sockets;
+    ret->has_ulimit = before->has_ulimit;
+    ret->open_files_limit = before->open_files_limit;
+}
+
 bool reader_fill_processes(struct cgroup_reader *reader, bool wants_files,
                            struct cgroup_figures *ret)
 {
+    enum cgroup_controller controller =
+        reader->layout->version == CGROUP_V2 ? CGROUP_UNIFIED : CGROUP_PIDS;
+    if (reader->is_asleep && reader->before->has_processes &&
+        reader->before->has_open_files == wants_files) {
+        copy_processes(reader->before, ret);
+        read_tasks_max(reader, controller, ret);
+        return true;
+    }
     size_t kept = 0;
     if (!reader_read_processes(reader, wants_files ? READER_MAX_PROCESSES : 1, &kept,
                                &ret->processes))
         return false;
     ret->has_processes = true;
     ret->first_pid = kept > 0 ? reader->pids[0] : 0;
-    enum cgroup_controller controller =
-        reader->layout->version == CGROUP_V2 ? CGROUP_UNIFIED : CGROUP_PIDS;
     ret->has_pids = reader_read_number(reader, controller, "pids.current", &ret->tasks);
-    uint64_t max;
-    if (ret->has_pids && reader_read_number(reader, controller, "pids.max", &max))
-        ret->tasks_max = max == UINT64_MAX ? 0 : max;
+    read_tasks_max(reader, controller, ret);
     if (!ret->has_pids && !reader->is_root)
         ret->tasks = ret->processes;
     if (wants_files)

@@ -2,7 +2,8 @@
  * One pass reads some files of some hundred cgroups, so what counts is the number of system calls:
  * a directory is opened once a cgroup and hierarchy and its files relative to it; no path is walked
  * twice, a control file is one record, which the kernel gives whole, so that nobody asks whether
- * more follows; no stream or error object is made for a file that may well be missing.
+ * more follows; no stream or error object is made for a file that may well be missing; and what
+ * only those who run can change is not read again while nobody has run.
  */
 #include "cgroup/cgroup_reader.h"
 
@@ -283,16 +284,35 @@ static int64_t read_created(const struct cgroup_reader *reader, struct arena *ar
     return oldest_ns;
 }
 
-static bool read_identity(const struct cgroup_reader *reader, const struct cgroup_read *read,
+static bool read_identity(struct cgroup_reader *reader, const struct cgroup_read *read,
                           struct arena *arena, struct cgroup_figures *ret)
 {
     struct stat info;
     if (fstat(reader_dir(reader, reader_main_controller(reader)), &info) != 0)
         return false;
     ret->inode = info.st_ino;
-    if ((read->wants & CGROUP_WANT_CREATED) && ret->inode != read->known_inode)
+    reader->before = read->before && read->before->inode == ret->inode ? read->before : NULL;
+    reader->is_asleep = false;
+    if (reader->before)
+        ret->created_ns = reader->before->created_ns;
+    if ((read->wants & CGROUP_WANT_CREATED) && ret->created_ns == 0)
         ret->created_ns = read_created(reader, arena);
     return true;
+}
+
+/* --- what is known --- */
+
+void reader_note_cpu(struct cgroup_reader *reader, const struct cgroup_figures *ret)
+{
+    const struct cgroup_figures *before = reader->before;
+    reader->is_asleep = before && !reader->is_root && before->has_cpu && ret->has_cpu &&
+                        before->cpu.total_ns == ret->cpu.total_ns;
+}
+
+bool reader_is_memory_known(const struct cgroup_reader *reader, uint64_t usage_bytes)
+{
+    return reader->is_asleep && reader->before->has_memory &&
+           reader->before->memory.usage_bytes == usage_bytes;
 }
 
 /* --- one cgroup --- */

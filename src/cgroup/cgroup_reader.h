@@ -41,8 +41,11 @@ enum cgroup_wants {
 /** One cgroup; @path as "/kubepods/burstable". */
 struct cgroup_read {
     const char *path;
-    unsigned wants;       /* enum cgroup_wants */
-    uint64_t known_inode; /* with this one created_ns is not wanted: it was read before */
+    unsigned wants; /* enum cgroup_wants */
+    /* What was read of it last; NULL: nothing. What cannot have changed since is taken from there:
+     * when it was made, and, as long as nobody in it has used the CPU, who is in it, what they have
+     * open and what they have counted. io_devices are not looked at. */
+    const struct cgroup_figures *before;
 };
 /**
  * Fills @ret; what it refers to lives in @arena. The root is told with the machine's memory and

@@ -27,6 +27,8 @@ struct cgroup_reader {
     const char *below;                    /* its path without the leading slash; "." for the root */
     bool is_root;
     bool has_pressure;
+    const struct cgroup_figures *before; /* of the cgroup under way, itself; NULL: nothing */
+    bool is_asleep;                      /* nobody in it has run since then */
     struct cgroup_meminfo meminfo;
     int64_t boot_ns;
     char *text; /* READER_TEXT_MAX_BYTES */
@@ -58,6 +60,12 @@ struct reader_number {
 void reader_read_numbers(struct cgroup_reader *reader, enum cgroup_controller controller,
                          const struct reader_number *numbers, size_t count, void *ret);
 uint64_t reader_sat_mul(uint64_t number, uint64_t by);
+
+/** The CPU total of @ret has been read: notes whether anybody has run. The kernel counts a run at
+ * the latest when it ends, so what a process has done since is missed until then, not for good. */
+void reader_note_cpu(struct cgroup_reader *reader, const struct cgroup_figures *ret);
+/** The memory in use is @usage_bytes: nobody has run, and the kernel has taken nothing back. */
+bool reader_is_memory_known(const struct cgroup_reader *reader, uint64_t usage_bytes);
 
 void reader_fill_v1(struct cgroup_reader *reader, struct arena *arena, struct cgroup_figures *ret);
 void reader_fill_v2(struct cgroup_reader *reader, struct arena *arena, struct cgroup_figures *ret);

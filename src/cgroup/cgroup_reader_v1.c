@@ -3,6 +3,15 @@
 #define MEMORY(member) offsetof(struct cgroup_memory_figures, member)
 #define TICK_NS INT64_C(10000000) /* USER_HZ is 100 on every architecture Kubernetes has */
 
+static void copy_throttling(const struct cgroup_cpu_figures *from, struct cgroup_cpu_figures *to)
+{
+    to->periods = from->periods;
+    to->throttled_periods = from->throttled_periods;
+    to->throttled_ns = from->throttled_ns;
+    to->burst_periods = from->burst_periods;
+    to->burst_ns = from->burst_ns;
+}
+
 static void read_cpu_limits_v1(struct cgroup_reader *reader, struct cgroup_cpu_figures *cpu)
 {
     (void)!reader_read_number(reader, CGROUP_CPU, "cpu.shares", &cpu->shares);
@@ -20,7 +29,9 @@ static void read_cpu_limits_v1(struct cgroup_reader *reader, struct cgroup_cpu_f
         {"nr_bursts", offsetof(struct cgroup_cpu_figures, burst_periods)},
         {"burst_time", offsetof(struct cgroup_cpu_figures, burst_ns)},
     };
-    if (reader_read_control(reader, CGROUP_CPU, "cpu.stat"))
+    if (reader->is_asleep && reader->before->cpu.has_quota)
+        copy_throttling(&reader->before->cpu, cpu);
+    else if (reader_read_control(reader, CGROUP_CPU, "cpu.stat"))
         (void)cgroup_parse_keys(reader_text(reader), keys, ARRAY_SIZE(keys), cpu);
 }
 
@@ -31,7 +42,11 @@ static void read_cpu_v1(struct cgroup_reader *reader, struct cgroup_figures *ret
         {"system", offsetof(struct cgroup_cpu_figures, system_ns)},
     };
     ret->has_cpu = reader_read_number(reader, CGROUP_CPUACCT, "cpuacct.usage", &ret->cpu.total_ns);
-    if (ret->has_cpu && reader_read_control(reader, CGROUP_CPUACCT, "cpuacct.stat")) {
+    reader_note_cpu(reader, ret);
+    if (reader->is_asleep) {
+        ret->cpu.user_ns = reader->before->cpu.user_ns;
+        ret->cpu.system_ns = reader->before->cpu.system_ns;
+    } else if (ret->has_cpu && reader_read_control(reader, CGROUP_CPUACCT, "cpuacct.stat")) {
         (void)cgroup_parse_keys(reader_text(reader), keys, ARRAY_SIZE(keys), &ret->cpu);
         ret->cpu.user_ns = reader_sat_mul(ret->cpu.user_ns, TICK_NS);
         ret->cpu.system_ns = reader_sat_mul(ret->cpu.system_ns, TICK_NS);
@@ -53,10 +68,12 @@ static void read_memory_v1(struct cgroup_reader *reader, struct cgroup_figures *
         {"total_inactive_file", MEMORY(inactive_file_bytes)},
         {"total_active_file", MEMORY(active_file_bytes)},
     };
-    static const struct reader_number numbers[] = {
+    static const struct reader_number counters[] = {
         {"memory.max_usage_in_bytes", MEMORY(max_usage_bytes)},
         {"memory.failcnt", MEMORY(failcnt)},
         {"memory.kmem.usage_in_bytes", MEMORY(kernel_bytes)},
+    };
+    static const struct reader_number limits[] = {
         {"memory.limit_in_bytes", MEMORY(limit_bytes)},
         {"memory.memsw.limit_in_bytes", MEMORY(swap_limit_bytes)},
         {"memory.soft_limit_in_bytes", MEMORY(reservation_bytes)},
@@ -66,9 +83,14 @@ static void read_memory_v1(struct cgroup_reader *reader, struct cgroup_figures *
         reader_read_number(reader, CGROUP_MEMORY, "memory.usage_in_bytes", &memory->usage_bytes);
     if (!ret->has_memory)
         return;
-    if (reader_read_control(reader, CGROUP_MEMORY, "memory.stat"))
-        (void)cgroup_parse_keys(reader_text(reader), keys, ARRAY_SIZE(keys), memory);
-    reader_read_numbers(reader, CGROUP_MEMORY, numbers, ARRAY_SIZE(numbers), memory);
+    if (reader_is_memory_known(reader, memory->usage_bytes)) {
+        *memory = reader->before->memory;
+    } else {
+        if (reader_read_control(reader, CGROUP_MEMORY, "memory.stat"))
+            (void)cgroup_parse_keys(reader_text(reader), keys, ARRAY_SIZE(keys), memory);
+        reader_read_numbers(reader, CGROUP_MEMORY, counters, ARRAY_SIZE(counters), memory);
+    }
+    reader_read_numbers(reader, CGROUP_MEMORY, limits, ARRAY_SIZE(limits), memory);
 }
 
 static void read_io_v1(struct cgroup_reader *reader, struct arena *arena,

@@ -26,6 +26,7 @@ static void read_cpu_v2(struct cgroup_reader *reader, struct cgroup_figures *ret
                                 &cpu->burst_ns};
     for (size_t i = 0; i < ARRAY_SIZE(micros); i++)
         *micros[i] = reader_sat_mul(*micros[i], NS_PER_US);
+    reader_note_cpu(reader, ret);
     uint64_t weight;
     if (reader_read_number(reader, CGROUP_UNIFIED, "cpu.weight", &weight))
         cpu->shares = shares_from_weight(weight);
@@ -44,20 +45,34 @@ static void read_memory_v2(struct cgroup_reader *reader, struct cgroup_figures *
         {"pgfault", MEMORY(page_faults)},
         {"pgmajfault", MEMORY(major_page_faults)},
     };
-    static const struct reader_number numbers[] = {
-        {"memory.current", MEMORY(usage_bytes)},       {"memory.peak", MEMORY(max_usage_bytes)},
-        {"memory.swap.current", MEMORY(swap_bytes)},   {"memory.max", MEMORY(limit_bytes)},
-        {"memory.swap.max", MEMORY(swap_limit_bytes)}, {"memory.min", MEMORY(reservation_bytes)},
+    static const struct reader_number counters[] = {
+        {"memory.peak", MEMORY(max_usage_bytes)},
+        {"memory.swap.current", MEMORY(swap_bytes)},
+    };
+    static const struct reader_number limits[] = {
+        {"memory.max", MEMORY(limit_bytes)},
+        {"memory.swap.max", MEMORY(swap_limit_bytes)},
+        {"memory.min", MEMORY(reservation_bytes)},
     };
     struct cgroup_memory_figures *memory = &ret->memory;
-    ret->has_memory = reader_read_control(reader, CGROUP_UNIFIED, "memory.stat") &&
-                      cgroup_parse_keys(reader_text(reader), keys, ARRAY_SIZE(keys), memory) > 0;
-    if (!ret->has_memory)
-        return;
-    memory->tree_page_faults = memory->page_faults;
-    memory->tree_major_page_faults = memory->major_page_faults;
-    if (!reader->is_root)
-        reader_read_numbers(reader, CGROUP_UNIFIED, numbers, ARRAY_SIZE(numbers), memory);
+    uint64_t usage_bytes = 0;
+    bool has_usage = !reader->is_root &&
+                     reader_read_number(reader, CGROUP_UNIFIED, "memory.current", &usage_bytes);
+    if (has_usage && reader_is_memory_known(reader, usage_bytes)) {
+        ret->has_memory = true;
+        *memory = reader->before->memory;
+    } else {
+        ret->has_memory =
+            reader_read_control(reader, CGROUP_UNIFIED, "memory.stat") &&
+            cgroup_parse_keys(reader_text(reader), keys, ARRAY_SIZE(keys), memory) > 0;
+        memory->usage_bytes = usage_bytes;
+        memory->tree_page_faults = memory->page_faults;
+        memory->tree_major_page_faults = memory->major_page_faults;
+        if (ret->has_memory && !reader->is_root)
+            reader_read_numbers(reader, CGROUP_UNIFIED, counters, ARRAY_SIZE(counters), memory);
+    }
+    if (ret->has_memory && !reader->is_root)
+        reader_read_numbers(reader, CGROUP_UNIFIED, limits, ARRAY_SIZE(limits), memory);
 }
 
 static void read_pressure(struct cgroup_reader *reader, struct cgroup_figures *ret)

@@ -21,19 +21,13 @@ static bool read_record(struct walk *walk, struct stats_record *record)
     struct stats_pass *pass = walk->pass;
     const struct cgroup_read read = {.path = record->path,
                                      .wants = CGROUP_WANT_OPEN_FILES | CGROUP_WANT_CREATED,
-                                     .known_inode = stats_kept_inode(pass->kept, record->path)};
+                                     .before = stats_kept_find(pass->kept, record->path)};
     record->sample_ns = time_wall_ns();
     const int64_t read_ns = time_mono_ns();
     struct cgroup_figures *figures = &record->figures;
     if (!cgroup_reader_read_blocking(walk->reader, &read, pass->arena, figures))
         return false;
-    const struct stats_sample sample = {.path = record->path,
-                                        .inode = figures->inode,
-                                        .created_ns = figures->created_ns,
-                                        .read_ns = read_ns,
-                                        .has_cpu = figures->has_cpu,
-                                        .cpu_total_ns = figures->cpu.total_ns};
-    record->cpu_nanocores = stats_kept_note(pass->kept, &sample, &figures->created_ns);
+    record->cpu_nanocores = stats_kept_note(pass->kept, record->path, read_ns, figures);
     return true;
 }
 

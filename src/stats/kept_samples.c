@@ -3,10 +3,9 @@
 #include "base/hash.h"
 
 struct entry {
-    uint64_t inode;
-    int64_t created_ns, read_ns;
-    bool has_cpu, is_noted;
-    uint64_t cpu_total_ns;
+    int64_t read_ns;
+    bool is_noted;
+    struct cgroup_figures figures; /* without io_devices */
     UT_hash_handle hh;
     char path[];
 };
@@ -44,10 +43,10 @@ static struct entry *find(const struct stats_kept *kept, const char *path)
     return entry;
 }
 
-uint64_t stats_kept_inode(const struct stats_kept *kept, const char *path)
+const struct cgroup_figures *stats_kept_find(const struct stats_kept *kept, const char *path)
 {
     const struct entry *entry = find(kept, path);
-    return entry ? entry->inode : 0;
+    return entry ? &entry->figures : NULL;
 }
 
 static struct entry *add(struct stats_kept *kept, const char *path)
@@ -59,32 +58,30 @@ static struct entry *add(struct stats_kept *kept, const char *path)
     return entry;
 }
 
-static uint64_t rate_of(const struct entry *before, const struct stats_sample *now)
+static uint64_t rate_of(const struct entry *before, int64_t read_ns,
+                        const struct cgroup_figures *now)
 {
-    if (!before->has_cpu || !now->has_cpu || now->read_ns <= before->read_ns ||
-        now->cpu_total_ns < before->cpu_total_ns)
+    const struct cgroup_figures *then = &before->figures;
+    if (then->inode != now->inode || !then->has_cpu || !now->has_cpu ||
+        read_ns <= before->read_ns || now->cpu.total_ns < then->cpu.total_ns)
         return 0;
-    double used_ns = (double)(now->cpu_total_ns - before->cpu_total_ns);
-    double rate = used_ns / (double)(now->read_ns - before->read_ns) * (double)NS_PER_SEC;
+    double used_ns = (double)(now->cpu.total_ns - then->cpu.total_ns);
+    double rate = used_ns / (double)(read_ns - before->read_ns) * (double)NS_PER_SEC;
     return rate < (double)INT64_MAX ? (uint64_t)rate : 0;
 }
 
-uint64_t stats_kept_note(struct stats_kept *kept, const struct stats_sample *sample,
-                         int64_t *ret_created_ns)
+uint64_t stats_kept_note(struct stats_kept *kept, const char *path, int64_t read_ns,
+                         const struct cgroup_figures *figures)
 {
-    struct entry *entry = find(kept, sample->path);
+    struct entry *entry = find(kept, path);
     if (!entry)
-        entry = add(kept, sample->path);
-    bool is_same = entry->inode == sample->inode;
-    uint64_t rate = is_same ? rate_of(entry, sample) : 0;
-    if (!is_same || entry->created_ns == 0)
-        entry->created_ns = sample->created_ns;
-    entry->inode = sample->inode;
-    entry->read_ns = sample->read_ns;
-    entry->has_cpu = sample->has_cpu;
-    entry->cpu_total_ns = sample->cpu_total_ns;
+        entry = add(kept, path);
+    uint64_t rate = rate_of(entry, read_ns, figures);
+    entry->figures = *figures;
+    entry->figures.io_devices = NULL; /* in somebody else's arena */
+    entry->figures.n_io_devices = 0;
+    entry->read_ns = read_ns;
     entry->is_noted = true;
-    *ret_created_ns = entry->created_ns;
     return rate;
 }
 

@@ -329,10 +329,129 @@ TEST_CASE(the_oldest_date_is_when_it_was_made)
     assert_int_equal(have.created_ns, 0);
     assert_true(read_it(&machine, POD, CGROUP_WANT_CREATED, &have));
     assert_int_equal(have.created_ns, made.tv_sec * NS_PER_SEC);
-    const struct cgroup_read known = {
-        .path = POD, .wants = CGROUP_WANT_CREATED, .known_inode = have.inode};
-    assert_true(cgroup_reader_read_blocking(machine.reader, &known, machine.arena, &have));
-    assert_int_equal(have.created_ns, 0);
+    struct cgroup_figures again, before = have;
+    const struct cgroup_read read = {.path = POD, .wants = CGROUP_WANT_CREATED, .before = &before};
+    before.created_ns = 5;
+    assert_true(cgroup_reader_read_blocking(machine.reader, &read, machine.arena, &again));
+    assert_int_equal(again.created_ns, 5); /* not looked at again */
+    before.inode++;
+    assert_true(cgroup_reader_read_blocking(machine.reader, &read, machine.arena, &again));
+    assert_int_equal(again.created_ns, have.created_ns);
+    teardown(&machine);
+}
+
+/* --- what is known from before --- */
+
+/* The files that change, each told by the figure it gives, and what of them is seen when. */
+static void describe(const struct cgroup_figures *have, struct buf *out)
+{
+    buf_clear(out);
+    buf_printf(out, "user %llu shares %llu throttled %llu cache %llu peak %llu limit %llu",
+               (unsigned long long)have->cpu.user_ns, (unsigned long long)have->cpu.shares,
+               (unsigned long long)have->cpu.throttled_periods,
+               (unsigned long long)have->memory.cache_bytes,
+               (unsigned long long)have->memory.max_usage_bytes,
+               (unsigned long long)have->memory.limit_bytes);
+    buf_printf(out, " tasks %llu of %llu processes %llu", (unsigned long long)have->tasks,
+               (unsigned long long)have->tasks_max, (unsigned long long)have->processes);
+}
+
+static void check_before(const struct machine *machine, const struct cgroup_figures *before,
+                         const char *want)
+{
+    const struct cgroup_read read = {.path = POD, .before = before};
+    struct cgroup_figures have;
+    AUTO(buf) struct buf text;
+    buf_init(&text, KiB);
+    assert_true(cgroup_reader_read_blocking(machine->reader, &read, machine->arena, &have));
+    describe(&have, &text);
+    assert_string_equal(buf_text(&text), want);
+}
+
+TEST_CASE(who_has_not_run_has_not_changed_on_v1)
+{
+    struct machine machine;
+    setup(&machine, CGROUP_V1);
+    fill_v1(&machine, POD);
+    open_reader(&machine);
+    struct cgroup_figures before, other;
+    assert_true(read_it(&machine, POD, 0, &before));
+    other = before;
+    other.inode++;
+    put(&machine, "cpuacct" POD, "cpuacct.stat", "user 1\nsystem 1\n");
+    put(&machine, "cpu" POD, "cpu.stat", "nr_throttled 2\n");
+    put(&machine, "cpu" POD, "cpu.shares", "2\n");
+    put(&machine, "cpu" POD, "cgroup.procs", "41\n");
+    put(&machine, "memory" POD, "memory.stat", "total_cache 2\n");
+    put(&machine, "memory" POD, "memory.max_usage_in_bytes", "2\n");
+    put(&machine, "memory" POD, "memory.limit_in_bytes", "2\n");
+    put(&machine, "pids" POD, "pids.current", "2\n");
+    put(&machine, "pids" POD, "pids.max", "2\n");
+    static const char fresh[] =
+        "user 10000000 shares 2 throttled 2 cache 2 peak 2 limit 2 tasks 2 of 2 processes 1";
+    check_before(&machine, NULL, fresh);
+    check_before(&machine, &other, fresh);
+    check_before(&machine, &before,
+                 "user 1500000000 shares 2 throttled 1 cache 100 peak 6000 limit 2 "
+                 "tasks 6 of 2 processes 0");
+    /* The kernel has taken pages back. */
+    put(&machine, "memory" POD, "memory.usage_in_bytes", "4000\n");
+    check_before(&machine, &before,
+                 "user 1500000000 shares 2 throttled 1 cache 2 peak 2 limit 2 "
+                 "tasks 6 of 2 processes 0");
+    put(&machine, "cpuacct" POD, "cpuacct.usage", "2500000001\n");
+    check_before(&machine, &before, fresh);
+    teardown(&machine);
+}
+
+TEST_CASE(who_has_not_run_has_not_changed_on_v2)
+{
+    struct machine machine;
+    setup(&machine, CGROUP_V2);
+    fill_v2(&machine, POD);
+    put(&machine, POD, "pids.current", "6\n");
+    open_reader(&machine);
+    struct cgroup_figures before;
+    assert_true(read_it(&machine, POD, 0, &before));
+    put(&machine, POD, "cpu.weight", "1\n");
+    put(&machine, POD, "cgroup.procs", "41\n");
+    put(&machine, POD, "memory.stat", "file 2\n");
+    put(&machine, POD, "memory.peak", "2\n");
+    put(&machine, POD, "memory.max", "2\n");
+    put(&machine, POD, "pids.current", "2\n");
+    put(&machine, POD, "pids.max", "2\n");
+    check_before(&machine, NULL,
+                 "user 1500000 shares 2 throttled 3 cache 2 peak 2 limit 2 tasks 2 of 2 "
+                 "processes 1");
+    check_before(&machine, &before,
+                 "user 1500000 shares 2 throttled 3 cache 100 peak 7000 limit 2 tasks 6 of 2 "
+                 "processes 2");
+    put(&machine, POD, "memory.current", "4000\n");
+    check_before(&machine, &before,
+                 "user 1500000 shares 2 throttled 3 cache 2 peak 2 limit 2 tasks 6 of 2 "
+                 "processes 2");
+    put(&machine, POD, "cpu.stat", "usage_usec 2501\nuser_usec 1\n");
+    check_before(&machine, &before,
+                 "user 1000 shares 2 throttled 0 cache 2 peak 2 limit 2 tasks 2 of 2 processes 1");
+    teardown(&machine);
+}
+
+TEST_CASE(what_was_not_asked_for_before_is_read_of_a_sleeper_too)
+{
+    struct machine machine;
+    setup(&machine, CGROUP_V1);
+    fill_v1(&machine, POD);
+    put(&machine, "cpu" POD, "cpu.cfs_quota_us", "-1\n");
+    open_reader(&machine);
+    struct cgroup_figures before, have;
+    assert_true(read_it(&machine, POD, 0, &before));
+    put(&machine, "cpu" POD, "cpu.cfs_quota_us", "5000\n");
+    const struct cgroup_read read = {
+        .path = POD, .wants = CGROUP_WANT_OPEN_FILES, .before = &before};
+    assert_true(cgroup_reader_read_blocking(machine.reader, &read, machine.arena, &have));
+    assert_true(have.has_open_files);
+    assert_int_equal(have.cpu.periods, 11);
+    assert_int_equal(have.cpu.quota_us, 5000);
     teardown(&machine);
 }
 
@@ -370,5 +489,8 @@ TEST_MAIN(TEST(on_v1_every_hierarchy_gives_its_part),
           TEST(on_v2_one_folder_gives_all), TEST(the_roots_limits_are_the_machines),
           TEST(open_files_are_counted_only_when_asked_for),
           TEST(more_processes_than_fit_the_buffer_are_all_counted),
-          TEST(the_oldest_date_is_when_it_was_made), TEST(children_are_the_folders_below),
+          TEST(the_oldest_date_is_when_it_was_made), TEST(who_has_not_run_has_not_changed_on_v1),
+          TEST(who_has_not_run_has_not_changed_on_v2),
+          TEST(what_was_not_asked_for_before_is_read_of_a_sleeper_too),
+          TEST(children_are_the_folders_below),
           TEST(without_its_main_hierarchy_nothing_can_be_read))

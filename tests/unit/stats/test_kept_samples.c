@@ -4,16 +4,9 @@
 
 static uint64_t note(struct stats_kept *kept, uint64_t inode, int64_t read_s, uint64_t total_ns)
 {
-    int64_t created_ns;
-    const struct stats_sample sample = {.path = "/a",
-                                        .inode = inode,
-                                        .created_ns = 5,
-                                        .read_ns = read_s * NS_PER_SEC,
-                                        .has_cpu = true,
-                                        .cpu_total_ns = total_ns};
-    uint64_t rate = stats_kept_note(kept, &sample, &created_ns);
-    assert_int_equal(created_ns, 5);
-    return rate;
+    const struct cgroup_figures figures = {
+        .inode = inode, .has_cpu = true, .cpu = {.total_ns = total_ns}};
+    return stats_kept_note(kept, "/a", read_s * NS_PER_SEC, &figures);
 }
 
 TEST_CASE(a_rate_takes_two_samples_of_the_same_cgroup)
@@ -46,50 +39,46 @@ TEST_CASE(a_rate_takes_two_samples_of_the_same_cgroup)
 TEST_CASE(without_a_cpu_figure_there_is_no_rate)
 {
     AUTO(stats_kept) struct stats_kept *kept = stats_kept_new();
-    int64_t created_ns;
-    struct stats_sample sample = {.path = "/a", .inode = 1, .read_ns = NS_PER_SEC};
-    assert_int_equal(stats_kept_note(kept, &sample, &created_ns), 0);
-    sample.has_cpu = true;
-    sample.cpu_total_ns = 1000;
-    sample.read_ns = 2 * NS_PER_SEC;
-    assert_int_equal(stats_kept_note(kept, &sample, &created_ns), 0);
+    struct cgroup_figures figures = {.inode = 1};
+    assert_int_equal(stats_kept_note(kept, "/a", NS_PER_SEC, &figures), 0);
+    figures.has_cpu = true;
+    figures.cpu.total_ns = 1000;
+    assert_int_equal(stats_kept_note(kept, "/a", 2 * NS_PER_SEC, &figures), 0);
 }
 
-TEST_CASE(when_it_was_made_is_kept_for_the_same_cgroup)
+TEST_CASE(what_was_read_last_is_found_but_for_what_others_own)
 {
     AUTO(stats_kept) struct stats_kept *kept = stats_kept_new();
-    int64_t created_ns;
-    struct stats_sample sample = {.path = "/a", .inode = 1, .created_ns = 100};
-    assert_int_equal(stats_kept_inode(kept, "/a"), 0);
-    (void)stats_kept_note(kept, &sample, &created_ns);
-    assert_int_equal(stats_kept_inode(kept, "/a"), 1);
-    sample.created_ns = 0; /* not read again */
-    (void)stats_kept_note(kept, &sample, &created_ns);
-    assert_int_equal(created_ns, 100);
-    sample.inode = 2;
-    sample.created_ns = 300;
-    (void)stats_kept_note(kept, &sample, &created_ns);
-    assert_int_equal(created_ns, 300);
+    const struct cgroup_io_device device = {.major = 1};
+    struct cgroup_figures figures = {
+        .inode = 1, .created_ns = 100, .n_io_devices = 1, .io_devices = &device};
+    assert_null(stats_kept_find(kept, "/a"));
+    (void)stats_kept_note(kept, "/a", 0, &figures);
+    assert_int_equal(stats_kept_find(kept, "/a")->created_ns, 100);
+    assert_null(stats_kept_find(kept, "/a")->io_devices);
+    assert_int_equal(stats_kept_find(kept, "/a")->n_io_devices, 0);
+    figures.inode = 2;
+    (void)stats_kept_note(kept, "/a", 0, &figures);
+    assert_int_equal(stats_kept_find(kept, "/a")->inode, 2);
 }
 
 TEST_CASE(what_a_pass_does_not_note_is_forgotten)
 {
     AUTO(stats_kept) struct stats_kept *kept = stats_kept_new();
-    int64_t created_ns;
-    struct stats_sample a = {.path = "/a", .inode = 1}, b = {.path = "/b", .inode = 2};
-    (void)stats_kept_note(kept, &a, &created_ns);
-    (void)stats_kept_note(kept, &b, &created_ns);
+    const struct cgroup_figures a = {.inode = 1}, b = {.inode = 2};
+    (void)stats_kept_note(kept, "/a", 0, &a);
+    (void)stats_kept_note(kept, "/b", 0, &b);
     stats_kept_end(kept);
     assert_int_equal(stats_kept_count(kept), 2);
-    (void)stats_kept_note(kept, &b, &created_ns);
+    (void)stats_kept_note(kept, "/b", 0, &b);
     stats_kept_end(kept);
     assert_int_equal(stats_kept_count(kept), 1);
-    assert_int_equal(stats_kept_inode(kept, "/a"), 0);
+    assert_null(stats_kept_find(kept, "/a"));
     stats_kept_end(kept);
     assert_int_equal(stats_kept_count(kept), 0);
 }
 
 TEST_MAIN(TEST(a_rate_takes_two_samples_of_the_same_cgroup),
           TEST(without_a_cpu_figure_there_is_no_rate),
-          TEST(when_it_was_made_is_kept_for_the_same_cgroup),
+          TEST(what_was_read_last_is_found_but_for_what_others_own),
           TEST(what_a_pass_does_not_note_is_forgotten))
