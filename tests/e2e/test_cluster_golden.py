@@ -224,6 +224,8 @@ ACCEPTED_STATES = [
     ("failed|crash", "ours", r"^Running, .* c running r0 ready started", "So short a life was not noticed there."),
     ("failed", "recorded", r"^Pending, .* c terminated Error r0 3", "As above: it ended without having been seen to begin."),
     ("unhealthy", "ours", r"^Running, .* c terminated Error r0 137", "Told between the kill and the restart."),
+    ("crash", "recorded", r"^Running, .* c running r\d ready started after terminated",
+     "So short a life may be over before it has been told."),
     ("crash", "recorded", r"^Running, .* c terminated Error r\d after terminated",
      "With the exit it is known that the container backs off; there it is known a moment later."),
     ("unhealthy", "ours", r"^Running, .* c waiting CrashLoopBackOff r1",

@@ -124,8 +124,8 @@ def test_what_cannot_be_run_is_explained(node):
     result = run(node, "exec", "web", "ls")
     assert result.returncode == 2
     assert result.stderr == b"cubelet: the command comes behind --: exec web -- ls\nSee `cubelet exec --help`.\n"
-    result = run(node, "exec", "web", "--", "x" * (17 << 10))
-    assert (result.returncode, result.stderr) == (1, b"cubelet: the command is larger than 16384 bytes\n")
+    result = run(node, "exec", "web", "--", "x" * (49 << 10))
+    assert (result.returncode, result.stderr) == (1, b"cubelet: the command is larger than 49152 bytes\n")
 
 
 def test_a_container_that_was_not_named_is_told(node):

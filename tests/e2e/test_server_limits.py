@@ -26,7 +26,7 @@ SLOW_CLIENTS = 200
 FLOOD = 10_000
 GREETINGS = 2_000  # each of them is answered with a signature
 GREETINGS_MAX = 1024 // 4  # of the port's connections at once, beyond which the oldest makes room
-BODY_MAX = 64 << 10
+BODY_MAX = 256 << 10
 LOG_BYTES = 64 * MIB
 
 
@@ -164,7 +164,7 @@ MALFORMED = {
     "a blank before the colon": (GET + b"X-A : b\r\n\r\n", 400),
     "a field without a name": (GET + b": b\r\n\r\n", 400),
     "a NUL": (GET + b"X-A: a\x00b\r\n\r\n", 400),
-    "a long path": (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: node\r\n\r\n", 414),
+    "a long path": (b"GET /" + b"a" * 50_000 + b" HTTP/1.1\r\nHost: node\r\n\r\n", 414),
     "a field of two megabytes": (GET + b"X-A: " + b"a" * (2 * MIB) + b"\r\n\r\n", 431),
     "a hundred thousand fields": (GET + b"X-A: b\r\n" * 100_000 + b"\r\n", 431),
     "a field that never ends": (GET + b"X-A: " + b"a" * 200_000, 431),
@@ -185,7 +185,7 @@ MALFORMED = {
     "a chunk with an endless extension": (POST + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"a" * 200_000, 431),
     "a body that is too large": (POST + b"Content-Length: %d\r\n\r\n" % (BODY_MAX + 1) + b"a" * MIB, 413),
     "chunks that are too large together": (POST + b"Transfer-Encoding: chunked\r\n\r\n"
-                                           + (b"1000\r\n" + b"a" * 0x1000 + b"\r\n") * 17, 413),
+                                           + (b"1000\r\n" + b"a" * 0x1000 + b"\r\n") * 65, 413),
     "HTTP/2 without its being agreed on": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00" * 9, 400),
 }
 
