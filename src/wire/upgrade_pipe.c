@@ -80,8 +80,6 @@ static void pipe_end(struct upgrade_pipe *pipe)
     stream_end_done(&pipe->client);
     stream_end_done(&pipe->backend);
     loop_defer_free(pipe->house->loop, pipe_free, pipe);
-    if (pipe->options.on_over)
-        pipe->options.on_over(pipe->options.ctx);
 }
 
 /* --- moving bytes --- */

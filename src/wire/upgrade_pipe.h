@@ -43,9 +43,6 @@ struct upgrade_pipe_options {
      * upgrade response: status code 200`. */
     bool refuses_success;
     const struct upgrade_change *change; /* NULL: none. Copied */
-    /** The pipe has ended, from within nothing of this header; NULL: nobody is told. */
-    void (*on_over)(void *ctx);
-    void *ctx;
 };
 
 /**
@@ -55,5 +52,5 @@ struct upgrade_pipe_options {
 MUST_CHECK struct error *upgrade_pipe_begin(struct upgrade_house *house,
                                             const struct upgrade_pipe_options *options,
                                             struct http_exchange *exchange);
-/** Cuts all of them off; on_over runs for none. */
+/** Cuts all of them off. */
 void upgrade_pipe_free_all(struct upgrade_house *house);
