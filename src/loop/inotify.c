@@ -93,13 +93,6 @@ struct error *inotify_watch_new(struct loop *loop, const char *path,
     return NULL;
 }
 
-struct error *inotify_watch_writes(struct inotify_watch *watch, const char *path)
-{
-    if (inotify_add_watch(watch->fd, path, WATCHED_MASK | IN_MODIFY) < 0)
-        return error_from_errno(errno, "watching writes in %s", path);
-    return NULL;
-}
-
 void inotify_watch_free(struct inotify_watch *watch)
 {
     if (!watch)

@@ -21,11 +21,6 @@ MUST_CHECK struct error *inotify_watch_new(struct loop *loop, const char *path,
                                            void (*on_change)(void *ctx, enum inotify_change change,
                                                              const char *name),
                                            void *ctx, struct inotify_watch **ret);
-/**
- * Reports each write as INOTIFY_MODIFIED too, not only the close after it: for files that are read
- * while they grow. @path is the one the watch was made with. The errno's code when it is gone.
- */
-MUST_CHECK struct error *inotify_watch_writes(struct inotify_watch *watch, const char *path);
 /** NULL is fine; may be called from on_change. */
 void inotify_watch_free(struct inotify_watch *watch);
 DEFINE_AUTO(inotify_watch, struct inotify_watch *, inotify_watch_free)

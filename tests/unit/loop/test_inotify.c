@@ -125,24 +125,6 @@ TEST_CASE(a_single_file_can_be_watched)
     assert_recorded(record, "M: G: "); /* first its link count, then itself */
 }
 
-TEST_CASE(each_write_to_a_growing_file_is_told_when_asked_for)
-{
-    AUTO(tempdir) char *dir = tempdir_new();
-    AUTO(free) char *a = path_join(dir, "a");
-    FILE *file = fopen(a, "we");
-    assert_non_null(file);
-    AUTO(record) struct record *record = record_new(a);
-    assert_int_equal(fputs("1", file) + fflush(file), 1);
-    assert_recorded(record, "");
-    assert_no_error(inotify_watch_writes(record->watch, a));
-    assert_int_equal(fputs("2", file) + fflush(file), 1);
-    assert_recorded(record, "M: ");
-    assert_int_equal(fclose(file), 0);
-    assert_recorded(record, "M: ");
-    AUTO(free) char *missing = path_join(dir, "missing");
-    assert_error_code(inotify_watch_writes(record->watch, missing), ERROR_NOT_FOUND);
-}
-
 TEST_CASE(a_watch_freed_by_its_own_callback_tells_nothing_more)
 {
     AUTO(tempdir) char *dir = tempdir_new();
@@ -187,6 +169,5 @@ TEST_CASE(what_is_missing_cannot_be_watched)
 TEST_MAIN(TEST(changes_in_a_directory_are_told_with_their_names),
           TEST(an_atomic_replacement_is_a_creation),
           TEST(a_watched_directory_that_goes_away_is_told_once), TEST(a_single_file_can_be_watched),
-          TEST(each_write_to_a_growing_file_is_told_when_asked_for),
           TEST(a_watch_freed_by_its_own_callback_tells_nothing_more),
           TEST(many_changes_at_once_all_arrive), TEST(what_is_missing_cannot_be_watched))
