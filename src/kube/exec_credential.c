@@ -14,13 +14,13 @@
 #include "base/time.h"
 #include "kube/api_auth_files.h"
 #include "kube/codec_base64.h"
+#include "loop/child.h"
 #include "loop/pidfd.h"
 #include "wire/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -220,30 +220,6 @@ static char **build_arguments(const struct kubeconfig_exec *exec, struct arena *
     return argv;
 }
 
-/* A group of its own, so that a kill reaches what it starts, and signals as a new process has them.
- * Returns an errno value. */
-static int spawn(const char *command, char **argv, char **env, int out_fd, pid_t *ret_pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    (void)sigemptyset(&none);
-    (void)sigfillset(&all);
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawnattr_init(&attributes);
-    (void)posix_spawnattr_setsigmask(&attributes, &none);
-    (void)posix_spawnattr_setsigdefault(&attributes, &all);
-    (void)posix_spawnattr_setpgroup(&attributes, 0);
-    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                    POSIX_SPAWN_SETPGROUP);
-    (void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    (void)posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-    int result = posix_spawnp(ret_pid, command, &actions, &attributes, argv, env);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    (void)posix_spawnattr_destroy(&attributes);
-    return result;
-}
-
 static struct error *start_failure(const struct kubeconfig_exec *exec, int os_errno)
 {
     const char *hint = exec->install_hint;
@@ -386,7 +362,10 @@ static struct error *start_child(struct exec_run *run, const char *ca_pem)
         return error_from_errno(errno, "setting up a pipe");
     char **argv = build_arguments(run->config->exec, arena);
     char **env = build_environment(run->config, ca_pem, arena);
-    int failure = spawn(argv[0], argv, env, write_fd, &run->pid);
+    const struct child_options options = {.argv = (const char *const *)argv,
+                                          .env = (const char *const *)env,
+                                          .errors = CHILD_ERRORS_KEPT};
+    int failure = child_spawn(&options, write_fd, &run->pid);
     if (failure != 0) {
         run->pid = 0;
         return start_failure(run->config->exec, failure);

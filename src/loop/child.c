@@ -100,8 +100,7 @@ static void on_soon(void *ctx)
 
 /* --- starting --- */
 
-/* Returns an errno value. */
-static int spawn(const struct child_options *options, int out_fd, pid_t *ret_pid)
+int child_spawn(const struct child_options *options, int out_fd, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -117,9 +116,9 @@ static int spawn(const struct child_options *options, int out_fd, pid_t *ret_pid
                                                     POSIX_SPAWN_SETPGROUP);
     (void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     (void)posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-    if (options->joins_stderr)
+    if (options->errors == CHILD_ERRORS_JOINED)
         (void)posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
-    else
+    else if (options->errors == CHILD_ERRORS_DROPPED)
         (void)posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     /* execve() does not write to them, only its prototype is older than const. */
     int result = posix_spawnp(ret_pid, options->argv[0], &actions, &attributes,
@@ -142,7 +141,7 @@ struct error *child_start(struct loop *loop, struct work_pool *pool,
     if (fcntl(read_fd, F_SETFL, O_NONBLOCK) != 0)
         return error_from_errno(errno, "setting up a pipe");
     pid_t pid = 0;
-    int failure = spawn(options, write_fd, &pid);
+    int failure = child_spawn(options, write_fd, &pid);
     if (failure != 0)
         return error_from_errno(failure, "starting %s", options->argv[0]);
     AUTO(child) struct child *child = xcalloc(1, sizeof(*child));

@@ -9,12 +9,25 @@
 
 struct child; /* opaque */
 
+/** What it writes to its standard error. */
+enum child_errors {
+    CHILD_ERRORS_DROPPED,
+    CHILD_ERRORS_JOINED, /* is output, too */
+    CHILD_ERRORS_KEPT,   /* goes where ours goes */
+};
+
 struct child_options {
     const char *const
         *argv;              /* the first is looked for in PATH unless it holds a slash; NULL ends */
     const char *const *env; /* NULL ends */
-    bool joins_stderr;      /* what it writes to its standard error is output, too; else dropped */
+    enum child_errors errors;
 };
+
+/**
+ * Starts a process in a group of its own, with /dev/null as its input, @out_fd as its output and
+ * signals as a new process has them. For who reads and reaps by himself. Returns an errno value.
+ */
+MUST_CHECK int child_spawn(const struct child_options *options, int out_fd, pid_t *ret_pid);
 
 struct child_events {
     /** Some output, borrowed during the call. */
@@ -25,9 +38,8 @@ struct child_events {
 };
 
 /**
- * Starts the child in a process group of its own, with /dev/null as its input and signals as a new
- * process has them. The errno's code when it cannot be started; then nothing is called. Everything
- * is copied but @events (static).
+ * Starts a child in the same way. The errno's code when it cannot be started; then nothing is
+ * called. Everything is copied but @events (static).
  */
 MUST_CHECK struct error *child_start(struct loop *loop, struct work_pool *pool,
                                      const struct child_options *options,

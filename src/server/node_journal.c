@@ -305,7 +305,7 @@ static struct error *start_journal(struct journal_run *run, const char *const *a
     AUTO(free)
     char *path_entry = xasprintf("PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
     const char *const env[] = {path_entry, "LANG=C.UTF-8", "SYSTEMD_COLORS=0", NULL};
-    const struct child_options options = {.argv = argv, .env = env, .joins_stderr = true};
+    const struct child_options options = {.argv = argv, .env = env, .errors = CHILD_ERRORS_JOINED};
     return child_start(run->logs->loop, run->logs->pool, &options, &journal_events, run,
                        &run->child);
 }

@@ -61,7 +61,10 @@ static struct error *start(struct parent *parent, const char *script, bool joins
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
     static const char *const env[] = {"A=b", NULL};
-    const struct child_options options = {.argv = argv, .env = env, .joins_stderr = joins_stderr};
+    const struct child_options options = {.argv = argv,
+                                          .env = env,
+                                          .errors = joins_stderr ? CHILD_ERRORS_JOINED
+                                                                 : CHILD_ERRORS_DROPPED};
     return child_start(parent->loop, parent->pool, &options, &events, parent, &parent->child);
 }
 
