@@ -8,13 +8,16 @@
 
 #include <time.h>
 
-#define TEXT_MAX_BYTES (256 * KiB) /* a target is at most 16 KiB, each byte of it quoted twice */
+/* A target (HTTP_TARGET_MAX_BYTES) whose every byte is shown in two problems, quoted twice. */
+#define TEXT_MAX_BYTES (8 * HTTP_TARGET_MAX_BYTES)
 
 /* --- what is wrong, as Kubernetes lists it: one as it is, several as [a, b] --- */
 
+#define MAX_PROBLEMS 16 /* a check finds one at most, that of the services one for each */
+
 struct problems {
     struct arena *arena;
-    const char *const *items;
+    const char *items[MAX_PROBLEMS];
     size_t count;
 };
 
@@ -24,12 +27,8 @@ static void add(struct problems *problems, const char *text)
         if (strcmp(problems->items[i], text) == 0)
             return;
     }
-    const char **items =
-        arena_calloc(problems->arena, problems->count + 1, sizeof(*problems->items));
-    if (problems->count > 0)
-        memcpy(items, problems->items, problems->count * sizeof(*items));
-    items[problems->count++] = text;
-    problems->items = items;
+    ASSERT(problems->count < MAX_PROBLEMS);
+    problems->items[problems->count++] = text;
 }
 
 static const char *join(const struct problems *problems)
@@ -222,9 +221,10 @@ static bool is_safe_name(const char *name)
     return true;
 }
 
+/* Names beyond those allowed are not looked at: a request may hold thousands. */
 static void check_services(const struct node_log_query *query, struct problems *problems)
 {
-    for (size_t i = 0; i < query->service_count; i++) {
+    for (size_t i = 0; i < min_size(query->service_count, NODE_LOG_MAX_SERVICES); i++) {
         const char *name = query->services[i];
         if (strlen(name) > NODE_LOG_MAX_NAME_BYTES) /* upstream's words, if not its limit */
             add_invalid_text(problems, "query", name, "length must be less than 100");

@@ -72,6 +72,10 @@ TEST_CASE(what_may_not_be_asked_is_told)
          "query: Invalid value: \"" LONG "a\": length must be less than 100"},
         {"query=a&query=b&query=c&query=d&query=e", NULL,
          "query: Too many: 5: must have at most 4 items"},
+        {"query=a&query=b&query=c&query=d%3B&query=e%3B&query=f%3B", NULL,
+         "[query: Invalid value: \"d;\": input contains unsupported characters, query: Too many: "
+         "6: "
+         "must have at most 4 items]"},
         {"query=/a&query=b&query=%5Cc", NULL,
          "query: Invalid value: \"[/a \\\\c], [b]\": cannot specify a file and service"},
         {"query=/a&query=/b", NULL,
