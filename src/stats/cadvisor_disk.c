@@ -5,6 +5,7 @@
  * labels twice is refused whole.
  */
 #include "stats/cadvisor_rows.h"
+#include "stats/host_parse.h"
 
 #define MS_PER_SEC 1000.0
 #define US_PER_SEC 1000000.0
@@ -87,11 +88,10 @@ static const char *device_name(const struct cadvisor *cadvisor,
                                const struct cgroup_io_device *device)
 {
     const struct stats_records *records = cadvisor->records;
-    for (size_t i = 0; i < records->n_disks; i++) {
-        const struct stats_disk *disk = &records->disks[i];
-        if (disk->major == device->major && disk->minor == device->minor)
-            return arena_printf(cadvisor->arena, "/dev/%s", disk->name);
-    }
+    const struct stats_disk *disk =
+        stats_find_disk(records->disks, records->n_disks, device->major, device->minor);
+    if (disk)
+        return arena_printf(cadvisor->arena, "/dev/%s", disk->name);
     return arena_printf(cadvisor->arena, "%llu:%llu", (unsigned long long)device->major,
                         (unsigned long long)device->minor);
 }

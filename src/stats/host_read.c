@@ -2,9 +2,8 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "stats/fs_totals.h"
 #include "stats/host_parse.h"
-
-#include <sys/statvfs.h>
 
 #define DISKSTATS_MAX_BYTES (256 * KiB)
 #define NUMBER_MAX_BYTES 64
@@ -113,17 +112,19 @@ size_t stats_read_disks_blocking(const char *proc_root, struct arena *arena,
 
 static bool measure(const struct stats_mount *mount, struct stats_filesystem *ret)
 {
-    struct statvfs info;
-    if (statvfs(mount->mount_point, &info) != 0)
+    struct fs_totals totals;
+    struct error *err = fs_totals_read_blocking(mount->mount_point, &totals);
+    if (err) {
+        error_ignore(err, "it has been unmounted meanwhile");
         return false;
-    uint64_t unit = info.f_frsize;
+    }
     *ret = (struct stats_filesystem){.device = mount->device,
                                      .disk = mount->disk,
-                                     .capacity_bytes = info.f_blocks * unit,
-                                     .free_bytes = info.f_bfree * unit,
-                                     .available_bytes = info.f_bavail * unit,
-                                     .inodes = info.f_files,
-                                     .inodes_free = info.f_ffree};
+                                     .capacity_bytes = totals.capacity_bytes,
+                                     .free_bytes = totals.free_bytes,
+                                     .available_bytes = totals.available_bytes,
+                                     .inodes = totals.inodes,
+                                     .inodes_free = totals.inodes_free};
     return true;
 }
 
