@@ -82,6 +82,19 @@ bool str_split_next(struct str *rest, char separator, struct str *ret)
     return true;
 }
 
+bool str_next_word(struct str *rest, struct str *ret)
+{
+    struct str text = str_trim(*rest);
+    if (text.len == 0)
+        return false;
+    size_t len = 0;
+    while (len < text.len && !is_blank(text.ptr[len]))
+        len++;
+    *ret = (struct str){.ptr = text.ptr, .len = len};
+    *rest = (struct str){.ptr = text.ptr + len, .len = text.len - len};
+    return true;
+}
+
 size_t str_find(struct str text, char c)
 {
     const char *found = text.len ? memchr(text.ptr, c, text.len) : NULL;

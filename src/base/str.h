@@ -42,6 +42,10 @@ struct str str_trim(struct str text);
  */
 bool str_split_next(struct str *rest, char separator, struct str *ret);
 
+/** Takes the next word off the front of @rest into @ret; white space is as for str_trim(). False,
+ * and nothing is touched, when there is only that. */
+bool str_next_word(struct str *rest, struct str *ret);
+
 /** Index of the first @c, or text.len. */
 size_t str_find(struct str text, char c);
 

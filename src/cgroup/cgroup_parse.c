@@ -7,27 +7,6 @@
 
 /* --- words and numbers --- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* Takes the next word off the front of @rest; false when only blanks are left. */
-static bool next_word(struct str *rest, struct str *ret)
-{
-    size_t start = 0;
-    while (start < rest->len && is_blank(rest->ptr[start]))
-        start++;
-    size_t end = start;
-    while (end < rest->len && !is_blank(rest->ptr[end]))
-        end++;
-    if (start == end)
-        return false;
-    *ret = (struct str){.ptr = rest->ptr + start, .len = end - start};
-    *rest = (struct str){.ptr = rest->ptr + end, .len = rest->len - end};
-    return true;
-}
-
 /* Digits only. A number that does not fit is the largest there is: counters wrap no sooner. */
 static bool parse_digits(struct str text, uint64_t *ret)
 {
@@ -71,11 +50,11 @@ bool cgroup_parse_limit(struct str text, uint64_t *ret)
 void cgroup_parse_cpu_max(struct str text, struct cgroup_cpu_figures *ret)
 {
     struct str rest = str_trim(text), quota, period;
-    if (!next_word(&rest, &quota))
+    if (!str_next_word(&rest, &quota))
         return;
     ret->has_quota = parse_digits(quota, &ret->quota_us);
     uint64_t number;
-    if (next_word(&rest, &period) && parse_digits(period, &number))
+    if (str_next_word(&rest, &period) && parse_digits(period, &number))
         ret->period_us = number;
 }
 
@@ -86,7 +65,7 @@ size_t cgroup_parse_keys(struct str text, const struct cgroup_key *keys, size_t 
     size_t found = 0;
     struct str rest = text, line, name, number;
     while (found < count && str_split_next(&rest, '\n', &line)) {
-        if (!next_word(&line, &name) || !next_word(&line, &number))
+        if (!str_next_word(&line, &name) || !str_next_word(&line, &number))
             continue;
         for (size_t i = 0; i < count; i++) {
             uint64_t value;
@@ -156,7 +135,7 @@ static void parse_pressure_line(struct str rest, struct cgroup_pressure_line *re
         double *value;
     } averages[] = {{"avg10", &ret->avg10}, {"avg60", &ret->avg60}, {"avg300", &ret->avg300}};
     struct str word, value;
-    while (next_word(&rest, &word)) {
+    while (str_next_word(&rest, &word)) {
         for (size_t i = 0; i < ARRAY_SIZE(averages); i++) {
             if (value_of(word, averages[i].name, &value))
                 (void)!parse_percent(value, averages[i].value);
@@ -172,7 +151,7 @@ bool cgroup_parse_pressure(struct str text, struct cgroup_pressure *ret)
     bool has_some = false;
     struct str rest = text, line, word;
     while (str_split_next(&rest, '\n', &line)) {
-        if (!next_word(&line, &word))
+        if (!str_next_word(&line, &word))
             continue;
         if (str_eq_c(word, "some")) {
             parse_pressure_line(line, &pressure.some);
@@ -255,8 +234,9 @@ void cgroup_parse_blkio(struct str text, bool are_bytes, struct arena *arena,
     while (str_split_next(&rest, '\n', &line)) {
         uint64_t major, minor, value;
         /* The last line, "Total <number>", is about no device. */
-        if (!next_word(&line, &word) || !parse_device(word, &major, &minor) ||
-            !next_word(&line, &kind) || !next_word(&line, &number) || !parse_digits(number, &value))
+        if (!str_next_word(&line, &word) || !parse_device(word, &major, &minor) ||
+            !str_next_word(&line, &kind) || !str_next_word(&line, &number) ||
+            !parse_digits(number, &value))
             continue;
         struct cgroup_io_device *device = device_of(list, major, minor, arena);
         for (size_t i = 0; device && i < CGROUP_IO_KIND_COUNT; i++) {
@@ -307,7 +287,7 @@ void cgroup_parse_io_stat(struct str text, struct arena *arena, struct cgroup_io
         bool has_device = false;
         uint64_t major = 0, minor = 0;
         struct cgroup_io_device *device = NULL;
-        while (next_word(&line, &word)) {
+        while (str_next_word(&line, &word)) {
             if (parse_device(word, &major, &minor)) {
                 has_device = true;
                 device = NULL;
@@ -345,7 +325,7 @@ bool cgroup_parse_open_files_limit(struct str text, int64_t *ret)
             continue;
         struct str values = {.ptr = line.ptr + sizeof(name) - 1,
                              .len = line.len - sizeof(name) + 1};
-        if (!next_word(&values, &word))
+        if (!str_next_word(&values, &word))
             return false;
         uint64_t limit = 0;
         bool is_unlimited = str_eq_c(word, "unlimited");

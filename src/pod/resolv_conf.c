@@ -26,31 +26,13 @@ static void list_add(struct text_list *list, struct arena *arena, const char *te
     list->items[list->count] = NULL;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-/* Takes the next word off @rest; false when only blanks are left. */
-static bool next_word(struct str *rest, struct str *ret)
-{
-    while (rest->len > 0 && is_blank(rest->ptr[0]))
-        *rest = (struct str){.ptr = rest->ptr + 1, .len = rest->len - 1};
-    size_t len = 0;
-    while (len < rest->len && !is_blank(rest->ptr[len]))
-        len++;
-    *ret = (struct str){.ptr = rest->ptr, .len = len};
-    *rest = (struct str){.ptr = rest->ptr + len, .len = rest->len - len};
-    return len > 0;
-}
-
 static void read_searches(struct str words, struct text_list *searches, struct arena *arena)
 {
     searches->count = 0;
     if (searches->items)
         searches->items[0] = NULL;
     struct str word;
-    while (next_word(&words, &word)) {
+    while (str_next_word(&words, &word)) {
         if (str_eq_c(word, "."))
             continue;
         if (str_has_suffix(word, "."))
@@ -63,7 +45,7 @@ static void read_searches(struct str words, struct text_list *searches, struct a
 static void read_options(struct str words, struct text_list *options, struct arena *arena)
 {
     struct str word;
-    while (next_word(&words, &word)) {
+    while (str_next_word(&words, &word)) {
         struct str name = {.ptr = word.ptr, .len = str_find(word, ':')};
         const char *text = arena_strndup(arena, word.ptr, word.len);
         size_t at = 0;
@@ -97,10 +79,10 @@ struct error *resolv_conf_parse(struct str text, struct arena *arena, struct res
     struct str line;
     while (str_split_next(&text, '\n', &line)) {
         struct str rest = line, keyword, word;
-        if (!next_word(&rest, &keyword) || keyword.ptr[0] == '#')
+        if (!str_next_word(&rest, &keyword) || keyword.ptr[0] == '#')
             continue;
         if (str_eq_c(keyword, "nameserver")) {
-            if (next_word(&rest, &word))
+            if (str_next_word(&rest, &word))
                 list_add(&servers, arena, arena_strndup(arena, word.ptr, word.len));
             else
                 bare = true;

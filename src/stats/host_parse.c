@@ -4,25 +4,12 @@
 
 /* --- words --- */
 
-static bool next_word(struct str *rest, struct str *ret)
-{
-    *rest = str_trim(*rest);
-    if (rest->len == 0)
-        return false;
-    size_t end = 0;
-    while (end < rest->len && rest->ptr[end] != ' ' && rest->ptr[end] != '\t')
-        end++;
-    *ret = (struct str){.ptr = rest->ptr, .len = end};
-    *rest = (struct str){.ptr = rest->ptr + end, .len = rest->len - end};
-    return true;
-}
-
 /* Fills up to @count numbers from the front of @rest and returns how many there were. */
 static size_t next_numbers(struct str *rest, uint64_t *numbers, size_t count)
 {
     struct str word;
     size_t filled = 0;
-    while (filled < count && next_word(rest, &word)) {
+    while (filled < count && str_next_word(rest, &word)) {
         char digits[24];
         if (word.len >= sizeof(digits))
             break;
@@ -121,7 +108,7 @@ static bool parse_disk(struct str line, struct arena *arena, struct stats_disk *
 {
     uint64_t device[2], n[DISKSTATS_COLUMNS];
     struct str name;
-    if (next_numbers(&line, device, 2) < 2 || !next_word(&line, &name) ||
+    if (next_numbers(&line, device, 2) < 2 || !str_next_word(&line, &name) ||
         next_numbers(&line, n, ARRAY_SIZE(n)) < ARRAY_SIZE(n))
         return false;
     *ret = (struct stats_disk){.major = device[0],

@@ -49,6 +49,20 @@ TEST_CASE(trimming_takes_ascii_white_space_only)
     assert_int_equal(str_trim((struct str){0}).len, 0);
 }
 
+TEST_CASE(words_come_one_by_one)
+{
+    struct str rest = STR_LITERAL(" \tone two\r\n\xc2\xa0x \v"), word;
+    static const char *const words[] = {"one", "two", "\xc2\xa0x"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        assert_true(str_next_word(&rest, &word));
+        assert_true(str_eq_c(word, words[i]));
+    }
+    assert_false(str_next_word(&rest, &word));
+    assert_true(str_eq_c(word, words[2]));
+    rest = (struct str){0};
+    assert_false(str_next_word(&rest, &word));
+}
+
 TEST_CASE(splitting_yields_every_piece_once)
 {
     static const struct {
@@ -93,5 +107,6 @@ TEST_CASE(a_text_that_is_not_terminated_stays_within_its_length)
 
 TEST_MAIN(TEST(equality_looks_at_every_byte),
           TEST(prefixes_and_suffixes_include_the_empty_and_the_whole),
-          TEST(trimming_takes_ascii_white_space_only), TEST(splitting_yields_every_piece_once),
+          TEST(trimming_takes_ascii_white_space_only), TEST(words_come_one_by_one),
+          TEST(splitting_yields_every_piece_once),
           TEST(a_text_that_is_not_terminated_stays_within_its_length))
