@@ -113,20 +113,14 @@ struct error *channel_client_next(struct channel_client *client, struct websocke
 
 /* --- the end --- */
 
-static const char *text_of(const struct doc_node *object, const char *key)
-{
-    const struct doc_node *node = doc_get(object, key);
-    return node && node->kind == DOC_STRING ? node->string.ptr : "";
-}
-
 /* The exit code among the causes of a failure. */
 static bool find_exit_code(const struct doc_node *status, int64_t *ret)
 {
     const struct doc_node *causes = doc_get(doc_get(status, "details"), "causes");
     for (size_t i = 0; causes && causes->kind == DOC_ARRAY && i < causes->array.count; i++) {
         const struct doc_node *cause = causes->array.items[i];
-        if (strcmp(text_of(cause, "reason"), "ExitCode") == 0)
-            return parse_i64(text_of(cause, "message"), 0, EXIT_CODE_MAX, ret);
+        if (strcmp(doc_get_text(cause, "reason"), "ExitCode") == 0)
+            return parse_i64(doc_get_text(cause, "message"), 0, EXIT_CODE_MAX, ret);
     }
     return false;
 }
@@ -143,10 +137,10 @@ struct error *channel_client_result(const struct channel_client *client, int *re
     if (err)
         return error_wrap(err, "how the command ended");
     int64_t code = 0;
-    if (strcmp(text_of(status, "status"), "Success") != 0 &&
-        (strcmp(text_of(status, "reason"), "NonZeroExitCode") != 0 ||
+    if (strcmp(doc_get_text(status, "status"), "Success") != 0 &&
+        (strcmp(doc_get_text(status, "reason"), "NonZeroExitCode") != 0 ||
          !find_exit_code(status, &code)))
-        return error_new(ERROR_INTERNAL, "%s", text_of(status, "message"));
+        return error_new(ERROR_INTERNAL, "%s", doc_get_text(status, "message"));
     *ret_code = (int)code;
     return NULL;
 }

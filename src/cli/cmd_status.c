@@ -6,12 +6,6 @@
 
 #define TEXT_MAX_BYTES (1 * MiB)
 
-static const char *text_of(const struct doc_node *node, const char *key)
-{
-    const struct doc_node *value = doc_get(node, key);
-    return value && value->kind == DOC_STRING ? value->string.ptr : "";
-}
-
 static int64_t number_of(const struct doc_node *node, const char *key)
 {
     const struct doc_node *value = doc_get(node, key);
@@ -31,9 +25,9 @@ static size_t count_of(const struct doc_node *array)
 
 static void add_runtime(const struct doc_node *runtime, struct buf *out)
 {
-    const char *message = text_of(runtime, "message");
-    buf_printf(out, "Runtime:    %s %s, %s, network %s\n", text_of(runtime, "name"),
-               text_of(runtime, "version"), flag_of(runtime, "ready") ? "ready" : "not ready",
+    const char *message = doc_get_text(runtime, "message");
+    buf_printf(out, "Runtime:    %s %s, %s, network %s\n", doc_get_text(runtime, "name"),
+               doc_get_text(runtime, "version"), flag_of(runtime, "ready") ? "ready" : "not ready",
                flag_of(runtime, "networkReady") ? "ready" : "not ready");
     if (message[0] != '\0')
         buf_printf(out, "            %s\n", message);
@@ -43,9 +37,9 @@ static void add_conditions(const struct doc_node *conditions, struct buf *out)
 {
     for (size_t i = 0; i < count_of(conditions); i++) {
         const struct doc_node *condition = conditions->array.items[i];
-        AUTO(free) char *type = xasprintf("%s:", text_of(condition, "type"));
-        buf_printf(out, "%-12s%s (%s: %s)\n", type, text_of(condition, "status"),
-                   text_of(condition, "reason"), text_of(condition, "message"));
+        AUTO(free) char *type = xasprintf("%s:", doc_get_text(condition, "type"));
+        buf_printf(out, "%-12s%s (%s: %s)\n", type, doc_get_text(condition, "status"),
+                   doc_get_text(condition, "reason"), doc_get_text(condition, "message"));
     }
 }
 
@@ -56,7 +50,8 @@ static void add_problems(const struct doc_node *problems, struct buf *out)
     buf_add_text(out, "Manifests that cannot be used:\n");
     for (size_t i = 0; i < count_of(problems); i++) {
         const struct doc_node *problem = problems->array.items[i];
-        const char *file = text_of(problem, "file"), *message = text_of(problem, "message");
+        const char *file = doc_get_text(problem, "file"),
+                   *message = doc_get_text(problem, "message");
         if (text_has_prefix(message, file)) /* most messages begin with file and line */
             buf_printf(out, "  %s\n", message);
         else
@@ -70,8 +65,8 @@ void cli_render_status(const struct doc_node *status, struct buf *out)
     const struct doc_node *pods = doc_get(status, "pods");
     int64_t rss = number_of(doc_get(status, "memory"), "rssBytes");
     int64_t missed = number_of(status, "missedChanges");
-    buf_printf(out, "Node:       %s\n", text_of(status, "nodeName"));
-    buf_printf(out, "Agent:      %s, pid %" PRId64 ", up %s", text_of(status, "version"),
+    buf_printf(out, "Node:       %s\n", doc_get_text(status, "nodeName"));
+    buf_printf(out, "Agent:      %s, pid %" PRId64 ", up %s", doc_get_text(status, "version"),
                number_of(status, "pid"),
                text_age(sat_mul_i64(number_of(status, "uptimeSeconds"), NS_PER_SEC), arena));
     if (rss > 0)

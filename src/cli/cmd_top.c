@@ -16,12 +16,6 @@
 #define NANOS_PER_MILLI INT64_C(1000000)
 #define MAX_COLUMNS 5
 
-static const char *text_of(const struct doc_node *object, const char *key)
-{
-    const struct doc_node *node = doc_get(object, key);
-    return node && node->kind == DOC_STRING ? node->string.ptr : "";
-}
-
 static int64_t figure_of(const struct doc_node *object, const char *section, const char *key)
 {
     const struct doc_node *node = doc_get(doc_get(object, section), key);
@@ -59,9 +53,9 @@ static void add_pod(const struct doc_node *pod, bool by_container, struct usages
     for (size_t i = 0; i < count; i++) {
         const struct doc_node *object = by_container ? containers->array.items[i] : pod;
         struct usage usage = usage_of(object);
-        usage.namespace = text_of(reference, "namespace");
-        usage.pod = text_of(reference, "name");
-        usage.container = by_container ? text_of(object, "name") : NULL;
+        usage.namespace = doc_get_text(reference, "namespace");
+        usage.pod = doc_get_text(reference, "name");
+        usage.container = by_container ? doc_get_text(object, "name") : NULL;
         usages->items[usages->count++] = usage;
     }
 }
@@ -76,7 +70,7 @@ static void collect(const struct doc_node *pods, const struct cli_options *optio
     *ret = (struct usages){.items = arena_calloc(arena, most + 1, sizeof(*ret->items))};
     for (size_t i = 0; i < count_of(pods); i++) {
         const struct doc_node *pod = pods->array.items[i];
-        if (!namespace || text_eq(text_of(doc_get(pod, "podRef"), "namespace"), namespace))
+        if (!namespace || text_eq(doc_get_text(doc_get(pod, "podRef"), "namespace"), namespace))
             add_pod(pod, options->containers, ret);
     }
 }
@@ -171,7 +165,7 @@ static void render_node(const struct doc_node *node, struct arena *arena, struct
     static const char *const titles[] = {"NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)"};
     struct usage usage = usage_of(node);
     const char *const cells[] = {
-        text_of(node, "nodeName"), cpu_text(usage.nano_cores, arena),
+        doc_get_text(node, "nodeName"), cpu_text(usage.nano_cores, arena),
         memory_text(usage.memory_bytes, arena),
         share_text(usage.memory_bytes, figure_of(node, "memory", "availableBytes"), arena)};
     struct text_table table = {.columns = ARRAY_SIZE(titles)};

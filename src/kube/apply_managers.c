@@ -13,16 +13,10 @@ static const char *const operation_names[] = {
     [KUBE_MANAGER_UPDATE] = "Update",
 };
 
-static const char *text_of(const struct doc_node *entry, const char *field)
-{
-    const struct doc_node *node = doc_get(entry, field);
-    return node && node->kind == DOC_STRING ? node->string.ptr : "";
-}
-
 static struct error *read_operation(const struct doc_node *entry, enum kube_manager_operation *ret)
 {
     for (size_t i = 0; i < ARRAY_SIZE(operation_names); i++) {
-        if (text_eq(text_of(entry, "operation"), operation_names[i])) {
+        if (text_eq(doc_get_text(entry, "operation"), operation_names[i])) {
             *ret = (enum kube_manager_operation)i;
             return NULL;
         }
@@ -37,17 +31,17 @@ static struct error *read_time(const struct doc_node *entry, struct kube_manager
     if (!time || time->kind == DOC_NULL)
         return NULL;
     manager->has_time = true;
-    return time_parse_parts(str_from(text_of(entry, "time")), &manager->time_s, &nanos);
+    return time_parse_parts(str_from(doc_get_text(entry, "time")), &manager->time_s, &nanos);
 }
 
 static struct error *read_entry(const struct doc_node *entry, const struct kube_value_type *type,
                                 size_t index, struct arena *arena, struct kube_manager *ret)
 {
-    struct kube_manager manager = {.name = text_of(entry, "manager"),
-                                   .api_version = text_of(entry, "apiVersion"),
-                                   .subresource = text_of(entry, "subresource"),
+    struct kube_manager manager = {.name = doc_get_text(entry, "manager"),
+                                   .api_version = doc_get_text(entry, "apiVersion"),
+                                   .subresource = doc_get_text(entry, "subresource"),
                                    .fields = field_set_empty()};
-    const char *fields_type = text_of(entry, "fieldsType");
+    const char *fields_type = doc_get_text(entry, "fieldsType");
     const struct doc_node *fields = doc_get(entry, "fieldsV1");
     struct error *err = read_operation(entry, &manager.operation);
     if (err)

@@ -52,16 +52,14 @@ static struct error *read_text(const struct doc_node *status, const char *key, c
 
 static struct error *check_version(const struct doc_node *root, const char *api_version)
 {
-    const struct doc_node *kind = doc_get(root, "kind"), *version = doc_get(root, "apiVersion");
-    if (!kind || kind->kind != DOC_STRING || !str_eq_c(kind->string, "ExecCredential"))
+    const char *version = doc_get_text(root, "apiVersion");
+    if (strcmp(doc_get_text(root, "kind"), "ExecCredential") != 0)
         return error_new(ERROR_INVALID_ARGUMENT, "the plugin did not return an ExecCredential");
-    if (!version || version->kind != DOC_STRING || !str_eq_c(version->string, api_version))
+    if (strcmp(version, api_version) != 0)
         return error_new(
             ERROR_INVALID_ARGUMENT,
-            "exec plugin is configured to use API version %s, plugin returned version %.*s",
-            api_version,
-            version && version->kind == DOC_STRING ? str_printf_len(version->string) : 0,
-            version && version->kind == DOC_STRING ? version->string.ptr : "");
+            "exec plugin is configured to use API version %s, plugin returned version %s",
+            api_version, version);
     return NULL;
 }
 

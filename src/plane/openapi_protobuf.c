@@ -20,8 +20,7 @@
 /* Absent is empty. */
 static char *text_in(const struct doc_node *node, const char *key, struct arena *arena)
 {
-    const struct doc_node *value = doc_get(node, key);
-    return arena_strdup(arena, value && value->kind == DOC_STRING ? value->string.ptr : "");
+    return arena_strdup(arena, doc_get_text(node, key));
 }
 
 static bool bool_in(const struct doc_node *node, const char *key)

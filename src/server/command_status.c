@@ -31,12 +31,6 @@ void command_status_add_failure(struct buf *out, const char *message)
     buf_add_text(out, "}]},\"code\":500}");
 }
 
-static const char *text_of(const struct doc_node *object, const char *key)
-{
-    const struct doc_node *node = doc_get(object, key);
-    return node && node->kind == DOC_STRING ? node->string.ptr : "";
-}
-
 /* The exit code of a Status with that reason, or why there is none. */
 static const char *exit_code(const struct doc_node *status, struct arena *arena, int64_t *ret)
 {
@@ -46,8 +40,8 @@ static const char *exit_code(const struct doc_node *status, struct arena *arena,
         return PROTOCOL_ERROR "details must be set";
     for (size_t i = 0; causes && causes->kind == DOC_ARRAY && i < causes->array.count; i++) {
         const struct doc_node *cause = causes->array.items[i];
-        const char *code = text_of(cause, "message");
-        if (strcmp(text_of(cause, "reason"), "ExitCode") != 0)
+        const char *code = doc_get_text(cause, "message");
+        if (strcmp(doc_get_text(cause, "reason"), "ExitCode") != 0)
             continue;
         if (!parse_i64(code, 0, EXIT_CODE_MAX, ret))
             return arena_printf(arena, PROTOCOL_ERROR "invalid exit code value %s",
@@ -59,7 +53,7 @@ static const char *exit_code(const struct doc_node *status, struct arena *arena,
 
 static void add_translated(struct buf *out, const struct doc_node *status, struct arena *arena)
 {
-    const char *outcome = text_of(status, "status"), *problem = NULL;
+    const char *outcome = doc_get_text(status, "status"), *problem = NULL;
     int64_t code = 0;
     if (strcmp(outcome, "Success") == 0) {
         add_success(out);
@@ -67,14 +61,14 @@ static void add_translated(struct buf *out, const struct doc_node *status, struc
     }
     if (strcmp(outcome, "Failure") != 0) {
         problem = PROTOCOL_ERROR "unknown error";
-    } else if (strcmp(text_of(status, "reason"), "NonZeroExitCode") == 0) {
+    } else if (strcmp(doc_get_text(status, "reason"), "NonZeroExitCode") == 0) {
         problem = exit_code(status, arena, &code);
         if (!problem) {
             add_exit(out, code);
             return;
         }
     } else {
-        problem = text_of(status, "message");
+        problem = doc_get_text(status, "message");
     }
     command_status_add_failure(out, problem);
 }

@@ -16,6 +16,12 @@ const struct doc_node *doc_get(const struct doc_node *node, const char *key)
     return NULL;
 }
 
+const char *doc_get_text(const struct doc_node *node, const char *key)
+{
+    const struct doc_node *value = doc_get(node, key);
+    return value && value->kind == DOC_STRING ? value->string.ptr : "";
+}
+
 const char *doc_describe(const struct doc_node *node, struct arena *arena)
 {
     char real[DOC_REAL_SIZE];

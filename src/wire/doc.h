@@ -49,6 +49,8 @@ struct doc_parse_options {
 
 /** The value of @key in an object node, or NULL (also when @node is no object). */
 const struct doc_node *doc_get(const struct doc_node *node, const char *key);
+/** The string under @key; "" when there is none, or something else. Borrowed from @node. */
+const char *doc_get_text(const struct doc_node *node, const char *key);
 
 /** What @node is, for "expected …, found …": `string "http"`, `number 8080`, `an object`; lives in
  * @arena. */

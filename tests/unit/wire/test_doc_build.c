@@ -16,6 +16,10 @@ TEST_CASE(a_builder_makes_the_tree_that_was_written)
     assert_no_error(doc_builder_finish(&builder, &node));
     assert_doc("tree", node, text, arena);
     assert_int_equal(doc_get(node, "a")->array.items[0]->kind, DOC_INTEGER);
+    assert_string_equal(doc_get_text(node, "a"), "");
+    assert_string_equal(doc_get_text(node, "x"), "");
+    assert_string_equal(doc_get_text(NULL, "x"), "");
+    assert_string_equal(doc_get_text(node, ""), "empty key");
     assert_int_equal(doc_get(node, "a")->array.items[2]->kind, DOC_REAL);
 }
 
