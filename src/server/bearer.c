@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "wire/base64url.h"
 #include "wire/doc.h"
+#include "wire/websocket.h"
 
 #include <strings.h>
 
@@ -30,13 +31,6 @@ static const char *read_authorization(const struct http_fields *fields, struct a
 static bool is_token(struct str protocol)
 {
     return str_has_prefix(protocol, TOKEN_PREFIX);
-}
-
-static bool is_websocket(const struct http_fields *fields)
-{
-    const char *upgrade = http_fields_get(fields, "upgrade");
-    return upgrade && strcasecmp(upgrade, "websocket") == 0 &&
-           http_fields_has_token(fields, "connection", "upgrade");
 }
 
 /* The next subprotocol of those in *rest. */
@@ -115,7 +109,7 @@ void bearer_read(const struct http_fields *fields, struct arena *arena, struct b
     if (authorization)
         tokens.texts[tokens.count++] = authorization;
     const char *hidden =
-        is_websocket(fields) ? read_subprotocols(fields, arena, &tokens.refusal) : NULL;
+        websocket_is_asked_for(fields) ? read_subprotocols(fields, arena, &tokens.refusal) : NULL;
     if (hidden)
         tokens.texts[tokens.count++] = hidden;
     *ret = tokens;

@@ -11,6 +11,7 @@
 #include "server/pod_lookup.h"
 #include "server/reply.h"
 #include "server/streaming_internal.h"
+#include "wire/websocket.h"
 
 #include <sys/resource.h>
 
@@ -364,7 +365,7 @@ static struct error *start_port_forward(struct streaming *streaming, struct http
     const char *id = NULL;
     struct error *err = NULL;
     /* In SPDY each stream names its port, also in a tunnel. */
-    if (streaming_is_websocket(fields) && manner_of(streaming, fields, true) != STREAMING_TUNNEL)
+    if (websocket_is_asked_for(fields) && manner_of(streaming, fields, true) != STREAMING_TUNNEL)
         err = streaming_parse_ports(&http_exchange_request(exchange)->target,
                                     http_exchange_arena(exchange), &ports);
     if (!err)

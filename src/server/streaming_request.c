@@ -1,8 +1,7 @@
 #include "server/streaming_request.h"
 
 #include "pod/go_text.h"
-
-#include <strings.h>
+#include "wire/websocket.h"
 
 #define PORT_PARAM "port"
 #define FORWARDED_FOR "x-forwarded-for"
@@ -124,13 +123,6 @@ void streaming_split_command(const char *cmd, struct arena *arena, struct stream
 
 /* --- protocols --- */
 
-bool streaming_is_websocket(const struct http_fields *fields)
-{
-    const char *upgrade = http_fields_get(fields, "upgrade");
-    return http_fields_has_token(fields, "connection", "upgrade") && upgrade &&
-           strcasecmp(upgrade, "websocket") == 0;
-}
-
 /* Takes the next protocol off the front of what @fields offer; *at starts as {0}. */
 struct offer_place {
     size_t field;
@@ -155,7 +147,7 @@ enum streaming_manner streaming_manner_of(const struct http_fields *fields, bool
 {
     struct offer_place at = {0};
     struct str offer;
-    if (!streaming_is_websocket(fields))
+    if (!websocket_is_asked_for(fields))
         return STREAMING_PASSED_ON;
     while (next_offer(fields, &at, &offer)) {
         if (is_port_forward && str_has_prefix(offer, STREAMING_TUNNEL_PREFIX))

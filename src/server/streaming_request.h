@@ -48,8 +48,6 @@ enum streaming_manner {
 
 #define STREAMING_TUNNEL_PREFIX "SPDY/3.1+"
 
-/** True when @fields ask for the WebSocket protocol. */
-bool streaming_is_websocket(const struct http_fields *fields);
 /** What is ended here rather than at the runtime; the rest is passed on. */
 enum streaming_manner streaming_manner_of(const struct http_fields *fields, bool is_port_forward);
 

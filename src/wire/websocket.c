@@ -7,6 +7,7 @@
 #include "wire/websocket.h"
 
 #include <openssl/evp.h>
+#include <strings.h>
 
 #define KEY_BYTES 16
 #define KEY_TEXT_LEN 24 /* of as many bytes in base64 */
@@ -33,6 +34,13 @@ static bool is_key(const char *text)
         text[KEY_TEXT_LEN - 3] == '=')
         return false;
     return EVP_DecodeBlock(bytes, (const unsigned char *)text, KEY_TEXT_LEN) == KEY_BYTES + 2;
+}
+
+bool websocket_is_asked_for(const struct http_fields *fields)
+{
+    const char *upgrade = http_fields_get(fields, "upgrade");
+    return upgrade && strcasecmp(upgrade, "websocket") == 0 &&
+           http_fields_has_token(fields, "connection", "upgrade");
 }
 
 struct error *websocket_check_request(const struct http_fields *fields, const char **ret_key)

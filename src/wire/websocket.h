@@ -29,6 +29,8 @@ enum websocket_status {
 
 /* --- the handshake --- */
 
+/** True when @fields ask for the protocol. */
+bool websocket_is_asked_for(const struct http_fields *fields);
 /** Checks version and key of a request for the protocol; INVALID_ARGUMENT is for the client.
  * *ret_key is borrowed from @fields. */
 MUST_CHECK struct error *websocket_check_request(const struct http_fields *fields,

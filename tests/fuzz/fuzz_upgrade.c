@@ -8,6 +8,7 @@
  */
 #include "server/streaming_internal.h"
 #include "wire/http_server_internal.h"
+#include "wire/websocket.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -55,7 +56,7 @@ static bool take_apart(struct http_exchange *exchange, bool is_port_forward,
     ASSERT(split.count > 0 && command.count <= request->target.param_count);
     if (!is_port_forward)
         err = streaming_parse_switches(&request->target, &session->switches);
-    else if (streaming_is_websocket(&request->fields) &&
+    else if (websocket_is_asked_for(&request->fields) &&
              streaming_manner_of(&request->fields, true) != STREAMING_TUNNEL)
         err = streaming_parse_ports(&request->target, arena, &ports);
     for (size_t i = 0; i < ports.count; i++)

@@ -194,6 +194,27 @@ TEST_CASE(what_is_written_has_the_shortest_head)
     assert_true(str_eq(buf_str(&out), STR_LITERAL("\x8a\x02hi\x88\x02\x03\xe8")));
 }
 
+TEST_CASE(the_protocol_is_asked_for_with_two_fields)
+{
+    static const struct {
+        const char *upgrade, *connection;
+        bool want;
+    } cases[] = {
+        {"websocket", "Upgrade", true}, {"WebSocket", "keep-alive, upgrade", true},
+        {"SPDY/3.1", "Upgrade", false}, {"websocket", "keep-alive", false},
+        {"websocket", NULL, false},     {NULL, "Upgrade", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct http_field items[2];
+        struct http_fields fields = {.items = items};
+        if (cases[i].upgrade)
+            items[fields.count++] = (struct http_field){"upgrade", cases[i].upgrade};
+        if (cases[i].connection)
+            items[fields.count++] = (struct http_field){"connection", cases[i].connection};
+        assert_int_equal(websocket_is_asked_for(&fields), cases[i].want);
+    }
+}
+
 TEST_CASE(a_handshake_has_a_version_and_a_key)
 {
     static const struct {
@@ -243,5 +264,6 @@ TEST_CASE(the_answer_to_a_handshake_is_a_kubelet_s)
 
 TEST_MAIN(TEST(frames_become_messages_however_they_are_cut),
           TEST(a_client_hears_frames_without_masks), TEST(what_a_client_writes_a_server_reads),
-          TEST(what_is_written_has_the_shortest_head), TEST(a_handshake_has_a_version_and_a_key),
-          TEST(the_answer_to_a_handshake_is_a_kubelet_s))
+          TEST(what_is_written_has_the_shortest_head),
+          TEST(the_protocol_is_asked_for_with_two_fields),
+          TEST(a_handshake_has_a_version_and_a_key), TEST(the_answer_to_a_handshake_is_a_kubelet_s))
