@@ -1,6 +1,7 @@
 #include "server/log_query.h"
 
 #include "base/time.h"
+#include "server/pod_lookup.h"
 #include "server/query.h"
 
 static struct error *undecodable(void)
@@ -115,28 +116,9 @@ struct error *log_query_check_stream(const struct log_query *query, bool is_spli
                      query->stream);
 }
 
-static bool has_container(const Core__PodSpec *spec, const char *name)
-{
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        if (text_eq(spec->containers[i]->name, name))
-            return true;
-    }
-    for (size_t i = 0; i < spec->n_init_containers; i++) {
-        if (text_eq(spec->init_containers[i]->name, name))
-            return true;
-    }
-    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
-        const Core__EphemeralContainer *container = spec->ephemeral_containers[i];
-        if (container->ephemeral_container_common &&
-            text_eq(container->ephemeral_container_common->name, name))
-            return true;
-    }
-    return false;
-}
-
 struct error *log_container_check(const Core__Pod *pod, const char *name)
 {
-    if (has_container(pod->spec, name))
+    if (container_lookup(pod->spec, name, NULL))
         return NULL;
     return error_new(ERROR_NOT_FOUND, "container \"%s\" not found in pod \"%s\"", name,
                      pod->metadata->name);

@@ -67,24 +67,6 @@ static const char *local_time(int64_t wall_ns, struct arena *arena)
     return arena_printf(arena, "%s%.3s:%s", text, zone, zone + 3);
 }
 
-static bool has_container(const Core__PodSpec *spec, const char *name)
-{
-    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
-        const Core__EphemeralContainer *one = spec->ephemeral_containers[i];
-        if (one->ephemeral_container_common && text_eq(one->ephemeral_container_common->name, name))
-            return true;
-    }
-    for (size_t i = 0; i < spec->n_init_containers; i++) {
-        if (text_eq(spec->init_containers[i]->name, name))
-            return true;
-    }
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        if (text_eq(spec->containers[i]->name, name))
-            return true;
-    }
-    return false;
-}
-
 /* The last value counts. */
 static bool parse_timeout(const struct http_target *target, int64_t *ret_s)
 {
@@ -130,7 +112,7 @@ void node_answer_checkpoint(struct node_server *server, struct node_request *req
     int64_t timeout_s;
     if (!pod_lookup(server->parts.pods, params[0], params[1], &view)) {
         reply_text(request->exchange, 404, "pod does not exist");
-    } else if (!has_container(view.pod->spec, params[2])) {
+    } else if (!container_lookup(view.pod->spec, params[2], NULL)) {
         reply_text(request->exchange, 404,
                    arena_printf(request->arena, "container %s does not exist", params[2]));
     } else if (!parse_timeout(&request->http->target, &timeout_s)) {

@@ -86,28 +86,6 @@ static struct error *find_container(const struct streaming *streaming,
 }
 
 /* Whether the spec gives @name a terminal; false when it does not name it. */
-static bool container_tty(const Core__PodSpec *spec, const char *name, bool *ret)
-{
-    for (size_t i = 0; i < spec->n_containers + spec->n_init_containers; i++) {
-        const Core__Container *container = i < spec->n_containers
-                                               ? spec->containers[i]
-                                               : spec->init_containers[i - spec->n_containers];
-        if (text_eq(container->name, name)) {
-            *ret = container->has_tty && container->tty;
-            return true;
-        }
-    }
-    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
-        const Core__EphemeralContainerCommon *common =
-            spec->ephemeral_containers[i]->ephemeral_container_common;
-        if (common && text_eq(common->name, name)) {
-            *ret = common->has_tty && common->tty;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* --- calls of the runtime --- */
 
 static struct streaming_call *call_new(struct streaming *streaming, struct http_exchange *exchange,
@@ -303,7 +281,7 @@ static struct error *find_attached(const struct streaming *streaming,
     struct pod_view view;
     struct error *err = find_pod(streaming, params, &view);
     if (!err && is_meant(streaming, params, &view) &&
-        !container_tty(view.pod->spec, params->container, &switches->tty))
+        !container_lookup(view.pod->spec, params->container, &switches->tty))
         err = error_new(ERROR_INTERNAL, "container %s not found in pod %s_%s", params->container,
                         view.name, view.namespace);
     return err ? err : find_container(streaming, params, &view, ret_id);
