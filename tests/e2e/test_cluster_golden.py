@@ -316,6 +316,8 @@ ACCEPTED_EVENTS = [
     ("recorded", r"ResizeStarted|ResizeCompleted|debugger-", "The recording resizes and debugs pods in mid-life."),
     ("recorded", r"InvalidDiskCapacity", "Told there when the first statistics are asked for too early; ours are not."),
     ("ours", r"\| web \|.* Startup probe failed: .*connection refused", "Whether the server listens by then is chance."),
+    ("ours", r"\| web \|.* Readiness probe failed: .*(connection re(fused|set by peer)|EOF)$",
+     "A kubelet, too, asks whether a pod is ready until its last container is gone; whether it does so between is chance."),
 ]
 
 
