@@ -147,6 +147,35 @@ struct error *cli_find_container(const struct cli_options *options, struct arena
     return err;
 }
 
+struct error *cli_add_choice(const struct cli_options *options, const char *path, struct buf *out)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct pod_target pod = {.namespace = cli_namespace_filter(options)};
+    if (options->pod) {
+        struct error *err = cli_find_pod(options, pod.namespace, arena, &pod);
+        if (err)
+            return err;
+    }
+    buf_printf(out, "%s?", path);
+    if (pod.namespace) {
+        buf_add_text(out, "namespace=");
+        local_client_add_encoded(out, pod.namespace);
+    }
+    if (pod.name) {
+        buf_add_text(out, "&pod=");
+        local_client_add_encoded(out, pod.name);
+    }
+    return buf_error(out, "the request");
+}
+
+struct error *cli_print_reply(const struct cli_options *options, const char *target)
+{
+    AUTO(buf) struct buf reply;
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    struct error *err = local_client_get(options->socket_path, target, &reply);
+    return err ? err : cli_print_json(buf_str(&reply), NULL);
+}
+
 void cli_pause(int64_t ns)
 {
     const struct timespec pause = {.tv_sec = ns / NS_PER_SEC, .tv_nsec = ns % NS_PER_SEC};
@@ -179,6 +208,8 @@ static struct error *run(const struct cli_options *options, int *ret_code)
         return cmd_exec(options, ret_code);
     case CLI_TOP:
         return cmd_top(options);
+    case CLI_WHY:
+        return cmd_why(options);
     case CLI_HELP: {
         enum cli_command about = CLI_HELP;
         if (options->pod && !cli_find_command(options->pod, &about))

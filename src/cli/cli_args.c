@@ -30,12 +30,13 @@ struct option {
 #define FIELD(name) offsetof(struct cli_options, name)
 static const struct option options[] = {
     {"namespace", 'n', OPTION_TEXT,
-     ON(CLI_PODS) | ON(CLI_LOGS) | ON(CLI_EVENTS) | ON_COMMANDS | ON(CLI_TOP), FIELD(namespace), 0,
-     "NAME", "the namespace; logs, exec and attach without one: default"},
-    {"all-namespaces", 'A', OPTION_BOOL, ON(CLI_PODS) | ON(CLI_EVENTS) | ON(CLI_TOP),
+     ON(CLI_PODS) | ON(CLI_LOGS) | ON(CLI_EVENTS) | ON_COMMANDS | ON(CLI_TOP) | ON(CLI_WHY),
+     FIELD(namespace), 0, "NAME", "the namespace; logs, exec and attach without one: default"},
+    {"all-namespaces", 'A', OPTION_BOOL, ON(CLI_PODS) | ON(CLI_EVENTS) | ON(CLI_TOP) | ON(CLI_WHY),
      FIELD(all_namespaces), 0, NULL, "all namespaces; what happens without --namespace"},
-    {"output", 'o', OPTION_OUTPUT, ON(CLI_PODS) | ON(CLI_STATUS) | ON(CLI_EVENTS) | ON(CLI_TOP),
-     FIELD(output), 0, "FORMAT", "json; for pods also wide, name"},
+    {"output", 'o', OPTION_OUTPUT,
+     ON(CLI_PODS) | ON(CLI_STATUS) | ON(CLI_EVENTS) | ON(CLI_TOP) | ON(CLI_WHY), FIELD(output), 0,
+     "FORMAT", "json; for pods also wide, name"},
     {"watch", 'w', OPTION_BOOL, ON(CLI_PODS) | ON(CLI_EVENTS), FIELD(watch), 0, NULL,
      "go on and print what is new or changes"},
     {"container", 'c', OPTION_TEXT, ON(CLI_LOGS) | ON_COMMANDS, FIELD(container), 0, "NAME",
@@ -84,6 +85,8 @@ static const struct {
     [CLI_ATTACH] = {"attach", "POD", true, NULL, "joins what runs in a container"},
     [CLI_TOP] = {"top", "[pods|node]", false, NULL,
                  "shows what the pods or the node use of CPU and memory"},
+    [CLI_WHY] = {"why", "[POD]", false, NULL,
+                 "tells what a pod, or all of them, waits for, and since when"},
     [CLI_HELP] = {"help", "[COMMAND]", false, NULL, "explains a command"},
 };
 _Static_assert(ARRAY_SIZE(commands) == CLI_COMMAND_COUNT, "describe every command");

@@ -14,6 +14,7 @@ enum cli_command {
     CLI_EXEC,
     CLI_ATTACH,
     CLI_TOP,
+    CLI_WHY,
     CLI_HELP,
 };
 #define CLI_COMMAND_COUNT (CLI_HELP + 1)

@@ -16,6 +16,7 @@ MUST_CHECK struct error *cmd_status(const struct cli_options *options);
 MUST_CHECK struct error *cmd_logs(const struct cli_options *options);
 MUST_CHECK struct error *cmd_events(const struct cli_options *options);
 MUST_CHECK struct error *cmd_top(const struct cli_options *options);
+MUST_CHECK struct error *cmd_why(const struct cli_options *options);
 /** Exec and attach. *ret_code: that of the command, once it has ended. */
 MUST_CHECK struct error *cmd_exec(const struct cli_options *options, int *ret_code);
 
@@ -51,6 +52,15 @@ MUST_CHECK struct error *cli_find_pod(const struct cli_options *options, const c
  * error which container was chosen if there was a choice. */
 MUST_CHECK struct error *cli_find_container(const struct cli_options *options, struct arena *arena,
                                             struct pod_target *ret);
+/** "<path>?namespace=…&pod=…" for the namespace and the pod that the command is about, which is
+ * looked up first; all of them when it names none. Errors as cli_find_pod(). */
+MUST_CHECK struct error *cli_add_choice(const struct cli_options *options, const char *path,
+                                        struct buf *out);
+/** GET @target as it came, indented, to standard output. */
+MUST_CHECK struct error *cli_print_reply(const struct cli_options *options, const char *target);
+/** GET /events at @target. */
+MUST_CHECK struct error *cli_get_events(const struct cli_options *options, const char *target,
+                                        struct arena *arena, const Core__EventList **ret);
 /** The table of @list (pods of @namespace; NULL: all) as kubectl get pods prints it. */
 void cli_render_pods(const Core__PodList *list, const char *namespace, bool wide,
                      int64_t now_wall_ns, struct buf *out);
@@ -59,6 +69,9 @@ void cli_render_pod_names(const Core__PodList *list, const char *namespace, stru
 /** The table of @list, oldest first, with the namespace when @with_namespace. */
 void cli_render_events(const Core__EventList *list, bool with_namespace, int64_t now_wall_ns,
                        struct buf *out);
+/** The table of what the pods of @why (reply of GET /why) wait for; nothing when none waits. */
+void cli_render_why(const struct doc_node *why, bool with_namespace, int64_t now_wall_ns,
+                    struct buf *out);
 /** The reply of GET /status for people. */
 void cli_render_status(const struct doc_node *status, struct buf *out);
 /** The path and query of a request for logs. */

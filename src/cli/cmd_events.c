@@ -109,28 +109,8 @@ void cli_render_events(const Core__EventList *list, bool with_namespace, int64_t
     render(list, NULL, &table, false, now_wall_ns, out);
 }
 
-static struct error *make_target(const struct cli_options *options, struct buf *out)
-{
-    const char *namespace = cli_namespace_filter(options);
-    buf_add_text(out, "/events?");
-    if (namespace) {
-        buf_add_text(out, "namespace=");
-        local_client_add_encoded(out, namespace);
-    }
-    if (!options->pod)
-        return NULL;
-    AUTO(arena) struct arena *arena = arena_new(0);
-    struct pod_target pod;
-    struct error *err = cli_find_pod(options, namespace, arena, &pod);
-    if (err)
-        return err;
-    buf_add_text(out, "&pod=");
-    local_client_add_encoded(out, pod.name);
-    return NULL;
-}
-
-static struct error *get_events(const struct cli_options *options, const char *target,
-                                struct arena *arena, const Core__EventList **ret)
+struct error *cli_get_events(const struct cli_options *options, const char *target,
+                             struct arena *arena, const Core__EventList **ret)
 {
     const struct kube_decode_options decode = {.unknown = KUBE_UNKNOWN_TOLERANT,
                                                .file = "the node agent's reply"};
@@ -150,7 +130,7 @@ static struct error *print_table(const struct cli_options *options, const char *
 {
     AUTO(arena) struct arena *arena = arena_new(0);
     const Core__EventList *list = NULL;
-    struct error *err = get_events(options, target, arena, &list);
+    struct error *err = cli_get_events(options, target, arena, &list);
     if (err)
         return err;
     if (list->n_items == 0) {
@@ -174,7 +154,7 @@ static struct error *watch_events(const struct cli_options *options, const char 
         AUTO(buf) struct buf out;
         buf_init(&out, TABLE_MAX_BYTES);
         const Core__EventList *list = NULL;
-        struct error *err = get_events(options, target, arena, &list);
+        struct error *err = cli_get_events(options, target, arena, &list);
         if (err)
             return err;
         render(list, seen, &table, is_later, time_wall_ns(), &out);
@@ -188,25 +168,15 @@ static struct error *watch_events(const struct cli_options *options, const char 
     }
 }
 
-static struct error *print_json(const struct cli_options *options, const char *target)
-{
-    AUTO(buf) struct buf reply;
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
-    struct error *err = local_client_get(options->socket_path, target, &reply);
-    return err ? err : cli_print_json(buf_str(&reply), NULL);
-}
-
 struct error *cmd_events(const struct cli_options *options)
 {
     AUTO(buf) struct buf target;
     buf_init(&target, 4 * KiB);
-    struct error *err = make_target(options, &target);
-    if (!err)
-        err = buf_error(&target, "the request");
+    struct error *err = cli_add_choice(options, "/events", &target);
     if (err)
         return err;
     if (options->watch)
         return watch_events(options, buf_text(&target));
-    return options->output ? print_json(options, buf_text(&target))
+    return options->output ? cli_print_reply(options, buf_text(&target))
                            : print_table(options, buf_text(&target));
 }

@@ -118,3 +118,12 @@ size_t pull_queue_waiting(const struct pull_queue *queue)
 {
     return queue->waiting;
 }
+
+size_t pull_ticket_ahead(const struct pull_ticket *ticket)
+{
+    size_t ahead = 0;
+    for (const struct pull_ticket *other = ticket->queue->tickets; other != ticket;
+         other = other->next)
+        ahead++;
+    return ahead;
+}

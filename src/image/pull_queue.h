@@ -33,3 +33,5 @@ void pull_queue_leave(struct pull_ticket *ticket);
 /** Pulls running and waiting. */
 size_t pull_queue_running(const struct pull_queue *queue);
 size_t pull_queue_waiting(const struct pull_queue *queue);
+/** How many pulls run or wait before @ticket (not NULL). */
+size_t pull_ticket_ahead(const struct pull_ticket *ticket);

@@ -37,6 +37,10 @@ void local_socket_remove(const char *path, uint64_t inode);
 /** The v1 EventList of the pods' timelines; @namespace and @pod (NULL: all) choose. */
 void local_render_events(const struct local_server *server, const char *namespace, const char *pod,
                          struct buf *out);
+/** {"pods": [{"namespace", "name", "uid", "phase", "ready", "waits": [{"container", "reason",
+ * "message", "since", "until"}]}]}: what each pod waits for (pod/why.h); chosen likewise. */
+void local_render_why(const struct local_server *server, const char *namespace, const char *pod,
+                      struct buf *out);
 /** The node as seen from inside. */
 void local_render_status(const struct local_server *server, struct buf *out);
 /** A v1 Status that tells of @err; returns the HTTP code for it. */

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/time.h"
 #include "kube/codec.h"
+#include "pod/why.h"
 #include "wire/json.h"
 
 #include <fcntl.h>
@@ -51,9 +52,8 @@ static void write_type(struct doc_writer *writer, const char *kind)
     end_object(writer);
 }
 
-/* --- events --- */
-
-struct events_render {
+/* What is told of some or all pods. */
+struct pods_render {
     const struct local_server *server;
     struct doc_writer *writer;
     const char *namespace, *pod; /* NULL: all */
@@ -85,7 +85,7 @@ static void render_involved(struct doc_writer *writer, const struct pod_view *vi
     end_object(writer);
 }
 
-static void render_event(const struct events_render *render, const struct pod_view *view,
+static void render_event(const struct pods_render *render, const struct pod_view *view,
                          const struct timeline_entry *entry)
 {
     struct doc_writer *writer = render->writer;
@@ -110,12 +110,16 @@ static void render_event(const struct events_render *render, const struct pod_vi
     end_object(writer);
 }
 
+static bool is_chosen(const struct pods_render *render, const struct pod_view *view)
+{
+    return (!render->namespace || text_eq(render->namespace, view->namespace)) &&
+           (!render->pod || text_eq(render->pod, view->name));
+}
+
 static void render_timeline(void *ctx, const struct pod_view *view)
 {
-    const struct events_render *render = ctx;
-    if (render->namespace && !text_eq(render->namespace, view->namespace))
-        return;
-    if (render->pod && !text_eq(render->pod, view->name))
+    const struct pods_render *render = ctx;
+    if (!is_chosen(render, view))
         return;
     for (size_t i = 0; view->timeline && i < view->timeline->count; i++)
         render_event(render, view, timeline_at(view->timeline, i));
@@ -126,12 +130,75 @@ void local_render_events(const struct local_server *server, const char *namespac
 {
     struct json_writer json;
     json_writer_init(&json, out, false);
-    struct events_render render = {
+    struct pods_render render = {
         .server = server, .writer = &json.base, .namespace = namespace, .pod = pod};
     begin_object(render.writer, NULL);
     write_type(render.writer, "EventList");
     begin_array(render.writer, "items");
     pods_visit(server->pods, render_timeline, &render);
+    end_array(render.writer);
+    end_object(render.writer);
+    buf_add_char(out, '\n');
+}
+
+/* --- what pods wait for --- */
+
+static void render_wait(struct doc_writer *writer, const struct pod_wait *wait)
+{
+    begin_object(writer, NULL);
+    if (wait->container)
+        write_field(writer, "container", wait->container);
+    write_field(writer, "reason", wait->reason);
+    write_field(writer, "message", wait->message);
+    if (wait->since_ns > 0)
+        write_time(writer, "since", wait->since_ns);
+    if (wait->until_ns > 0)
+        write_time(writer, "until", wait->until_ns);
+    end_object(writer);
+}
+
+static bool is_ready(const Core__PodStatus *status)
+{
+    for (size_t i = 0; status && i < status->n_conditions; i++) {
+        if (text_eq(status->conditions[i]->type, "Ready"))
+            return text_eq(status->conditions[i]->status, "True");
+    }
+    return false;
+}
+
+static void render_why(void *ctx, const struct pod_view *view)
+{
+    const struct pods_render *render = ctx;
+    if (!is_chosen(render, view))
+        return;
+    struct doc_writer *writer = render->writer;
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct pod_wait *waits;
+    size_t count = pods_why(render->server->pods, view->uid, arena, &waits);
+    begin_object(writer, NULL);
+    write_field(writer, "namespace", view->namespace);
+    write_field(writer, "name", view->name);
+    write_field(writer, "uid", view->uid);
+    write_field(writer, "phase", view->status ? view->status->phase : NULL);
+    doc_write_key(writer, "ready");
+    doc_write_bool(writer, is_ready(view->status));
+    begin_array(writer, "waits");
+    for (size_t i = 0; i < count; i++)
+        render_wait(writer, &waits[i]);
+    end_array(writer);
+    end_object(writer);
+}
+
+void local_render_why(const struct local_server *server, const char *namespace, const char *pod,
+                      struct buf *out)
+{
+    struct json_writer json;
+    json_writer_init(&json, out, false);
+    struct pods_render render = {
+        .server = server, .writer = &json.base, .namespace = namespace, .pod = pod};
+    begin_object(render.writer, NULL);
+    begin_array(render.writer, "pods");
+    pods_visit(server->pods, render_why, &render);
     end_array(render.writer);
     end_object(render.writer);
     buf_add_char(out, '\n');

@@ -82,6 +82,16 @@ static void answer_events(struct local_server *server, struct http_exchange *exc
     finish_json(exchange, &content);
 }
 
+static void answer_why(struct local_server *server, struct http_exchange *exchange,
+                       const struct http_target *target)
+{
+    AUTO(buf) struct buf content;
+    buf_init(&content, LOCAL_REPLY_MAX_BYTES);
+    local_render_why(server, http_target_param(target, "namespace"),
+                     http_target_param(target, "pod"), &content);
+    finish_json(exchange, &content);
+}
+
 /* /logs/<namespace>/<pod>[/<container>] */
 static void answer_logs(struct local_server *server, struct http_exchange *exchange,
                         const struct http_target *target)
@@ -183,7 +193,7 @@ static const struct route {
 } routes[] = {
     {"pods", 1, 1, answer_pods},   {"status", 1, 1, answer_status}, {"events", 1, 1, answer_events},
     {"logs", 3, 4, answer_logs},   {"exec", 4, 4, answer_exec},     {"attach", 4, 4, answer_attach},
-    {"stats", 2, 2, answer_stats},
+    {"stats", 2, 2, answer_stats}, {"why", 1, 1, answer_why},
 };
 
 /* --- requests --- */

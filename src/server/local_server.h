@@ -6,6 +6,7 @@
  * on the worker pool.
  *
  *   /pods[?all=1]  /status  /events[?namespace=&pod=]      what is known, as JSON
+ *   /why[?namespace=&pod=]                                 what pods wait for
  *   /logs/NAMESPACE/POD[/CONTAINER]                        log_query.h
  *   /exec/NAMESPACE/POD/CONTAINER, /attach/…               streaming.h: as the node's own API
  *   /stats/summary[?only_cpu_and_memory=true]              the Summary API's answer

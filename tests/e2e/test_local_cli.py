@@ -1,6 +1,7 @@
 """What somebody does on the node itself, with nothing but the agent's own program: exec, attach, top, logs, events."""
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -339,6 +340,23 @@ def test_logs_are_chosen_as_kubectl_does(node):
     refused(node, 1, 'previous terminated container "c" in pod "web-node-a" not found', "logs", "-p", "web")
     assert run(node, "logs", "web", "--since", "1h", "--since-time", times[0]).returncode == 2
     assert run(node, "logs", "web", "--since-time", "yesterday").returncode == 2
+
+
+def test_why_tells_what_a_pod_waits_for(node):
+    said = run(node, "why", "web").stdout.decode()
+    assert said.startswith("pod/web-node-a waits for nothing: it is Running and ready.\n\nNAMESPACE ")
+    node.apply("ill.yaml", pod("ill", {**shell("c", SLEEP), "image": "registry.invalid/absent:1"}))
+
+    def waits():
+        return [line.split(maxsplit=6) for line in run(node, "why", "ill").stdout.decode().splitlines()[1:2]]
+    beds.wait_for("the back-off", lambda: waits() and waits()[0][3] == "ImagePullBackOff")
+    row = waits()[0]
+    assert row[:3] == ["default", "ill-node-a", "c"] and row[5].endswith("s") and "registry.invalid" in row[6]
+    assert "Failed to pull image" in run(node, "why", "ill").stdout.decode()
+    everywhere = json.loads(run(node, "why", "-A", "-o", "json").stdout)
+    assert [one["waits"] != [] for one in everywhere["pods"] if one["name"] in ("web-node-a", "ill-node-a")] == [True, False]
+    refused(node, 1, 'there is no pod "nobody" on this node', "why", "nobody")
+    node.remove("ill.yaml")
 
 
 def test_events_come_as_they_happen(node):

@@ -1,3 +1,4 @@
+#include "base/time.h"
 #include "cli/cli_internal.h"
 #include "kube/codec.h"
 #include "tests/lib/test.h"
@@ -180,6 +181,40 @@ TEST_CASE(top_shows_what_is_used)
     }
 }
 
+TEST_CASE(why_lists_what_is_waited_for)
+{
+    static const char json[] =
+        "{\"pods\": [{\"namespace\": \"a\", \"name\": \"web\", \"waits\": ["
+        "{\"reason\": \"NetworkNotReady\", \"message\": \"network is not ready: x\"},"
+        "{\"container\": \"c\", \"reason\": \"CrashLoopBackOff\", \"message\": \"back-off\","
+        "\"since\": \"2026-11-21T03:00:00Z\", \"until\": \"2026-11-21T03:01:10Z\"}]},"
+        "{\"namespace\": \"a\", \"name\": \"well\", \"waits\": []}]}";
+    static const struct {
+        bool with_namespace;
+        const char *want;
+    } rows[] = {
+        {true, "NAMESPACE   POD   CONTAINER   REASON             SINCE   NEXT TRY   MESSAGE\n"
+               "a           web   -           NetworkNotReady    -       -          network is not "
+               "ready: x\n"
+               "a           web   c           CrashLoopBackOff   60s     10s        back-off\n"},
+        {false, "POD   CONTAINER   REASON             SINCE   NEXT TRY   MESSAGE\n"
+                "web   -           NetworkNotReady    -       -          network is not ready: x\n"
+                "web   c           CrashLoopBackOff   60s     10s        back-off\n"},
+    };
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const struct doc_node *why = NULL;
+    int64_t now_ns = 0;
+    assert_no_error(cli_parse_reply(str_from(json), arena, &why));
+    assert_no_error(time_parse_rfc3339(str_from("2026-11-21T03:01:00Z"), &now_ns));
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(buf) struct buf out;
+        buf_init(&out, 4 * KiB);
+        cli_render_why(why, rows[i].with_namespace, now_ns, &out);
+        assert_string_equal(buf_text(&out), rows[i].want);
+    }
+}
+
 TEST_MAIN(TEST(events_are_listed_oldest_first), TEST(the_status_reads_as_a_few_lines),
           TEST(a_request_for_logs_says_what_was_asked),
-          TEST(a_request_for_a_command_says_what_was_asked), TEST(top_shows_what_is_used))
+          TEST(a_request_for_a_command_says_what_was_asked), TEST(top_shows_what_is_used),
+          TEST(why_lists_what_is_waited_for))

@@ -159,6 +159,28 @@ TEST_CASE(pods_status_and_events_are_served_as_json)
     desk_done(&desk);
 }
 
+TEST_CASE(what_pods_wait_for_is_told)
+{
+    struct desk desk;
+    desk_init(&desk);
+    bench_want(&desk.bench, "web", WEB);
+    bench_want(&desk.bench, "ill", "containers: [{name: c, image: 'absent:1'}]");
+    bench_tell(&desk.bench);
+    bench_rest(&desk.bench);
+    assert_reply(&desk, "GET /why?namespace=default&pod=web-n HTTP/1.0", " 200 ",
+                 "{\"pods\":[{\"namespace\":\"default\",\"name\":\"web-n\",\"uid\":\"u-web\","
+                 "\"phase\":\"Running\",\"ready\":true,\"waits\":[]}]}\n");
+    assert_reply(&desk, "GET /why?pod=other HTTP/1.0", " 200 ", "{\"pods\":[]}\n");
+    AUTO(buf) struct buf reply;
+    buf_init(&reply, REPLY_MAX_BYTES);
+    reply_to(&desk, "GET /why?pod=ill-n HTTP/1.0", &reply);
+    assert_non_null(strstr(buf_text(&reply), "\"phase\":\"Pending\",\"ready\":false"));
+    assert_non_null(
+        strstr(buf_text(&reply), "\"container\":\"c\",\"reason\":\"ImagePullBackOff\""));
+    assert_non_null(strstr(buf_text(&reply), "\"until\":\"20"));
+    desk_done(&desk);
+}
+
 TEST_CASE(what_is_not_served_is_refused_as_kubernetes_does)
 {
     static const struct {
@@ -519,7 +541,7 @@ TEST_CASE(there_is_a_limit_to_logs_being_read)
     desk_done(&desk);
 }
 
-TEST_MAIN(TEST(pods_status_and_events_are_served_as_json),
+TEST_MAIN(TEST(pods_status_and_events_are_served_as_json), TEST(what_pods_wait_for_is_told),
           TEST(what_is_not_served_is_refused_as_kubernetes_does),
           TEST(commands_are_answered_as_by_the_nodes_own_api),
           TEST(figures_are_told_when_they_have_been_collected),
