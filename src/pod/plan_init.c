@@ -66,15 +66,18 @@ static void walk_unknown(struct plan_pass *pass, struct plan_init *walk, size_t 
                   "Init container is in \"unknown\" state, try killing it before restart", true);
 }
 
-/* One that is created or running proves that initialisation was over; one that has exited does not.
- */
+/* One that is created or running proves that initialisation was over; one that has exited does not,
+ * nor does one that was created in a sandbox before this one and never ran. */
 static bool some_regular_was_started(const struct plan_pass *pass)
 {
     const Core__PodSpec *spec = pass->want->pod->spec;
+    const struct sandbox_observed *sandbox = pod_observed_active_sandbox(pass->have);
     for (size_t i = 0; i < spec->n_containers; i++) {
         const struct container_observed *c =
             pod_observed_newest(pass->have, spec->containers[i]->name);
-        if (c && (c->state == CONTAINER_CREATED || c->state == CONTAINER_RUNNING))
+        bool is_created = c && c->state == CONTAINER_CREATED && sandbox &&
+                          strcmp(c->sandbox_id, sandbox->id) == 0;
+        if (is_created || (c && c->state == CONTAINER_RUNNING))
             return true;
     }
     return false;
