@@ -402,8 +402,12 @@ static bool purge_init_instances(struct plan_pass *pass)
 static void plan_new_sandbox(struct plan_pass *pass, const struct sandbox_decision *decision)
 {
     const struct pod_plan_env *env = pass->env;
-    if (!kill_pod(pass) || !sandbox_is_worth_it(pass, decision))
+    if (!kill_pod(pass))
         return;
+    if (!sandbox_is_worth_it(pass, decision)) {
+        prune_instances(pass); /* it rests as it is, perhaps for ever */
+        return;
+    }
     pass->out->sandbox_changed = decision->old_id;
     if (pass->have->sandboxes && !purge_init_instances(pass))
         return;

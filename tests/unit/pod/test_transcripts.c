@@ -42,7 +42,8 @@
     X(a_kill_that_fails_is_tried_again)                                                            \
     X(a_pod_waits_for_the_network_before_its_sandbox)                                              \
     X(a_static_pod_ends_with_its_manifest)                                                         \
-    X(what_was_only_created_in_a_lost_sandbox_proves_no_initialisation)
+    X(what_was_only_created_in_a_lost_sandbox_proves_no_initialisation)                            \
+    X(dead_instances_go_also_when_there_will_be_no_new_sandbox)
 
 #define PLAY(name)                                                                                 \
     TEST_CASE(name)                                                                                \
