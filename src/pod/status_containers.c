@@ -483,7 +483,7 @@ static Core__ContainerStatus *build_entry(const struct build *build,
         apply_newest(build, entry, newest, container, old);
     else
         note_vanished(build, entry, old);
-    if (previous)
+    if (previous && previous->state == CONTAINER_EXITED) /* one that never ran has no last state */
         entry->last_state = instance_state(build, previous, NULL);
     if (!newest)
         infer_completed(build, entry, container);
