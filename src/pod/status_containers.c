@@ -374,7 +374,11 @@ static void apply_newest(const struct build *build, Core__ContainerStatus *entry
                                    : old                               ? old->last_state
                                                                        : NULL,
                                    arena);
-    entry->state = instance_state(build, instance, old);
+    /* What was told to be lost stays so until more is known. */
+    bool is_still_lost =
+        instance->state == CONTAINER_UNKNOWN && !is_new && status_is_terminated(old);
+    entry->state =
+        is_still_lost ? copy_state(old->state, arena) : instance_state(build, instance, old);
     entry->container_id = arena_strdup(arena, id);
     entry->image = arena_strdup(arena, instance->image);
     entry->image_id = arena_strdup(arena, instance->image_ref);
