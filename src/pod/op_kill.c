@@ -178,6 +178,8 @@ static void remove_logs(struct pod_op *op)
 
 static void remove_advance(struct pod_op *op)
 {
+    if (op->step == REMOVE_LOGS)
+        op->err = start_delete_logs_result(op);
     if (op->err && op->err->code != ERROR_NOT_FOUND) {
         AUTO(error) struct error *err = TAKE(op->err);
         log_warning("Could not remove a container, will try again",

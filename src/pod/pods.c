@@ -8,6 +8,7 @@
 #include "kube/codec.h"
 #include "kube/resources.h"
 #include "pod/cri_request.h"
+#include "pod/log_monitor.h"
 #include "pod/probing.h"
 
 #include <sys/random.h>
@@ -217,6 +218,7 @@ void pods_free(struct pods *pods)
         pod_worker_free(worker);
     pods_relist_cancel(pods);
     pods_sweep_cancel(pods);
+    log_monitor_free(pods->logs);
     pods_collect_stop(pods, pods->env.metrics);
     struct runtime_listener nobody = {0};
     pods->env.runtime->vtable->listen(pods->env.runtime, &nobody);
@@ -241,6 +243,7 @@ void pods_start(struct pods *pods)
     pods_read_status(pods);
     pods_relist_start(pods, false);
     loop_timer_start(pods->audit, pods->env.audit_period_ns);
+    pods->logs = log_monitor_new(pods);
 }
 
 /* --- looking in from outside --- */

@@ -50,6 +50,15 @@ struct pods_gate {
     const struct pods_gate_vtable *vtable;
 };
 
+/** What becomes of container logs (spec runtime.md §6.3). */
+struct pods_log_policy {
+    int64_t max_bytes;   /* at which a log is rotated; negative: never, and logs outlive their
+                            containers */
+    int32_t max_files;   /* per container, > 1 */
+    int32_t max_workers; /* rotations at a time */
+    int64_t period_ns;   /* between two looks at the sizes; 0: nobody looks */
+};
+
 /** The rooms around it, all borrowed and outliving the pods. */
 struct pods_environment {
     const struct pods_api *api; /* NULL: standalone */
@@ -69,6 +78,7 @@ struct pods_environment {
     int64_t backoff_max_ns;
     int64_t retry_ns; /* pause after a failed step; PODS_RETRY_NS but in tests */
     int32_t max_dead_per_container;
+    struct pods_log_policy logs;
     int64_t audit_period_ns;     /* relist of what events and pidfds may have missed */
     size_t max_parallel_starts;  /* pods that make sandboxes or start containers at the same time */
     const char *const *host_ips; /* NULL-terminated */

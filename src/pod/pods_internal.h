@@ -119,6 +119,7 @@ struct pods {
     struct probe_exec *probe_exec; /* probing.c */
     struct pods_relist *relist;    /* under way; relist.c */
     struct pods_sweep *sweep;      /* under way; sweep.c */
+    struct log_monitor *logs;      /* log_monitor.h */
     /* runtime_state.c */
     struct loop_timer *status_poll; /* only while the runtime or its network is not ready */
     struct runtime_call *status_call;

@@ -4,8 +4,8 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "pod/env.h"
+#include "pod/log_rotation.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -304,7 +304,9 @@ struct error *start_files_result(struct pod_op *op, bool *ret_has_termination_lo
 
 struct log_job {
     char *log_path, *link;
-    bool remove;
+    char *logs_dir; /* NULL: the link is made; else what it names is deleted with it */
+    bool keeps_logs;
+    struct error *err;
 };
 
 static void log_release(void *ctx)
@@ -312,6 +314,8 @@ static void log_release(void *ctx)
     struct log_job *job = ctx;
     free(job->log_path);
     free(job->link);
+    free(job->logs_dir);
+    error_free(job->err);
     free(job);
 }
 
@@ -325,27 +329,18 @@ static void make_link(const struct log_job *job)
         return;
 }
 
-/* "<log>" and "<log>.2026…": everything in the folder that begins with the log's name. */
-static void delete_logs(const struct log_job *job)
+static void delete_logs(struct log_job *job)
 {
-    AUTO(free) char *dir = path_dir(job->log_path);
-    const char *base = path_base(job->log_path);
-    DIR *entries = opendir(dir);
-    if (entries) {
-        const struct dirent *entry;
-        while ((entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
-            if (text_has_prefix(entry->d_name, base))
-                unlinkat(dirfd(entries), entry->d_name, 0);
-        }
-        closedir(entries);
-    }
-    unlink(job->link);
+    if (!job->keeps_logs)
+        job->err = log_delete_blocking(job->logs_dir, job->log_path);
+    if (!job->err)
+        unlink(job->link);
 }
 
 static void log_run(void *ctx)
 {
-    const struct log_job *job = ctx;
-    if (job->remove)
+    struct log_job *job = ctx;
+    if (job->logs_dir)
         delete_logs(job);
     else
         make_link(job);
@@ -364,14 +359,21 @@ void start_link(struct pod_op *op, const char *log_path, const char *link)
 void start_delete_logs(struct pod_op *op, const char *log_path, const char *id)
 {
     const struct pod_worker *worker = op->worker;
+    const struct pods_environment *env = &worker->pods->env;
     const struct container_observed *instance = pod_observed_container(&worker->have, id);
     struct log_job *job = xcalloc(1, sizeof(*job));
     *job = (struct log_job){
         .log_path = xstrdup(log_path),
-        .link = xstrdup(container_link_path(worker->pods->env.container_links, worker,
+        .link = xstrdup(container_link_path(env->container_links, worker,
                                             instance ? instance->name : "", id, op->arena)),
-        .remove = true};
+        .logs_dir = xstrdup(env->node->pod_logs_dir),
+        .keeps_logs = env->logs.max_bytes < 0};
     pod_op_job(op, &log_kind, job);
+}
+
+struct error *start_delete_logs_result(struct pod_op *op)
+{
+    return TAKE(((struct log_job *)op->job)->err);
 }
 
 const char *container_link_path(const char *dir, const struct pod_worker *worker,

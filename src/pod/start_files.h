@@ -32,8 +32,11 @@ MUST_CHECK struct error *start_files_result(struct pod_op *op, bool *ret_has_ter
 /** Links @link → @log_path unless the log file does not exist. Errors are of no consequence. */
 void start_link(struct pod_op *op, const char *log_path, const char *link);
 
-/** Deletes @log_path and its rotated files, and the link of container @id. */
+/** Deletes @log_path and its rotated files, unless logs are kept, and then the link of container
+ * @id. */
 void start_delete_logs(struct pod_op *op, const char *log_path, const char *id);
+/** The error of the finished job, owned by the caller: the logs are not all deleted. */
+MUST_CHECK struct error *start_delete_logs_result(struct pod_op *op);
 
 /** "<dir>/<pod>_<namespace>_<container>-<id>.log", the name before ".log" cut to 251 bytes; in
  * @arena. */

@@ -449,6 +449,22 @@ static struct error *do_remove_container(struct fake_exchange *it)
     return NULL;
 }
 
+static struct error *do_reopen_container_log(struct fake_exchange *it)
+{
+    const char *id = ((const Cri__ReopenContainerLogRequest *)it->request)->container_id;
+    const struct fake_container *container = fake_find_container(it->fake, id);
+    if (!container)
+        return error_new(ERROR_NOT_FOUND, "container \"%s\" not found", id);
+    note_container(it, "ReopenContainerLog", container);
+    if (container->state != CRI__CONTAINER_STATE__CONTAINER_RUNNING)
+        return error_new(ERROR_UNKNOWN, "container is not running");
+    FILE *log = fopen(container->log_path, "ae");
+    if (!log)
+        return error_new(ERROR_UNKNOWN, "log %s cannot be made", container->log_path);
+    assert_int_equal(fclose(log), 0);
+    return NULL;
+}
+
 static struct error *do_list_containers(struct fake_exchange *it)
 {
     const Cri__ContainerFilter *filter = ((const Cri__ListContainersRequest *)it->request)->filter;
@@ -610,6 +626,8 @@ const struct fake_method fake_methods[RUNTIME_METHOD_COUNT] = {
     [RUNTIME_STOP_CONTAINER] = {&cri__stop_container_request__descriptor, EMPTY, do_stop_container},
     [RUNTIME_REMOVE_CONTAINER] = {&cri__remove_container_request__descriptor, EMPTY,
                                   do_remove_container},
+    [RUNTIME_REOPEN_CONTAINER_LOG] = {&cri__reopen_container_log_request__descriptor, EMPTY,
+                                      do_reopen_container_log},
     [RUNTIME_LIST_CONTAINERS] = {&cri__list_containers_request__descriptor,
                                  &cri__list_containers_response__descriptor, do_list_containers},
     [RUNTIME_CONTAINER_STATUS] = {&cri__container_status_request__descriptor,
