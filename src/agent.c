@@ -407,6 +407,8 @@ static struct error *set_up_pods(struct agent *agent)
         .backoff_max_ns = config->crash_loop_max_ns,
         .retry_ns = PODS_RETRY_NS,
         .max_dead_per_container = config->maximum_dead_containers_per_container,
+        .max_dead_containers = config->maximum_dead_containers,
+        .min_dead_age_ns = config->minimum_container_ttl_ns,
         .logs = {.max_bytes = config->container_log_max_size_bytes,
                  .max_files = config->container_log_max_files,
                  .max_workers = config->container_log_max_workers,

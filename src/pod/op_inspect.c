@@ -128,8 +128,10 @@ static void take_container_list(struct pod_op *op)
         bool listed = false;
         for (size_t i = 0; i < inspect->n_containers && !listed; i++)
             listed = strcmp(inspect->containers[i], known->id) == 0;
-        if (!listed && was_known(inspect, known->id))
-            pod_observed_drop_container(have, known->id);
+        if (listed || !was_known(inspect, known->id))
+            continue;
+        pods_sweep_again(op->worker->pods); /* its link is left */
+        pod_observed_drop_container(have, known->id);
     }
 }
 
@@ -150,6 +152,7 @@ static bool take_container_status(struct pod_op *op)
     struct pod_worker *worker = op->worker;
     const Cri__ContainerStatusResponse *reply = (const Cri__ContainerStatusResponse *)op->reply;
     if (!reply) {
+        pods_sweep_again(worker->pods); /* its link is left */
         pod_observed_drop_container(&worker->have, inspect->reading);
         return false;
     }

@@ -62,6 +62,7 @@ static void killed(struct pod_op *op)
     struct pod_worker *worker = op->worker;
     const Cri__ContainerStatusResponse *reply = (const Cri__ContainerStatusResponse *)op->reply;
     if (!reply) {
+        pods_sweep_again(worker->pods); /* its link is left */
         pod_observed_drop_container(&worker->have, op->target);
         pod_op_end(op);
         return;
@@ -203,17 +204,27 @@ static void remove_advance(struct pod_op *op)
     }
 }
 
+/* It may run, for all the runtime knows. */
+static void stop_unknown(struct pod_op *op, const struct container_observed *instance)
+{
+    int64_t grace_s = max_i64(instance->has_grace ? instance->grace_s : 0, KILL_GRACE_FLOOR_S);
+    pod_worker_event(op->worker, TIMELINE_NORMAL, "Killing",
+                     arena_strdup(op->arena, instance->name),
+                     "Container is in unknown state, try killing it before removal");
+    Cri__StopContainerRequest request = CRI__STOP_CONTAINER_REQUEST__INIT;
+    request.container_id = cri_borrow(op->target);
+    request.timeout = grace_s;
+    op->step = REMOVE_STOP;
+    pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, sat_mul_i64(grace_s, NS_PER_SEC));
+}
+
 void op_remove_container_start(struct pod_worker *worker, const struct pod_action *action)
 {
     struct pod_op *op = pod_op_new(worker, POD_ACTION_REMOVE_CONTAINER, action->id);
     op->advance = remove_advance;
     const struct container_observed *instance = pod_observed_container(&worker->have, action->id);
     if (instance && instance->state == CONTAINER_UNKNOWN) {
-        Cri__StopContainerRequest request = CRI__STOP_CONTAINER_REQUEST__INIT;
-        request.container_id = cri_borrow(op->target);
-        request.timeout = KILL_GRACE_FLOOR_S;
-        op->step = REMOVE_STOP;
-        pod_op_call(op, RUNTIME_STOP_CONTAINER, &request.base, KILL_GRACE_FLOOR_S * NS_PER_SEC);
+        stop_unknown(op, instance);
         return;
     }
     remove_logs(op);

@@ -211,10 +211,18 @@ static void remove_instance(struct plan_pass *pass, const struct container_obser
     act(pass, (struct pod_action){.kind = POD_ACTION_REMOVE_CONTAINER, .id = instance->id});
 }
 
-/* Spec pods.md §3.14: of each name keep the newest dead instances, at least one. */
+/* Spec pods.md §3.14: of each name the newest dead instances are kept, at least one; of a plain
+ * init container no more than that (spec runtime.md §7.5). */
+static int32_t dead_kept(const struct plan_pass *pass, const char *name)
+{
+    size_t index;
+    const Core__Container *init = find_init(pass->want->pod, name, &index);
+    int32_t most = pass->env->max_dead_per_container;
+    return most < 1 || (init && !container_is_sidecar(init)) ? 1 : most;
+}
+
 static void prune_instances(struct plan_pass *pass)
 {
-    int32_t keep = pass->env->max_dead_per_container > 1 ? pass->env->max_dead_per_container : 1;
     for (const struct container_observed *c = pass->have->containers; c; c = c->next) {
         if (c->state == CONTAINER_RUNNING)
             continue;
@@ -228,7 +236,7 @@ static void prune_instances(struct plan_pass *pass)
         }
         if (is_newest)
             continue;
-        if (c->state == CONTAINER_CREATED || newer >= keep)
+        if (c->state == CONTAINER_CREATED || newer >= dead_kept(pass, c->name))
             remove_instance(pass, c);
     }
 }

@@ -109,6 +109,8 @@ static void on_audit(void *ctx)
     struct pods *pods = ctx;
     pods_read_status(pods);
     pods_relist_start(pods, true);
+    pods_collect_garbage(pods);
+    pods_end_orphans(pods);
     prune_backoffs(pods);
     loop_timer_start(pods->audit, pods->env.audit_period_ns);
 }

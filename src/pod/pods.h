@@ -78,6 +78,8 @@ struct pods_environment {
     int64_t backoff_max_ns;
     int64_t retry_ns; /* pause after a failed step; PODS_RETRY_NS but in tests */
     int32_t max_dead_per_container;
+    int32_t max_dead_containers; /* on the node; negative: no limit */
+    int64_t min_dead_age_ns;     /* for what the two limits remove */
     struct pods_log_policy logs;
     int64_t audit_period_ns;     /* relist of what events and pidfds may have missed */
     size_t max_parallel_starts;  /* pods that make sandboxes or start containers at the same time */

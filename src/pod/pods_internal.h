@@ -166,6 +166,8 @@ void pod_worker_retry_now(struct pod_worker *worker);
 void pod_worker_wake(struct pod_worker *worker);
 /** One pass: status, plan, dispatch. May free the worker (when it is finished). */
 void pod_worker_run(struct pod_worker *worker);
+/** Begins to remove the dead instance @id, unless it must be left alone for now. */
+void pod_worker_remove_container(struct pod_worker *worker, const char *id);
 /** Adds to the timeline and logs. */
 void pod_worker_event(struct pod_worker *worker, enum timeline_type type, const char *reason,
                       const char *container, const char *message);
@@ -234,11 +236,17 @@ void pods_relist_start(struct pods *pods, bool audit);
 void pods_relist_cancel(struct pods *pods);
 /** The first list is known: what has no entry in it is known to have nothing in the runtime. */
 void pods_on_listed(struct pods *pods);
-/** Looks for pod folders, cgroups and log folders that belong to no pod and has them cleaned;
- * sweep.c. */
+/** Looks for pod folders, cgroups, log folders and links to logs that belong to no pod and has them
+ * cleaned, if that is due; sweep.c. */
 void pods_sweep_start(struct pods *pods);
+/** The next audit does: something may have been left. */
+void pods_sweep_again(struct pods *pods);
 /** Ends it silently. */
 void pods_sweep_cancel(struct pods *pods);
+/** Removes the dead containers that are too many on the node; gc_pass.c. */
+void pods_collect_garbage(struct pods *pods);
+/** An event on the node: what is to be collected could not be read. */
+void pods_tell_gc_failed(const struct pods *pods, const char *message);
 /** Wakes the pods of this full name, e.g. because one of them made room for the next. */
 void pods_wake_name(struct pods *pods, const char *namespace, const char *name);
 /** Writes the QoS tiers' cpu shares when the sum of requests has changed. */

@@ -59,6 +59,12 @@ static void try_again(struct pods_relist *relist, struct error *err_owned)
         log_v(2, "Listing the runtime failed again", LOG_ERR(err));
     else
         log_warning("Listing the runtime failed, will try again", LOG_ERR(err));
+    if (relist->audit && !relist->failed) {
+        AUTO(error)
+        struct error *as_rpc = error_new(err->code, "rpc error: code = %s desc = %s",
+                                         error_code_name(err->code), err->message);
+        pods_tell_gc_failed(relist->pods, as_rpc->message);
+    }
     relist->failed = true;
     HASH_CLEAR(hh, relist->listed);
     relist->listed = NULL;

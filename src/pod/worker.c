@@ -326,6 +326,12 @@ static void start_parallel(struct pod_worker *worker, const struct pod_action *a
         op_remove_sandbox_start(worker, action);
 }
 
+void pod_worker_remove_container(struct pod_worker *worker, const char *id)
+{
+    if (pod_worker_cools_until(worker, id) == 0)
+        start_parallel(worker, &(struct pod_action){.kind = POD_ACTION_REMOVE_CONTAINER, .id = id});
+}
+
 static bool is_starting(const struct pod_worker *worker, const char *name)
 {
     const struct pod_op *op;

@@ -58,6 +58,34 @@ TEST_CASE(the_recorded_file_loads)
     assert_false(is_inert(config, "staticPodPath"));
 }
 
+TEST_CASE(logs_and_garbage_are_looked_after)
+{
+    static const char *const names[] = {"containerLogMaxSize",
+                                        "containerLogMaxFiles",
+                                        "containerLogMaxWorkers",
+                                        "containerLogMonitorInterval",
+                                        "--minimum-container-ttl-duration",
+                                        "--maximum-dead-containers",
+                                        "--maximum-dead-containers-per-container"};
+    AUTO(config)
+    struct config *config =
+        load_text("containerLogMaxSize: 1Mi\ncontainerLogMaxFiles: 3\ncontainerLogMaxWorkers: 2\n"
+                  "containerLogMonitorInterval: 4s",
+                  "--minimum-container-ttl-duration=1m --maximum-dead-containers=7 "
+                  "--maximum-dead-containers-per-container=2");
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (is_inert(config, names[i]))
+            fail_msg("%s is without effect", names[i]);
+    }
+    assert_int_equal(config->container_log_max_size_bytes, 1 * MiB);
+    assert_int_equal(config->container_log_max_files, 3);
+    assert_int_equal(config->container_log_max_workers, 2);
+    assert_int_equal(config->container_log_monitor_interval_ns, 4 * NS_PER_SEC);
+    assert_int_equal(config->minimum_container_ttl_ns, 60 * NS_PER_SEC);
+    assert_int_equal(config->maximum_dead_containers, 7);
+    assert_int_equal(config->maximum_dead_containers_per_container, 2);
+}
+
 /* What a running kubelet shows at /configz for the recorded file with -v=4, apart from what it
  * fills in at run time: the serving certificate it made for itself. */
 TEST_CASE(the_recorded_configz_is_reproduced)
@@ -259,7 +287,8 @@ TEST_CASE(a_bad_file_is_refused_with_its_place)
     remove_dir(dir);
 }
 
-TEST_MAIN(TEST(the_recorded_file_loads), TEST(the_recorded_configz_is_reproduced),
+TEST_MAIN(TEST(the_recorded_file_loads), TEST(logs_and_garbage_are_looked_after),
+          TEST(the_recorded_configz_is_reproduced),
           TEST(only_a_certificate_that_is_made_here_is_named_unasked),
           TEST(what_kubeadm_writes_means_the_defaults),
           TEST(zero_is_kept_only_where_absence_is_something_else),

@@ -102,6 +102,7 @@ static inline void bench_init_with(struct bench *bench, const struct cgroup_opti
                                            .backoff_max_ns = NS_PER_MS,
                                            .retry_ns = NS_PER_MS,
                                            .max_dead_per_container = 1,
+                                           .max_dead_containers = -1,
                                            .audit_period_ns = BENCH_NEVER_NS,
                                            .max_parallel_starts = 8,
                                            .host_ips = host_ips,
