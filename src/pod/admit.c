@@ -114,7 +114,8 @@ static void preempt(struct pod_worker *worker, struct pod_worker **others,
     static const struct pod_kill kill = {
         .reason = "Preempting",
         .message = "Preempted in order to admit critical pod",
-        .disruption = "Pod was preempted by Kubelet to accommodate a critical pod."};
+        .disruption = "Pod was preempted by Kubelet to accommodate a critical pod.",
+        .is_eviction = true};
     int64_t longest_s = 0;
     worker->victims = xcalloc(result->n_victims, sizeof(char *));
     for (size_t i = 0; i < result->n_victims; i++) {

@@ -133,7 +133,7 @@ struct clean {
     bool removed;
 };
 
-/* The cgroup of the pod and, when it is removed, its log folder. */
+/* The cgroup of the pod and, when it is removed or evicted, its log folder. */
 struct clean_job {
     struct cgroup_tree *cgroups; /* process lifetime; its functions touch the file system only */
     char *uid;
@@ -215,7 +215,7 @@ static void on_torn_down(void *ctx, struct error *err_owned)
     job->cgroups = env->cgroups;
     job->uid = xstrdup(worker->uid);
     const struct clean *clean = op->state;
-    if (clean->removed && worker->name[0] != '\0')
+    if ((clean->removed || worker->want.evicted) && worker->name[0] != '\0')
         job->log_dir = xasprintf("%s/%s_%s_%s", env->node->pod_logs_dir, worker->namespace,
                                  worker->name, worker->uid);
     pod_op_job(op, &clean_kind, job);

@@ -478,7 +478,7 @@ static void plan_terminated(struct plan_pass *pass)
 {
     const struct pod_desired *want = pass->want;
     bool empty = true;
-    if (want->removed) {
+    if (want->removed || want->evicted) {
         for (const struct container_observed *c = pass->have->containers; c; c = c->next) {
             remove_instance(pass, c);
             empty = false;

@@ -26,6 +26,7 @@ struct pod_desired {
     const char *uid;
     enum pod_life life;
     bool removed; /* no source wants it: once terminated, containers, logs and sandboxes go too */
+    bool evicted; /* once terminated, containers, logs and sandboxes go, too */
     int64_t terminating_since_ns; /* from TERMINATING on */
     bool has_grace; /* effective grace period for the kill, see pod_effective_grace() */
     int64_t grace_s;

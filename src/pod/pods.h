@@ -152,6 +152,7 @@ struct pod_kill {
     int64_t grace_s;
     const char *reason, *message; /* of the status, phase Failed */
     const char *disruption; /* message of condition DisruptionTarget; NULL: no such condition */
+    bool is_eviction;       /* for its room: once stopped, nothing of it stays but its status */
 };
 void pods_kill(struct pods *pods, const char *uid, const struct pod_kill *kill);
 

@@ -190,6 +190,7 @@ void pod_worker_kill(struct pod_worker *worker, const struct pod_kill *kill)
         forced->message = xstrdup(kill->message);
         forced->disruption = kill->disruption ? xstrdup(kill->disruption) : NULL;
     }
+    worker->want.evicted = worker->want.evicted || kill->is_eviction;
     if (kill->has_grace && (!forced->has_grace || kill->grace_s < forced->grace_s)) {
         forced->has_grace = true;
         forced->grace_s = kill->grace_s;

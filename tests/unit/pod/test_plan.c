@@ -52,6 +52,24 @@ TEST_CASE(init_containers_run_one_after_another_and_a_sidecar_stays)
     sim_done(&sim);
 }
 
+TEST_CASE(of_an_evicted_pod_nothing_stays_in_the_runtime)
+{
+    struct sim sim;
+    sim_init(&sim, ONE("Always"));
+    sim_run(&sim, 60);
+    buf_clear(&sim.transcript);
+    sim.want.life = POD_LIFE_TERMINATING;
+    sim.want.evicted = true;
+    sim.want.terminating_since_ns = sim.env.now_ns;
+    sim_run(&sim, 60);
+    sim.want.life = POD_LIFE_TERMINATED;
+    sim_run(&sim, 60);
+    expect(&sim, "@0 KillContainer web\n@0 StopSandbox\n@0 RemoveContainer web\n@0 RemoveSandbox\n"
+                 "@0 CleanDisk\n");
+    sim_terminate(&sim);
+    sim_done(&sim);
+}
+
 TEST_CASE(a_crashing_container_restarts_at_once_then_waits_ever_longer)
 {
     struct sim sim;
@@ -278,6 +296,7 @@ TEST_CASE(a_failure_at_any_step_changes_nothing_about_the_end)
 
 TEST_MAIN(TEST(a_plain_pod_gets_its_ground_then_its_sandbox_then_its_container),
           TEST(init_containers_run_one_after_another_and_a_sidecar_stays),
+          TEST(of_an_evicted_pod_nothing_stays_in_the_runtime),
           TEST(a_crashing_container_restarts_at_once_then_waits_ever_longer),
           TEST(never_runs_once_and_then_the_pod_is_stopped),
           TEST(on_failure_restarts_failures_only),

@@ -120,6 +120,33 @@ TEST_CASE(a_pod_that_is_over_keeps_its_status_when_its_containers_are_collected)
     bench_finish(&bench);
 }
 
+TEST_CASE(an_evicted_pod_keeps_its_status_alone)
+{
+    static const struct {
+        bool is_eviction;
+        size_t kept;
+    } rows[] = {{true, 0}, {false, 1}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct bench bench;
+        bench_init(&bench);
+        bench_begin(&bench, "web", BENCH_WEB);
+        const struct pod_kill kill = {
+            .reason = "Evicted", .message = "m", .is_eviction = rows[i].is_eviction};
+        pods_kill(bench.pods, "u-web", &kill);
+        bench_rest(&bench);
+        assert_string_equal(bench_phase(&bench, "u-web"), "Failed");
+        assert_string_equal(bench_state(&bench, "u-web", "c"), "exited 143 Error");
+        assert_int_equal(fake_runtime_containers(bench.fake), rows[i].kept);
+        assert_int_equal(fake_runtime_sandboxes(bench.fake), rows[i].kept);
+        assert_int_equal(bench_exists(&bench, "logs/default_web-n_u-web"), rows[i].kept);
+        bench_drop(&bench, "u-web");
+        bench_tell(&bench);
+        bench_rest(&bench);
+        bench_assert_gone(&bench, "web", "u-web");
+        bench_finish(&bench);
+    }
+}
+
 TEST_CASE(one_that_nobody_can_tell_about_is_killed_before_it_is_removed)
 {
     struct bench bench;
@@ -227,6 +254,7 @@ TEST_MAIN(TEST(of_a_plain_init_container_only_the_newest_end_is_kept),
           TEST(a_young_one_is_not_collected),
           TEST(what_has_finished_in_a_living_pod_does_not_run_again),
           TEST(a_pod_that_is_over_keeps_its_status_when_its_containers_are_collected),
+          TEST(an_evicted_pod_keeps_its_status_alone),
           TEST(one_that_nobody_can_tell_about_is_killed_before_it_is_removed),
           TEST(links_that_lead_nowhere_go_at_the_start),
           TEST(the_link_of_a_log_that_is_away_for_a_moment_stays),
