@@ -2,6 +2,7 @@
 #include "tests/unit/pod/pod_rules.h"
 
 #include "kube/resources.h"
+#include "pod/cri_config.h"
 #include "tests/lib/test.h"
 
 #define WAIT_FIRST_NS (10 * NS_PER_SEC)
@@ -282,14 +283,20 @@ static bool pod_has_to_end(struct virtual_node *node)
     return is_all_over;
 }
 
+/* Whether @instance was made from another definition than that of the spec (§5.5). */
+static bool has_changed(const struct container_record *record,
+                        const struct virtual_instance *instance)
+{
+    return instance->hash != container_hash(record->container->image, record->container->name);
+}
+
 /* Whether @instance has given cause to be killed alone, in order to be started again or not. */
 static bool has_failed(struct virtual_node *node, const struct virtual_instance *instance)
 {
     const struct container_note *note = &node->notes[node_record_index(node, instance->name)];
-    const struct container_record *record = record_of(node, instance->name);
     return instance->state == CONTAINER_UNKNOWN || note->startup == PROBE_FAILURE ||
            note->liveness == PROBE_FAILURE ||
-           record->container->image[strlen(record->container->image) - 1] == '+';
+           has_changed(record_of(node, instance->name), instance);
 }
 
 static void rules_of_sidecar_kill(struct virtual_node *node, const struct container_record *sidecar,
@@ -341,10 +348,29 @@ static void rules_of_kill(struct virtual_node *node, const struct pod_action *ac
                    "a kill has the whole grace period (§5.9)");
     if (!is_alone && record->is_sidecar)
         rules_of_sidecar_kill(node, record, action);
+    if (action->restart && !record->is_sidecar && instance->state == CONTAINER_RUNNING &&
+        !has_changed(record, instance))
+        rule_check(node, !text_eq(policy_of(node, record), "Never"),
+                   "under Never a failed probe restarts nothing (§5.2)");
     record->may_start_anew = record->may_start_anew || action->restart;
 }
 
 /* --- the other steps --- */
+
+/* Whether steps 2 and 3 of §5.1 leave nothing to start, although a rule of §5.4 may ask for it. */
+static bool all_succeeded_for_good(struct virtual_node *node)
+{
+    for (size_t i = 0; i < node->n_records; i++) {
+        const struct container_record *record = &node->records[i];
+        const struct virtual_instance *newest = node_newest(node, record->container->name);
+        bool has_succeeded = newest && newest->state == CONTAINER_EXITED &&
+                             newest->exit_code == 0 &&
+                             text_eq(policy_of(node, record), "OnFailure");
+        if (!record->is_init && !has_succeeded)
+            return false;
+    }
+    return true;
+}
 
 static void rules_of_new_sandbox(struct virtual_node *node, const struct pod_action *action)
 {
@@ -355,6 +381,8 @@ static void rules_of_new_sandbox(struct virtual_node *node, const struct pod_act
     rule_check(node, action->attempt == (newest ? newest->attempt + 1 : 0),
                "each sandbox counts one attempt more (§5.1)");
     rule_check(node, node->network_ready, "no sandbox is made without a network (§3.8)");
+    rule_check(node, !newest || !all_succeeded_for_good(node),
+               "no sandbox is made when nothing would start in it (§5.1)");
     for (size_t i = 0; newest && i < node->n_instances; i++)
         rule_check(node, !record_of(node, node->instances[i].name)->is_init,
                    "all init containers are removed before a new sandbox is made (§5.1)");
@@ -467,26 +495,39 @@ void rules_of_look(struct virtual_node *node, bool found)
 
 /* --- at rest --- */
 
-/* True when everything has become of the pod that its spec asks for, or it waits for a container
- * of its own. */
-static bool is_as_wanted(struct virtual_node *node)
+/* The init containers: 1 when all are done, -1 when one is under way, 0 when nobody does anything.
+ */
+static int are_initialised(struct virtual_node *node)
 {
-    for (size_t i = 0; i < node->n_records; i++) {
+    for (size_t i = 0; i < node->n_records && node->records[i].is_init; i++) {
         const struct container_record *record = &node->records[i];
         bool is_running = runs(node, record);
-        if (is_plain_init(record) && is_running)
-            return true;
-        if (record->is_sidecar && is_running && !record->was_started)
-            return true;
-        bool is_right = is_running;
-        if (is_plain_init(record))
-            is_right = record->has_succeeded;
-        else if (!record->is_init)
-            is_right = is_running || is_over(node, record);
-        if (!is_right)
-            return false;
+        if (is_running && (!record->is_sidecar || !record->was_started))
+            return -1;
+        if (record->is_sidecar ? !is_running : !record->has_succeeded)
+            return 0;
     }
-    return true;
+    return 1;
+}
+
+/* True when everything has become of the pod that its spec asks for, or it waits for one of its
+ * own containers. */
+static bool is_as_wanted(struct virtual_node *node)
+{
+    bool some_stay = false, all_right = true;
+    for (size_t i = 0; i < node->n_records; i++) {
+        const struct container_record *record = &node->records[i];
+        const struct virtual_instance *newest = node_newest(node, record->container->name);
+        bool is_running = runs(node, record);
+        if (is_running && (record->is_sidecar || !record->is_init))
+            all_right = all_right && !has_failed(node, newest);
+        if (!record->is_init) {
+            some_stay = some_stay || is_running;
+            all_right = all_right && (is_running || is_over(node, record));
+        }
+    }
+    int initialised = are_initialised(node);
+    return initialised < 0 || (initialised > 0 && all_right && some_stay);
 }
 
 static size_t count_dead(const struct virtual_node *node, const struct container_record *record)
@@ -501,29 +542,14 @@ static size_t count_dead(const struct virtual_node *node, const struct container
     return dead;
 }
 
-/* Steps 1 to 3 of §5.1 ask for no sandbox although a rule of §5.4 may ask for a container. */
-static bool may_lack_sandbox(struct virtual_node *node)
-{
-    if (!node->network_ready || text_eq(node->pod->spec->restart_policy, "Never"))
-        return true;
-    for (size_t i = 0; i < node->n_records; i++) {
-        const struct container_record *record = &node->records[i];
-        const struct virtual_instance *newest = node_newest(node, record->container->name);
-        bool has_succeeded = newest && newest->state == CONTAINER_EXITED &&
-                             newest->exit_code == 0 &&
-                             text_eq(policy_of(node, record), "OnFailure");
-        if (!record->is_init && !has_succeeded)
-            return false;
-    }
-    return true;
-}
-
 void rules_at_rest(struct virtual_node *node)
 {
     bool has_sandbox = pod_observed_active_sandbox(&node->have);
+    bool may_lack_sandbox = !node->network_ready || all_succeeded_for_good(node) ||
+                            text_eq(node->pod->spec->restart_policy, "Never");
     switch (node->want.life) {
     case POD_LIFE_SYNC:
-        rule_check(node, has_sandbox ? is_as_wanted(node) : may_lack_sandbox(node),
+        rule_check(node, has_sandbox ? is_as_wanted(node) : may_lack_sandbox,
                    "a pod rests once everything is as its spec asks for");
         break;
     case POD_LIFE_TERMINATING:

@@ -201,7 +201,7 @@ static void decide_fate(struct random_pod *pod)
         will(pod, some_time(pod, 400), EVENT_LOSE_SANDBOX, below(pod, 2));
     for (uint32_t restarts = below(pod, 3); restarts > 0; restarts--)
         will(pod, some_time(pod, 400), EVENT_RESTART_AGENT, below(pod, 2));
-    if (one_in(pod, 8))
+    if (one_in(pod, 4))
         will_to_some(pod, EVENT_CHANGE_IMAGE);
     if (one_in(pod, 8))
         will_to_some(pod, EVENT_VANISH);
@@ -210,6 +210,8 @@ static void decide_fate(struct random_pod *pod)
         will(pod, from_ns, EVENT_NETWORK, 0);
         will(pod, from_ns + some_time(pod, 200), EVENT_NETWORK, 1);
     }
+    if (one_in(pod, 8))
+        will(pod, some_time(pod, 600), EVENT_EVICT, below(pod, 10));
     if (!one_in(pod, 2))
         return;
     int64_t end_ns = some_time(pod, one_in(pod, 2) ? 60 : 1200);

@@ -166,7 +166,10 @@ static void read_event(struct scenario *scenario, struct str rest)
         event.value = number(scenario, rest); /* and EVENT_DELETE, which is 0 */
     else if (take(&rest, "delete"))
         event.kind = EVENT_DELETE;
-    else if (take(&rest, "lose sandbox")) {
+    else if (take(&rest, "evict with grace ")) {
+        event.kind = EVENT_EVICT;
+        event.value = number(scenario, rest);
+    } else if (take(&rest, "lose sandbox")) {
         event.kind = EVENT_LOSE_SANDBOX;
         event.value = take(&rest, "with containers") ? 1 : 0;
     } else if (take(&rest, "restart agent"))

@@ -45,7 +45,8 @@
     X(what_was_only_created_in_a_lost_sandbox_proves_no_initialisation)                            \
     X(dead_instances_go_also_when_there_will_be_no_new_sandbox)                                    \
     X(a_container_that_is_created_twice_and_never_started_keeps_its_last_end)                      \
-    X(a_container_in_unknown_state_stays_lost_until_it_has_ended)
+    X(a_container_in_unknown_state_stays_lost_until_it_has_ended)                                  \
+    X(an_evicted_pod_has_the_grace_period_of_its_eviction)
 
 #define PLAY(name)                                                                                 \
     TEST_CASE(name)                                                                                \

@@ -71,6 +71,7 @@ TEST_CASE(whatever_befalls_a_pod_the_rules_hold_and_it_comes_to_its_end)
         {"the agent is restarted", 500, 0},
         {"the pod is deleted again", 20, 0},
         {"the manifest is removed", 100, 0},
+        {"= Failed Evicted", 20, 0},
         {"definition changed", 20, 0},
         {"vanishes", 20, 0},
         {"failed liveness probe", 50, 0},

@@ -319,9 +319,14 @@ static void renew_grace(struct virtual_node *node)
 {
     struct pod_desired *want = &node->want;
     const Meta__ObjectMeta *meta = node->pod->metadata;
-    if (!meta->has_deletion_grace_period_seconds)
+    int64_t grace_s = NODE_FOREVER;
+    if (meta->has_deletion_grace_period_seconds)
+        grace_s = meta->deletion_grace_period_seconds;
+    if (node->is_evicted)
+        grace_s = min_i64(grace_s, node->evict_grace_s);
+    if (grace_s == NODE_FOREVER)
         return;
-    int64_t grace_s = max_i64(meta->deletion_grace_period_seconds, 1);
+    grace_s = max_i64(grace_s, 1);
     if (want->has_grace && grace_s >= want->grace_s)
         return;
     int64_t before_s = want->has_grace
@@ -372,6 +377,7 @@ void agent_restart(struct virtual_node *node, bool carried_out)
     node->cgroup_ready = node->volumes_ready = node->disk_clean = node->kill_failed = false;
     node->setup_retry_at_ns = node->cleanup_retry_at_ns = 0;
     node->want = (struct pod_desired){.pod = node->pod, .uid = node->want.uid};
+    node->is_evicted = false;
     node->agent_started_ns = node->now_ns;
     if (node->pod->metadata->deletion_timestamp)
         agent_terminate(node);
@@ -461,14 +467,19 @@ static void renew_status(struct virtual_node *node, int64_t *ret_due_ns)
                                  .final = is_over,
                                  .terminated = is_over};
     bool is_late = status_deadline_exceeded(node->pod, node->status, node->now_ns, ret_due_ns);
-    if (is_late && !status_is_terminal(node->status)) {
+    if (node->is_evicted) {
+        input.forced_reason = "Evicted";
+        input.forced_message = "The node was low on resource: memory. ";
+    } else if (is_late && !status_is_terminal(node->status)) {
         input.forced_reason = "DeadlineExceeded";
         input.forced_message = "Pod was active on the node longer than the specified deadline";
     }
     AUTO(arena) struct arena *arena = arena_new(0);
     Core__PodStatus *status = status_generate(&input, arena);
     bool is_same = node->status && status_eq(node->status, status);
-    rules_of_status(node, node->status, status);
+    /* Of a pod that nobody wants any more the instances go one by one, and nobody is told. */
+    if (!is_over || !node->want.removed)
+        rules_of_status(node, node->status, status);
     if (!is_same) {
         arena_free(node->status_arena);
         node->status = status;

@@ -268,6 +268,16 @@ static void delete_pod(struct virtual_node *node, int64_t grace_s)
     agent_terminate(node);
 }
 
+static void evict(struct virtual_node *node, int64_t grace_s)
+{
+    if (node->want.life == POD_LIFE_TERMINATED)
+        return; /* it has ended as it has ended */
+    node_tell(node, "the pod is evicted, grace period %llds", (long long)grace_s);
+    node->evict_grace_s = node->is_evicted ? min_i64(node->evict_grace_s, grace_s) : grace_s;
+    node->is_evicted = true;
+    agent_terminate(node);
+}
+
 static void change_image(struct virtual_node *node, const char *name)
 {
     struct container_record *record = &node->records[node_record_index(node, name)];
@@ -305,6 +315,9 @@ void virtual_node_event(struct virtual_node *node, struct node_event event)
     switch (event.kind) {
     case EVENT_DELETE:
         delete_pod(node, event.value);
+        break;
+    case EVENT_EVICT:
+        evict(node, event.value);
         break;
     case EVENT_LOSE_SANDBOX:
         lose_sandbox(node, event.value == 1);

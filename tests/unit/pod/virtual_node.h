@@ -53,6 +53,7 @@ struct behaviour {
 
 enum node_event_kind {
     EVENT_DELETE,        /* through the API; value: grace period in seconds, < 0: the pod's */
+    EVENT_EVICT,         /* value: grace period in seconds */
     EVENT_LOSE_SANDBOX,  /* value: 1: its containers die with it */
     EVENT_RESTART_AGENT, /* what the agent only remembers is lost; value: 1: so is what was under
                             way, else the runtime has carried it out */
@@ -153,6 +154,8 @@ struct virtual_node {
     size_t n_cooldowns;
     struct virtual_op ops[NODE_MAX_OPS];
     size_t n_ops;
+    bool is_evicted;
+    int64_t evict_grace_s;
     int64_t agent_started_ns;
     int64_t next_look_ns; /* NODE_FOREVER: none */
     Core__PodStatus *status;
