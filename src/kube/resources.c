@@ -9,6 +9,7 @@
  */
 #include "kube/resources.h"
 
+#include "kube/codec.h"
 #include "kube/quantity.h"
 #include "kube/validate.h"
 
@@ -41,6 +42,40 @@ const char *pod_qos_name(enum pod_qos qos)
 bool container_is_sidecar(const Core__Container *container)
 {
     return text_eq(container->restart_policy, "Always");
+}
+
+/* --- ephemeral containers --- */
+
+_Static_assert(sizeof(Core__Container) == sizeof(Core__EphemeralContainerCommon),
+               "an ephemeral container has the fields of a container, in the same order");
+
+const char *ephemeral_container_name(const Core__EphemeralContainer *ephemeral)
+{
+    const Core__EphemeralContainerCommon *common = ephemeral->ephemeral_container_common;
+    return common && common->name ? common->name : "";
+}
+
+Core__Container *ephemeral_as_container(const Core__EphemeralContainer *ephemeral,
+                                        struct arena *arena)
+{
+    Core__Container *container =
+        (Core__Container *)kube_message_new(&core__container__descriptor, arena);
+    if (ephemeral->ephemeral_container_common) {
+        const ProtobufCMessage base = container->base;
+        memcpy(container, ephemeral->ephemeral_container_common, sizeof(*container));
+        container->base = base;
+    }
+    return container;
+}
+
+const Core__EphemeralContainer *ephemeral_container_find(const Core__PodSpec *spec,
+                                                         const char *name)
+{
+    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
+        if (text_eq(ephemeral_container_name(spec->ephemeral_containers[i]), name))
+            return spec->ephemeral_containers[i];
+    }
+    return NULL;
 }
 
 const Meta__Quantity *resource_get_request(const Core__ResourceRequirements *resources,

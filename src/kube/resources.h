@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "base/base.h"
+#include "base/arena.h"
 
 #include "core.pb-c.h"
 
@@ -25,6 +25,16 @@ enum pod_qos pod_qos_of(const Core__Pod *pod);
 
 /** A sidecar: an init container with restartPolicy Always. */
 bool container_is_sidecar(const Core__Container *container);
+
+/** The name of an ephemeral container; "" when it has none. */
+const char *ephemeral_container_name(const Core__EphemeralContainer *ephemeral);
+/** The same container as what regular ones are: a shallow copy in @arena, which borrows all it
+ * refers to from @ephemeral. What only an ephemeral one has, its target, stays behind. */
+Core__Container *ephemeral_as_container(const Core__EphemeralContainer *ephemeral,
+                                        struct arena *arena);
+/** The ephemeral container called @name, or NULL. */
+const Core__EphemeralContainer *ephemeral_container_find(const Core__PodSpec *spec,
+                                                         const char *name);
 
 /** The quantity under @name in a limits/requests map, or NULL. @resources may be NULL. */
 const Meta__Quantity *resource_get_request(const Core__ResourceRequirements *resources,

@@ -11,27 +11,6 @@
 
 /* --- ephemeral containers --- */
 
-_Static_assert(sizeof(Core__Container) == sizeof(Core__EphemeralContainerCommon),
-               "an ephemeral container has the fields of a container");
-
-static const char *ephemeral_name(const Core__EphemeralContainer *container)
-{
-    const Core__EphemeralContainerCommon *common = container->ephemeral_container_common;
-    return common ? or_empty(common->name) : "";
-}
-
-/* A container of the same content: the two messages have the same fields in the same order. */
-static Core__Container *as_container(const Core__EphemeralContainer *ephemeral, struct arena *arena)
-{
-    Core__Container *container = NEW_MESSAGE(arena, Core__Container, core__container);
-    if (ephemeral->ephemeral_container_common) {
-        const ProtobufCMessage base = container->base;
-        memcpy(container, ephemeral->ephemeral_container_common, sizeof(*container));
-        container->base = base;
-    }
-    return container;
-}
-
 /* Upstream names these by their Go fields. */
 static void check_forbidden_parts(struct validation *v, const struct field_path *path,
                                   const Core__EphemeralContainerCommon *common)
@@ -113,7 +92,7 @@ static void check_as_containers(struct validation *v, const Core__Pod *pod)
         spec.containers[i] = pod->spec->containers[i];
     for (size_t i = 0; i < spec.n_ephemeral_containers; i++)
         spec.containers[spec.n_containers++] =
-            as_container(spec.ephemeral_containers[i], v->scratch);
+            ephemeral_as_container(spec.ephemeral_containers[i], v->scratch);
     spec.n_ephemeral_containers = 0;
     spec.ephemeral_containers = NULL;
     copy.spec = &spec;
@@ -123,23 +102,14 @@ static void check_as_containers(struct validation *v, const Core__Pod *pod)
     take_errors(v, found, first);
 }
 
-static const Core__EphemeralContainer *find_ephemeral(const Core__PodSpec *spec, const char *name)
-{
-    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
-        if (text_eq(ephemeral_name(spec->ephemeral_containers[i]), name))
-            return spec->ephemeral_containers[i];
-    }
-    return NULL;
-}
-
 static void check_existing(struct validation *v, const struct pod_change *change)
 {
     const struct field_path *path = FIELD(FIELD(NULL, "spec"), "ephemeralContainers");
     const Core__PodSpec *old = change->old->spec;
     for (size_t i = 0; i < old->n_ephemeral_containers; i++) {
         const Core__EphemeralContainer *before = old->ephemeral_containers[i];
-        const char *name = ephemeral_name(before);
-        const Core__EphemeralContainer *now = find_ephemeral(change->pod->spec, name);
+        const char *name = ephemeral_container_name(before);
+        const Core__EphemeralContainer *now = ephemeral_container_find(change->pod->spec, name);
         const char *what = !now                                         ? "removed\n"
                            : kube_message_eq(&now->base, &before->base) ? NULL
                                                                         : "changed";

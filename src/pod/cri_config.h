@@ -111,7 +111,7 @@ struct env_file {
 
 struct container_config_input {
     const Core__Pod *pod;
-    const Core__Container *container; /* regular or init; ephemeral ones come with their issue */
+    const Core__Container *container; /* an ephemeral one: ephemeral_as_container() */
     const struct node_facts *node;
     const struct mounted_volume *volumes;
     size_t n_volumes;
@@ -121,6 +121,7 @@ struct container_config_input {
     bool image_has_uid; /* ImageStatus of the spec image string */
     int64_t image_uid;
     const char *image_username; /* NULL or "" when none */
+    const char *target_id;      /* ephemeral: the instance whose processes it sees; NULL: none */
     uint32_t restart_count;
     uint64_t random; /* names the termination log file */
     const char *const

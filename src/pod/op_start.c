@@ -15,6 +15,7 @@
 #include "pod/op_start.h"
 
 #include "kube/reflector.h"
+#include "kube/resources.h"
 #include "pod/cri_request.h"
 #include "pod/hook.h"
 #include "pod/prepare.h"
@@ -151,6 +152,7 @@ static struct container_config_input config_input(struct pod_op *op)
                                            .image_has_uid = start->image_has_uid,
                                            .image_uid = start->image_uid,
                                            .image_username = start->image_username,
+                                           .target_id = start->target_id,
                                            .restart_count = start->restart_count,
                                            .random = random,
                                            .subpath_targets = start->subpath_targets,
@@ -241,6 +243,8 @@ static void env_files_ready(struct pod_op *op)
 void start_with_image(struct pod_op *op)
 {
     struct start *start = op->state;
+    if (!start_find_target(op))
+        return;
     struct pod_references references;
     container_references_of(op->container, op->arena, &references);
     op->step = START_OBJECTS;
@@ -567,6 +571,10 @@ void op_start_container_start(struct pod_worker *worker, const struct pod_action
     pod_metrics_starting(worker, action->container->name);
     op->state = start;
     op->container = action->container; /* lives as long as op->object */
+    if (action->ephemeral) {
+        op->container = ephemeral_as_container(action->ephemeral, op->arena);
+        start->target_name = action->ephemeral->target_container_name;
+    }
     op->advance = start_advance;
     op->release = start_release;
     op->step = START_PREPARE;

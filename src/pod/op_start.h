@@ -1,6 +1,7 @@
 /*
- * Starting one container, as its two files share it: op_start.c has the state machine and all steps
- * but those of the image, start_image.c finds or pulls the image. For these two only. Loop thread.
+ * Starting one container, as its files share it: op_start.c has the state machine and all steps but
+ * those of the image, start_image.c finds or pulls the image, start_target.c the container that an
+ * ephemeral one is aimed at. For these only. Loop thread.
  */
 #pragma once
 
@@ -44,6 +45,8 @@ struct start {
     size_t n_env_files;
     Cri__ContainerConfig *config;
     uint32_t restart_count;
+    const char *target_name; /* of an ephemeral container: whose processes it is to see, or NULL */
+    const char *target_id;   /* the instance of that name */
     const char *const *subpath_targets;
     struct container_files files;
     const char *id;   /* of the new instance */
@@ -77,6 +80,12 @@ void start_image(struct pod_op *op);
 void start_image_advance(struct pod_op *op);
 /** Gives the place in the pull queue and the secrets back, if there are any. */
 void start_image_release(struct pod_op *op);
+
+/* --- start_target.c --- */
+
+/** Finds the instance that start->target_name means, if it means one; false: there is none, and the
+ * operation has ended with CreateContainerConfigError. */
+bool start_find_target(struct pod_op *op);
 
 /* --- op_start.c --- */
 

@@ -293,6 +293,24 @@ static bool start_container(struct plan_pass *pass, const Core__Container *conta
     return true;
 }
 
+/* Each starts once, whatever became of it; none of them holds anything else back. */
+static void start_ephemeral_containers(struct plan_pass *pass)
+{
+    const Core__PodSpec *spec = pass->want->pod->spec;
+    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
+        const Core__EphemeralContainer *ephemeral = spec->ephemeral_containers[i];
+        const char *name = ephemeral_container_name(ephemeral);
+        if (name[0] == '\0' || pod_observed_newest(pass->have, name) ||
+            !is_due(pass, pod_plan_note(pass->env, name)->retry_at_ns) || !ensure_ground(pass))
+            continue;
+        act(pass, (struct pod_action){
+                      .kind = POD_ACTION_START_CONTAINER,
+                      .container = ephemeral_as_container(ephemeral, pass->out->arena),
+                      .ephemeral = ephemeral,
+                  });
+    }
+}
+
 /* --- regular containers --- */
 
 const char *plan_text(struct plan_pass *pass, const char *format, const char *name)
@@ -454,6 +472,7 @@ static void plan_sync(struct plan_pass *pass)
             return;
         }
     }
+    start_ephemeral_containers(pass);
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         const Core__Container *container = spec->init_containers[i];
         if (!init.starts[i])

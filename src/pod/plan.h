@@ -86,7 +86,8 @@ static inline bool pod_action_is_chained(enum pod_action_kind kind)
 
 struct pod_action {
     enum pod_action_kind kind;
-    const Core__Container *container; /* START: borrowed from the spec */
+    const Core__Container *container;          /* START: borrowed from the spec, or as below */
+    const Core__EphemeralContainer *ephemeral; /* START: set, `container` lives in the arena */
     const char *id;      /* instance or sandbox concerned; borrowed from the observation */
     uint32_t attempt;    /* CREATE_SANDBOX */
     int64_t grace_s;     /* KILL: whole seconds, >= 2 (CRI floor) */

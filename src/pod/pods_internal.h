@@ -69,7 +69,7 @@ struct pod_worker {
     bool network_event_sent; /* NetworkNotReady was noted for the present wait */
     bool sandbox_event_sent; /* SandboxChanged was noted for the replacement under way */
 
-    struct container_note *notes; /* per container of the spec: init, then regular */
+    struct container_note *notes; /* per container of the spec: init, regular, ephemeral */
     struct start_result *results; /* same index; texts are owned */
     size_t n_notes;
     struct pod_probe *probes; /* three per note; NULL: no container has a probe; probing.c */

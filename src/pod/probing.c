@@ -176,6 +176,13 @@ static const Core__Container *container_at(const struct pod_worker *worker, size
                                            : spec->containers[index - spec->n_init_containers];
 }
 
+/* Those notes come first; after them come those of ephemeral containers, which are never probed. */
+static size_t n_probed(const struct pod_worker *worker)
+{
+    const Core__PodSpec *spec = worker->object->pod->spec;
+    return spec->n_init_containers + spec->n_containers;
+}
+
 static const Core__Probe *spec_of(const Core__Container *container, enum probe_type type)
 {
     switch (type) {
@@ -288,9 +295,9 @@ static void sync_container(struct pod_worker *worker, size_t index)
 
 static void make_slots(struct pod_worker *worker)
 {
-    worker->probes = xcalloc(worker->n_notes * PROBE_TYPES, sizeof(*worker->probes));
-    worker->probed = xcalloc(worker->n_notes, sizeof(*worker->probed));
-    for (size_t i = 0; i < worker->n_notes * PROBE_TYPES; i++) {
+    worker->probes = xcalloc(n_probed(worker) * PROBE_TYPES, sizeof(*worker->probes));
+    worker->probed = xcalloc(n_probed(worker), sizeof(*worker->probed));
+    for (size_t i = 0; i < n_probed(worker) * PROBE_TYPES; i++) {
         worker->probes[i].worker = worker;
         worker->probes[i].note = &worker->notes[i / PROBE_TYPES];
     }
@@ -305,7 +312,7 @@ void probing_sync(struct pod_worker *worker)
 {
     if (!worker->object)
         return;
-    for (size_t i = 0; i < worker->n_notes; i++) {
+    for (size_t i = 0; i < n_probed(worker); i++) {
         const Core__Container *container = container_at(worker, i);
         struct container_note *note = &worker->notes[i];
         note->has_liveness = container->liveness_probe;
@@ -352,15 +359,15 @@ void probing_prepare(struct pod_worker *worker, const Core__Pod *pod)
 
 void probing_follow(struct pod_worker *worker)
 {
-    for (size_t i = 0; worker->probes && i < worker->n_notes * PROBE_TYPES; i++)
+    for (size_t i = 0; worker->probes && i < n_probed(worker) * PROBE_TYPES; i++)
         worker->probes[i].note = &worker->notes[i / PROBE_TYPES];
 }
 
 void probing_stop(struct pod_worker *worker)
 {
-    for (size_t i = 0; worker->probes && i < worker->n_notes * PROBE_TYPES; i++)
+    for (size_t i = 0; worker->probes && i < n_probed(worker) * PROBE_TYPES; i++)
         slot_clear(&worker->probes[i]);
-    for (size_t i = 0; worker->probed && i < worker->n_notes; i++) {
+    for (size_t i = 0; worker->probed && i < n_probed(worker); i++) {
         forget_outcomes(worker, worker->notes[i].name);
         free(worker->probed[i]);
     }

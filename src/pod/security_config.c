@@ -289,6 +289,16 @@ static struct error *set_groups(const struct container_config_input *input, stru
     return groups_policy(context, &security->supplemental_groups_policy);
 }
 
+/* Where containers share their processes anyway there is nobody to be aimed at. */
+static void set_target(const struct container_config_input *input, struct arena *arena,
+                       Cri__NamespaceOption *options)
+{
+    if (!input->target_id || options->pid != CRI__NAMESPACE_MODE__CONTAINER)
+        return;
+    options->pid = CRI__NAMESPACE_MODE__TARGET;
+    options->target_id = cri_text(arena, input->target_id);
+}
+
 struct error *container_security_build(const struct container_config_input *input,
                                        struct arena *arena,
                                        Cri__LinuxContainerSecurityContext **ret)
@@ -309,6 +319,7 @@ struct error *container_security_build(const struct container_config_input *inpu
     err = namespace_options(input->pod, &input->handler, arena, &security->namespace_options);
     if (err)
         return err;
+    set_target(input, arena, security->namespace_options);
     err = set_groups(input, arena, security);
     if (err)
         return err;

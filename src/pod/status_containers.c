@@ -22,7 +22,7 @@ struct build {
     const struct status_input *input;
     struct arena *arena;
     size_t message_max; /* bytes of a termination message */
-    bool is_init;
+    enum { LIST_REGULAR, LIST_INIT, LIST_EPHEMERAL } list;
 };
 
 Meta__Time *status_time(int64_t wall_ns, struct arena *arena)
@@ -59,9 +59,16 @@ static const Core__ContainerStatus *old_entry(const struct build *build, const c
     const Core__PodStatus *old = build->input->old;
     if (!old)
         return NULL;
-    return build->is_init
-               ? status_find(old->init_container_statuses, old->n_init_container_statuses, name)
-               : status_find(old->container_statuses, old->n_container_statuses, name);
+    switch (build->list) {
+    case LIST_REGULAR:
+        return status_find(old->container_statuses, old->n_container_statuses, name);
+    case LIST_INIT:
+        return status_find(old->init_container_statuses, old->n_init_container_statuses, name);
+    case LIST_EPHEMERAL:
+        return status_find(old->ephemeral_container_statuses, old->n_ephemeral_container_statuses,
+                           name);
+    }
+    return NULL;
 }
 
 /* --- states --- */
@@ -403,7 +410,7 @@ static void show_failed_start(const struct build *build, Core__ContainerStatus *
                               const struct container_observed *newest)
 {
     const struct status_input *input = build->input;
-    bool done = build->is_init && newest && newest->state == CONTAINER_EXITED &&
+    bool done = build->list == LIST_INIT && newest && newest->state == CONTAINER_EXITED &&
                 newest->exit_code == 0 && !container_is_sidecar(container);
     const struct start_result *result = failed_start(input, container->name);
     if (done || !result || input->final || !container_should_start(input->pod, container, newest))
@@ -426,7 +433,7 @@ static bool some_regular_was_created(const struct status_input *input)
 static void infer_completed(const struct build *build, Core__ContainerStatus *entry,
                             const Core__Container *container)
 {
-    if (!build->is_init || container_is_sidecar(container) || !entry->state->waiting ||
+    if (build->list != LIST_INIT || container_is_sidecar(container) || !entry->state->waiting ||
         !some_regular_was_created(build->input))
         return;
     Core__ContainerStateTerminated *end = STATUS_NEW(build->arena, Core__ContainerStateTerminated,
@@ -457,6 +464,11 @@ static void set_started_ready(const struct build *build, Core__ContainerStatus *
                               const struct container_observed *newest,
                               const Core__ContainerStatus *old)
 {
+    if (build->list == LIST_EPHEMERAL) { /* nobody waits for it: it is neither */
+        entry->has_ready = true;
+        entry->ready = false;
+        return;
+    }
     const struct container_note *note = note_of(build->input, container->name);
     bool running = status_is_running(entry);
     bool survived =
@@ -468,7 +480,7 @@ static void set_started_ready(const struct build *build, Core__ContainerStatus *
     if (ready && note->has_readiness)
         ready = note->readiness == PROBE_SUCCESS ||
                 (note->readiness == PROBE_UNKNOWN && survived && old && old->ready);
-    if (build->is_init && !container_is_sidecar(container))
+    if (build->list == LIST_INIT && !container_is_sidecar(container))
         ready = status_is_terminated(entry) && entry->state->terminated->exit_code == 0;
     entry->has_started = entry->has_ready = true;
     entry->started = started;
@@ -504,6 +516,23 @@ static int by_name(const void *a, const void *b)
     return strcmp((*left)->name, (*right)->name);
 }
 
+static void fill_ephemeral(const struct build *build, Core__PodStatus *status)
+{
+    const Core__PodSpec *spec = build->input->pod->spec;
+    size_t count = spec->n_ephemeral_containers;
+    if (count == 0)
+        return;
+    Core__ContainerStatus **list = arena_calloc(build->arena, count, sizeof(void *));
+    status->ephemeral_container_statuses = list;
+    for (size_t i = 0; i < count; i++) {
+        const Core__EphemeralContainer *ephemeral = spec->ephemeral_containers[i];
+        if (ephemeral_container_name(ephemeral)[0] != '\0')
+            list[status->n_ephemeral_container_statuses++] =
+                build_entry(build, ephemeral_as_container(ephemeral, build->arena));
+    }
+    qsort(list, status->n_ephemeral_container_statuses, sizeof(void *), by_name);
+}
+
 void status_fill_containers(const struct status_input *input, Core__PodStatus *status,
                             struct arena *arena)
 {
@@ -517,8 +546,10 @@ void status_fill_containers(const struct status_input *input, Core__PodStatus *s
     for (size_t i = 0; i < spec->n_containers; i++)
         status->container_statuses[i] = build_entry(&build, spec->containers[i]);
     qsort(status->container_statuses, status->n_container_statuses, sizeof(void *), by_name);
+    build.list = LIST_EPHEMERAL;
+    fill_ephemeral(&build, status);
 
-    build.is_init = true;
+    build.list = LIST_INIT;
     status->n_init_container_statuses = spec->n_init_containers;
     status->init_container_statuses =
         arena_calloc(arena, spec->n_init_containers + 1, sizeof(void *));

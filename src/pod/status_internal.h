@@ -15,8 +15,8 @@
 
 /* status_containers.c */
 
-/** Fills container_statuses (by name) and init_container_statuses (spec order), with started and
- * ready. */
+/** Fills container_statuses and ephemeral_container_statuses (by name) and init_container_statuses
+ * (spec order), with started and ready. */
 void status_fill_containers(const struct status_input *input, Core__PodStatus *status,
                             struct arena *arena);
 /** The entry of container @name in a list, or NULL. */

@@ -1,4 +1,5 @@
 /* What a worker remembers of what went wrong, and of each container of its pod. */
+#include "kube/resources.h"
 #include "pod/pods_internal.h"
 
 /* --- notes and results, one per container of the spec --- */
@@ -16,22 +17,26 @@ static void free_notes(struct pod_worker *worker)
     worker->n_notes = 0;
 }
 
-static const Core__Container *spec_container(const Core__PodSpec *spec, size_t index)
+/* The name of container @index: init containers first, then regular, then ephemeral ones. */
+static const char *container_name(const Core__PodSpec *spec, size_t index)
 {
-    return index < spec->n_init_containers ? spec->init_containers[index]
-                                           : spec->containers[index - spec->n_init_containers];
+    if (index < spec->n_init_containers)
+        return spec->init_containers[index]->name;
+    index -= spec->n_init_containers;
+    if (index < spec->n_containers)
+        return spec->containers[index]->name;
+    return ephemeral_container_name(spec->ephemeral_containers[index - spec->n_containers]);
 }
 
-/* Notes follow the spec: init containers, then regular ones. What is known of a name that stays is
- * kept. */
+/* Notes follow the spec. What is known of a name that stays is kept. */
 void pod_worker_renew_notes(struct pod_worker *worker)
 {
     const Core__PodSpec *spec = worker->object->pod->spec;
-    size_t count = spec->n_init_containers + spec->n_containers;
+    size_t count = spec->n_init_containers + spec->n_containers + spec->n_ephemeral_containers;
     struct container_note *notes = xcalloc(count, sizeof(*notes));
     struct start_result *results = xcalloc(count, sizeof(*results));
     for (size_t i = 0; i < count; i++) {
-        const char *name = spec_container(spec, i)->name;
+        const char *name = container_name(spec, i);
         for (size_t old = 0; old < worker->n_notes; old++) {
             if (!text_eq(worker->notes[old].name, name))
                 continue;

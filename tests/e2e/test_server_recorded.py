@@ -212,7 +212,7 @@ TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "nu
 ACCEPTED_KEYS = [
     ("/pods", r"metadata\.annotations\.kubectl\..*", "The pods were made by kubectl apply."),
     ("/pods", r"spec\.containers\.args", "There is no agnhost here; web is busybox with a command."),
-    ("/pods", r"spec\.ephemeralContainers.*", "The recording debugs a pod."),
+    ("/pods", r"(spec\.ephemeralContainers|status\.ephemeralContainerStatuses).*", "The recording debugs a pod."),
     ("/pods", r"status\.\w+Statuses\.user.*", "containerd 1.6 does not tell with which user a container runs."),
 ]
 

@@ -83,6 +83,12 @@ static inline void sim_init(struct sim *sim, const char *yaml)
         sim->scripts[i] = (struct sim_script){.name = c->name, .runs_ns = SIM_FOREVER};
         sim->n_scripts = sim->env.n_notes = i + 1;
     }
+    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
+        const char *name = ephemeral_container_name(spec->ephemeral_containers[i]);
+        sim->notes[sim->n_scripts].name = name;
+        sim->scripts[sim->n_scripts++] = (struct sim_script){.name = name, .runs_ns = SIM_FOREVER};
+        sim->env.n_notes = sim->n_scripts;
+    }
 }
 
 static inline void sim_done(struct sim *sim)
@@ -181,6 +187,11 @@ static inline void sim_check_start(struct sim *sim, const struct pod_action *act
     const struct container_observed *newest = pod_observed_newest(&sim->have, name);
     const struct sim_script *script = sim_script(sim, name);
     sim_check(sim, !script->running, "a container is never started while it runs");
+    sim_check(sim, pod_observed_active_sandbox(&sim->have), "containers start in a ready sandbox");
+    if (action->ephemeral) {
+        sim_check(sim, !newest, "an ephemeral container starts once");
+        return;
+    }
     if (newest && newest->state == CONTAINER_EXITED) {
         bool sidecar = container_is_sidecar(action->container);
         bool new_sandbox = pod_observed_active_sandbox(&sim->have) &&
@@ -205,7 +216,6 @@ static inline void sim_check_start(struct sim *sim, const struct pod_action *act
             sim_check(sim, c && c->state == CONTAINER_EXITED && c->exit_code == 0,
                       "earlier init containers have succeeded before a later container starts");
     }
-    sim_check(sim, pod_observed_active_sandbox(&sim->have), "containers start in a ready sandbox");
 }
 
 static inline void sim_check_kill(struct sim *sim, const struct pod_action *action)
@@ -359,7 +369,8 @@ static inline bool sim_same_plan(const struct pod_plan *a, const struct pod_plan
     for (size_t i = 0; i < a->n_actions; i++) {
         if (a->actions[i].kind != b->actions[i].kind ||
             !text_eq(a->actions[i].id, b->actions[i].id) ||
-            a->actions[i].container != b->actions[i].container ||
+            a->actions[i].ephemeral != b->actions[i].ephemeral ||
+            (!a->actions[i].ephemeral && a->actions[i].container != b->actions[i].container) ||
             a->actions[i].grace_s != b->actions[i].grace_s)
             return false;
     }

@@ -8,13 +8,14 @@
  * - the mount below /var/run/secrets/kubernetes.io/serviceaccount: added to the pod at admission;
  * - the sysctls net.ipv4.ip_unprivileged_port_start and net.ipv4.ping_group_range of `secure`:
  * containerd writes them into the map it was given (both are its defaults for pods with an own
- * network). Uid, restart count, image reference and the random name of the termination log are
- * taken over as inputs.
+ * network). Uid, restart count, image reference, the id of a target and the random name of the
+ * termination log are taken over as inputs.
  */
 #include "pod_fixture.h"
 
 #include "base/buf.h"
 #include "base/path.h"
+#include "kube/resources.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ static const struct {
     {"guaranteed", "c", "guaranteed_container_c_7be4b7"},
     {"hooks", NULL, "hooks_sandbox_321096"},
     {"hooks", "c", "hooks_container_c_a30205"},
+    {"hooks", "debugger-n4kqm", "hooks_container_debugger-n4kqm_88aab2"},
     {"hostnet", NULL, "hostnet_sandbox_3875ff"},
     {"hostnet", "c", "hostnet_container_c_ef377b"},
     {"non-root", NULL, "non-root_sandbox_95768e"},
@@ -296,7 +298,38 @@ static Core__Pod *recorded_pod(const char *name, json_t *config, struct arena *a
     return pod;
 }
 
-static const Core__Container *container_named(const Core__Pod *pod, const char *name)
+/* The pods that `kubectl debug` was used on have their ephemeral containers in the API alone. */
+static const Core__Container *debugger_named(const char *pod, const char *name, struct arena *arena)
+{
+    AUTO(free) char *text = read_test_file("api", "pods.json");
+    json_t *list = json_loads(text, 0, NULL);
+    const struct kube_decode_options options = {.unknown = KUBE_UNKNOWN_STRICT};
+    const Core__Container *found = NULL;
+    size_t i, k;
+    json_t *item, *one;
+    json_array_foreach(json_object_get(list, "items"), i, item)
+    {
+        if (!text_eq(text_at(item, "metadata", "name"), pod))
+            continue;
+        json_t *debuggers = json_object_get(json_object_get(item, "spec"), "ephemeralContainers");
+        json_array_foreach(debuggers, k, one)
+        {
+            char *json = json_dumps(one, 0);
+            ProtobufCMessage *message = NULL;
+            assert_no_error(kube_decode_text(str_from(json), &core__ephemeral_container__descriptor,
+                                             &options, arena, &message));
+            free(json);
+            const Core__EphemeralContainer *ephemeral = (const Core__EphemeralContainer *)message;
+            if (text_eq(ephemeral_container_name(ephemeral), name))
+                found = ephemeral_as_container(ephemeral, arena);
+        }
+    }
+    json_decref(list);
+    return found;
+}
+
+static const Core__Container *container_named(const Core__Pod *pod, const char *name,
+                                              struct arena *arena)
 {
     for (size_t i = 0; i < pod->spec->n_containers; i++) {
         if (text_eq(pod->spec->containers[i]->name, name))
@@ -306,8 +339,10 @@ static const Core__Container *container_named(const Core__Pod *pod, const char *
         if (text_eq(pod->spec->init_containers[i]->name, name))
             return pod->spec->init_containers[i];
     }
-    fail_msg("no container %s", name);
-    return NULL;
+    const Core__Container *debugger = debugger_named(pod->metadata->name, name, arena);
+    if (!debugger)
+        fail_msg("no container %s", name);
+    return debugger;
 }
 
 /* --- the machine of the recording --- */
@@ -348,6 +383,14 @@ static uint64_t recorded_random(const json_t *config)
     return strtoull(path_base(path), NULL, 16);
 }
 
+/* The instance that an ephemeral container was aimed at; NULL: none. */
+static const char *recorded_target(const json_t *config)
+{
+    const json_t *security = json_object_get(json_object_get(config, "linux"), "security_context");
+    const char *id = text_at(security, "namespace_options", "target_id");
+    return *id ? id : NULL;
+}
+
 static Cri__ContainerConfig *build_container(const Core__Pod *pod, const char *name,
                                              const json_t *recorded, struct arena *arena)
 {
@@ -363,12 +406,13 @@ static Cri__ContainerConfig *build_container(const Core__Pod *pod, const char *n
     const json_t *attempt = json_object_get(json_object_get(recorded, "metadata"), "attempt");
     const struct container_config_input input = {
         .pod = pod,
-        .container = container_named(pod, name),
+        .container = container_named(pod, name, arena),
         .node = &node,
         .volumes = &work,
         .n_volumes = 1,
         .pod_ips = pod_ips,
         .image_ref = text_at(recorded, "image", "image"),
+        .target_id = recorded_target(recorded),
         .restart_count = (uint32_t)json_integer_value(attempt),
         .random = recorded_random(recorded),
     };

@@ -81,6 +81,30 @@ TEST_CASE(namespaces_are_told_even_without_a_pod_context)
     assert_int_equal(got->userns_options->mode, CRI__NAMESPACE_MODE__NODE);
 }
 
+TEST_CASE(a_target_is_aimed_at_where_processes_are_not_shared)
+{
+    static const struct {
+        const char *spec;
+        Cri__NamespaceMode pid;
+        const char *target_id;
+    } rows[] = {
+        {"", CRI__NAMESPACE_MODE__TARGET, "abc"},
+        {"shareProcessNamespace: true", CRI__NAMESPACE_MODE__POD, ""},
+        {"hostPID: true", CRI__NAMESPACE_MODE__NODE, ""},
+    };
+    struct node_facts node = node_for_tests();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(arena) struct arena *arena = arena_new(0);
+        Core__Pod *pod = pod_with("", rows[i].spec, "", arena);
+        struct container_config_input input = container_input(pod, &node);
+        input.target_id = "abc";
+        const Cri__NamespaceOption *got =
+            container_built(&input, arena)->linux->security_context->namespace_options;
+        assert_int_equal(got->pid, rows[i].pid);
+        assert_string_equal(got->target_id, rows[i].target_id);
+    }
+}
+
 TEST_CASE(paths_are_masked_unless_unmasked)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -252,6 +276,7 @@ TEST_CASE(an_unknown_groups_policy_is_refused)
 TEST_MAIN(TEST(the_container_overrides_the_pod_field_by_field), TEST(what_only_the_container_says),
           TEST(groups_come_in_the_containers_order),
           TEST(namespaces_are_told_even_without_a_pod_context),
+          TEST(a_target_is_aimed_at_where_processes_are_not_shared),
           TEST(paths_are_masked_unless_unmasked), TEST(seccomp_is_the_nearest_profile),
           TEST(apparmor_is_field_then_annotation_then_pod),
           TEST(the_user_is_the_specs_or_the_images), TEST(who_must_not_be_root_is_checked),
