@@ -145,9 +145,9 @@ void op_kill_container_start(struct pod_worker *worker, const struct pod_action 
 
     const Core__LifecycleHandler *hook =
         op->container && op->container->lifecycle ? op->container->lifecycle->pre_stop : NULL;
-    if (hook && instance && instance->state == CONTAINER_RUNNING) {
+    if (hook && action->hook_grace_s > 0 && instance && instance->state == CONTAINER_RUNNING) {
         op->step = KILL_HOOK;
-        hook_start(op, hook, op->target, sat_mul_i64(kill->grace_s, NS_PER_SEC));
+        hook_start(op, hook, op->target, sat_mul_i64(action->hook_grace_s, NS_PER_SEC));
     } else {
         stop_container(op);
     }

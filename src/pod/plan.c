@@ -95,14 +95,22 @@ static void add_waiting(struct plan_pass *pass, const Core__Container *container
 
 /* --- killing --- */
 
-int64_t plan_grace(const struct plan_pass *pass, const struct container_observed *instance)
+int64_t plan_grace(const struct plan_pass *pass, const struct container_observed *instance,
+                   const Core__Probe *probe)
 {
     const struct pod_desired *want = pass->want;
     if (want->has_grace)
         return want->grace_s;
-    if (want->pod)
-        return pod_effective_grace(want->pod);
-    return instance->has_grace ? instance->grace_s : GRACE_FLOOR_S;
+    if (!want->pod)
+        return instance->has_grace ? instance->grace_s : GRACE_FLOOR_S;
+    if (probe && probe->has_termination_grace_period_seconds &&
+        !want->pod->metadata->has_deletion_grace_period_seconds)
+        return probe->termination_grace_period_seconds;
+    int64_t own_s = pod_effective_grace(want->pod);
+    /* Nobody has asked for an end: the floor of one second is for those who do (§3.3). */
+    bool is_none = want->pod->spec->has_termination_grace_period_seconds &&
+                   want->pod->spec->termination_grace_period_seconds == 0;
+    return want->life == POD_LIFE_SYNC && is_none ? 0 : own_s;
 }
 
 void plan_kill(struct plan_pass *pass, const struct container_observed *instance, int64_t grace_s,
@@ -111,6 +119,7 @@ void plan_kill(struct plan_pass *pass, const struct container_observed *instance
     act(pass, (struct pod_action){.kind = POD_ACTION_KILL_CONTAINER,
                                   .id = instance->id,
                                   .grace_s = max_i64(grace_s, GRACE_FLOOR_S),
+                                  .hook_grace_s = grace_s,
                                   .message = message,
                                   .restart = restart});
 }
@@ -161,7 +170,7 @@ static bool kill_containers(struct plan_pass *pass)
         if (c->state != CONTAINER_RUNNING)
             continue;
         quiet = false;
-        int64_t grace_s = plan_grace(pass, c);
+        int64_t grace_s = plan_grace(pass, c, NULL);
         size_t index;
         const Core__Container *init = find_init(want->pod, c->name, &index);
         if (init && container_is_sidecar(init)) {
@@ -337,11 +346,10 @@ static void walk_running(struct plan_pass *pass, struct regular_walk *walk,
                          const struct container_observed *instance)
 {
     const struct container_note *note = pod_plan_note(pass->env, container->name);
-    int64_t grace_s = plan_grace(pass, instance);
     if (plan_has_changed(container, instance)) {
         walk->n_kept++;
         plan_kill(
-            pass, instance, grace_s,
+            pass, instance, plan_grace(pass, instance, NULL),
             plan_text(pass, "Container %s definition changed, will be restarted", container->name),
             true);
         return;
@@ -359,7 +367,8 @@ static void walk_running(struct plan_pass *pass, struct regular_walk *walk,
     if (restart)
         text = arena_printf(pass->out->arena, "%s, will be restarted", text);
     walk->n_kept += restart ? 1 : 0;
-    plan_kill(pass, instance, grace_s, text, restart);
+    const Core__Probe *probe = unhealthy ? container->liveness_probe : container->startup_probe;
+    plan_kill(pass, instance, plan_grace(pass, instance, probe), text, restart);
 }
 
 static struct regular_walk walk_regular_containers(struct plan_pass *pass)
@@ -381,7 +390,7 @@ static struct regular_walk walk_regular_containers(struct plan_pass *pass)
             continue;
         walk.n_starting++;
         if (instance && instance->state == CONTAINER_UNKNOWN)
-            plan_kill(pass, instance, plan_grace(pass, instance),
+            plan_kill(pass, instance, plan_grace(pass, instance, NULL),
                       "Container is in \"unknown\" state, try killing it before restart", true);
         else
             walk.starts[i] = true;

@@ -88,11 +88,12 @@ struct pod_action {
     enum pod_action_kind kind;
     const Core__Container *container;          /* START: borrowed from the spec, or as below */
     const Core__EphemeralContainer *ephemeral; /* START: set, `container` lives in the arena */
-    const char *id;      /* instance or sandbox concerned; borrowed from the observation */
-    uint32_t attempt;    /* CREATE_SANDBOX */
-    int64_t grace_s;     /* KILL: whole seconds, >= 2 (CRI floor) */
-    const char *message; /* KILL: of the Killing event; NULL: "Stopping container <name>" */
-    bool restart;        /* KILL: the container is to be started again whatever its policy */
+    const char *id;       /* instance or sandbox concerned; borrowed from the observation */
+    uint32_t attempt;     /* CREATE_SANDBOX */
+    int64_t grace_s;      /* KILL: whole seconds, >= 2 (CRI floor) */
+    const char *message;  /* KILL: of the Killing event; NULL: "Stopping container <name>" */
+    bool restart;         /* KILL: the container is to be started again whatever its policy */
+    int64_t hook_grace_s; /* KILL: so long preStop may take; 0: it does not run */
 };
 
 /** A container that should start but must wait: shown in its status. */

@@ -13,10 +13,9 @@ static void walk_running_sidecar(struct plan_pass *pass, struct plan_init *walk,
     const Core__PodSpec *spec = pass->want->pod->spec;
     const Core__Container *container = spec->init_containers[index];
     const struct container_note *note = pod_plan_note(pass->env, container->name);
-    int64_t grace_s = plan_grace(pass, instance);
     if (note->has_startup && note->startup != PROBE_SUCCESS) {
         if (note->startup == PROBE_FAILURE)
-            plan_kill(pass, instance, grace_s,
+            plan_kill(pass, instance, plan_grace(pass, instance, container->startup_probe),
                       plan_text(pass, "Init container %s failed startup probe", container->name),
                       true);
         return;
@@ -26,10 +25,10 @@ static void walk_running_sidecar(struct plan_pass *pass, struct plan_init *walk,
     else if (!seen)
         walk->starts[index + 1] = true;
     if (plan_has_changed(container, instance))
-        plan_kill(pass, instance, grace_s,
+        plan_kill(pass, instance, plan_grace(pass, instance, NULL),
                   plan_text(pass, "Init container %s definition changed", container->name), true);
     else if (note->has_liveness && note->liveness == PROBE_FAILURE)
-        plan_kill(pass, instance, grace_s,
+        plan_kill(pass, instance, plan_grace(pass, instance, container->liveness_probe),
                   plan_text(pass, "Init container %s failed liveness probe", container->name),
                   true);
 }
@@ -62,7 +61,7 @@ static void walk_unknown(struct plan_pass *pass, struct plan_init *walk, size_t 
     if (!container_is_sidecar(container) && container_policy_is(pod, container, "Never"))
         walk->kill_pod = true;
     else
-        plan_kill(pass, instance, plan_grace(pass, instance),
+        plan_kill(pass, instance, plan_grace(pass, instance, NULL),
                   "Init container is in \"unknown\" state, try killing it before restart", true);
 }
 

@@ -16,10 +16,15 @@ struct plan_pass {
 
 /* --- plan.c --- */
 
-/** The grace period of a kill of @instance that nothing shortens, in seconds. */
-int64_t plan_grace(const struct plan_pass *pass, const struct container_observed *instance);
 /**
- * Adds a kill of @instance with at least the floor of grace. @message as in struct pod_action;
+ * The grace period of a kill of @instance that nothing shortens, in seconds (spec pods.md §5.9).
+ * @probe: the one that failed and is why; NULL: another reason.
+ */
+int64_t plan_grace(const struct plan_pass *pass, const struct container_observed *instance,
+                   const Core__Probe *probe);
+/**
+ * Adds a kill of @instance: @grace_s for its hook, and at least the floor for its end. @message as
+ * in struct pod_action;
  * @restart: it starts again whatever its policy says.
  */
 void plan_kill(struct plan_pass *pass, const struct container_observed *instance, int64_t grace_s,

@@ -216,6 +216,53 @@ TEST_CASE(a_failed_liveness_probe_kills_and_restarts_by_policy)
     sim_done(&sim);
 }
 
+TEST_CASE(a_kill_has_the_grace_of_its_pod_or_of_the_probe_that_failed)
+{
+    enum why { LIVENESS, STARTUP, DEFINITION };
+    static const struct {
+        const char *name;
+        int64_t pod_s, probe_s; /* probe_s -1: none of its own */
+        enum why why;
+        int64_t want_s, want_hook_s;
+    } rows[] = {
+        {"the pod's", 30, -1, LIVENESS, 30, 30},
+        {"the liveness probe's", 30, 5, LIVENESS, 5, 5},
+        {"the startup probe's", 30, 7, STARTUP, 7, 7},
+        {"a probe's counts for its failure alone", 30, 5, DEFINITION, 30, 30},
+        {"a probe's below the floor", 30, 1, LIVENESS, 2, 1},
+        {"none at all", 0, -1, DEFINITION, 2, 0},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO(arena) struct arena *arena = arena_new(0);
+        const char *own = rows[i].probe_s < 0
+                              ? ""
+                              : arena_printf(arena, ", terminationGracePeriodSeconds: %lld",
+                                             (long long)rows[i].probe_s);
+        struct sim sim;
+        sim_init(&sim,
+                 arena_printf(arena,
+                              "metadata: {name: p, namespace: default}\n"
+                              "spec: {terminationGracePeriodSeconds: %lld, containers: "
+                              "[{name: web, image: i, %s: {exec: {command: [x]}%s}}]}\n",
+                              (long long)rows[i].pod_s,
+                              rows[i].why == STARTUP ? "startupProbe" : "livenessProbe", own));
+        sim_run(&sim, 10);
+        struct container_note *note = &sim.notes[0];
+        note->has_liveness = rows[i].why == LIVENESS;
+        note->has_startup = rows[i].why == STARTUP;
+        note->liveness = note->startup = PROBE_FAILURE;
+        sim.have.containers->hash = rows[i].why == DEFINITION;
+        struct pod_plan plan;
+        pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
+        assert_int_equal(plan.n_actions, 1);
+        if (plan.actions[0].grace_s != rows[i].want_s ||
+            plan.actions[0].hook_grace_s != rows[i].want_hook_s)
+            fail_msg("%s: %lld and %lld", rows[i].name, (long long)plan.actions[0].grace_s,
+                     (long long)plan.actions[0].hook_grace_s);
+        sim_done(&sim);
+    }
+}
+
 /* --- properties over random pods --- */
 
 static uint32_t next_random(uint32_t *state)
@@ -307,5 +354,6 @@ TEST_MAIN(TEST(a_plain_pod_gets_its_ground_then_its_sandbox_then_its_container),
           TEST(an_orphan_is_killed_with_the_grace_period_its_containers_remember),
           TEST(a_changed_image_restarts_the_container_even_under_never),
           TEST(a_failed_liveness_probe_kills_and_restarts_by_policy),
+          TEST(a_kill_has_the_grace_of_its_pod_or_of_the_probe_that_failed),
           TEST(random_pods_keep_the_invariants_and_come_to_an_end),
           TEST(a_failure_at_any_step_changes_nothing_about_the_end))
