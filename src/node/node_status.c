@@ -197,7 +197,9 @@ static void update_declared_features(const struct config *config, Core__NodeStat
     static const struct {
         const char *name;
         enum feature_gate gate;
-    } features[] = {{"ExtendWebSocketsToKubelet", GATE_ExtendWebSocketsToKubelet}};
+    } features[] = {
+        {"ExtendWebSocketsToKubelet", GATE_ExtendWebSocketsToKubelet},
+        {"RestartAllContainersOnContainerExits", GATE_RestartAllContainersOnContainerExits}};
     if (!gate_is_enabled(&config->gates, GATE_NodeDeclaredFeatures))
         return;
     status->n_declared_features = 0;

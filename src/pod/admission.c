@@ -3,6 +3,7 @@
 #include "pod/admission_internal.h"
 
 #include "kube/resources.h"
+#include "pod/plan.h"
 
 #define APPARMOR_ANNOTATION "container.apparmor.security.beta.kubernetes.io/"
 #define TAINT_MEMORY_PRESSURE "node.kubernetes.io/memory-pressure"
@@ -164,15 +165,6 @@ static struct refusal check_apparmor(const struct admission_input *input, struct
 
 /* --- the rest --- */
 
-static bool wants_restart_all(const Core__Container *container)
-{
-    for (size_t i = 0; i < container->n_restart_policy_rules; i++) {
-        if (text_eq(container->restart_policy_rules[i]->action, "RestartAllContainers"))
-            return true;
-    }
-    return false;
-}
-
 static bool declares(const Core__Node *node, const char *feature)
 {
     for (size_t i = 0; node->status && i < node->status->n_declared_features; i++) {
@@ -186,13 +178,7 @@ static bool declares(const Core__Node *node, const char *feature)
 static struct refusal check_features(const struct admission_input *input, struct arena *arena)
 {
     static const char feature[] = "RestartAllContainersOnContainerExits";
-    const Core__PodSpec *spec = input->pod->spec;
-    bool wants = false;
-    for (size_t i = 0; i < spec->n_init_containers; i++)
-        wants = wants || wants_restart_all(spec->init_containers[i]);
-    for (size_t i = 0; i < spec->n_containers; i++)
-        wants = wants || wants_restart_all(spec->containers[i]);
-    if (!wants || declares(input->node->node, feature))
+    if (!pod_has_restart_all_rule(input->pod) || declares(input->node->node, feature))
         return no_refusal;
     return (struct refusal){
         .reason = "PodFeatureUnsupported",

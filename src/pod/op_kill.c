@@ -157,6 +157,10 @@ void op_kill_container_start(struct pod_worker *worker, const struct pod_action 
 
 enum { REMOVE_STOP, REMOVE_LOGS, REMOVE_CALL };
 
+struct remove {
+    bool keeps_logs;
+};
+
 static void remove_call(struct pod_op *op)
 {
     Cri__RemoveContainerRequest request = CRI__REMOVE_CONTAINER_REQUEST__INIT;
@@ -169,12 +173,29 @@ static void remove_logs(struct pod_op *op)
 {
     const struct container_observed *instance =
         pod_observed_container(&op->worker->have, op->target);
-    if (!instance || instance->log_path[0] == '\0') {
+    const struct remove *remove = op->state;
+    if (!instance || remove->keeps_logs || instance->log_path[0] == '\0') {
         remove_call(op);
         return;
     }
     op->step = REMOVE_LOGS;
     start_delete_logs(op, instance->log_path, op->target);
+}
+
+/* A container whose logs stay begins anew: what kept it from starting is forgotten. */
+static void removed(struct pod_op *op)
+{
+    struct pod_worker *worker = op->worker;
+    const struct remove *remove = op->state;
+    const struct container_observed *instance = pod_observed_container(&worker->have, op->target);
+    if (remove->keeps_logs && instance) {
+        struct container_note *note = pod_worker_note(worker, instance->name);
+        if (note)
+            note->retry_at_ns = 0;
+        pod_worker_set_result(worker, instance->name, NULL, NULL);
+    }
+    pod_observed_drop_container(&worker->have, op->target);
+    pod_op_end(op);
 }
 
 static void remove_advance(struct pod_op *op)
@@ -198,8 +219,7 @@ static void remove_advance(struct pod_op *op)
         remove_call(op);
         return;
     case REMOVE_CALL:
-        pod_observed_drop_container(&op->worker->have, op->target);
-        pod_op_end(op);
+        removed(op);
         return;
     }
 }
@@ -222,6 +242,9 @@ void op_remove_container_start(struct pod_worker *worker, const struct pod_actio
 {
     struct pod_op *op = pod_op_new(worker, POD_ACTION_REMOVE_CONTAINER, action->id);
     op->advance = remove_advance;
+    struct remove *remove = arena_alloc(op->arena, sizeof(*remove));
+    remove->keeps_logs = action->keeps_logs;
+    op->state = remove;
     const struct container_observed *instance = pod_observed_container(&worker->have, action->id);
     if (instance && instance->state == CONTAINER_UNKNOWN) {
         stop_unknown(op, instance);

@@ -220,6 +220,18 @@ static void remove_instance(struct plan_pass *pass, const struct container_obser
     act(pass, (struct pod_action){.kind = POD_ACTION_REMOVE_CONTAINER, .id = instance->id});
 }
 
+void plan_take_away(struct plan_pass *pass, const struct container_observed *instance)
+{
+    if (instance->state == CONTAINER_RUNNING)
+        act(pass, (struct pod_action){.kind = POD_ACTION_KILL_CONTAINER,
+                                      .id = instance->id,
+                                      .grace_s = GRACE_FLOOR_S,
+                                      .message = "killing"});
+    else
+        act(pass, (struct pod_action){
+                      .kind = POD_ACTION_REMOVE_CONTAINER, .id = instance->id, .keeps_logs = true});
+}
+
 /* Spec pods.md §3.14: of each name the newest dead instances are kept, at least one; of a plain
  * init container no more than that (spec runtime.md §7.5). */
 static int32_t dead_kept(const struct plan_pass *pass, const char *name)
@@ -460,6 +472,11 @@ static void plan_new_sandbox(struct plan_pass *pass, const struct sandbox_decisi
 static void plan_sync(struct plan_pass *pass)
 {
     const Core__PodSpec *spec = pass->want->pod->spec;
+    if (pod_restarts_all(pass->want->pod, pass->have, pass->env->status)) {
+        if (!pass->env->is_starting)
+            plan_restart_all(pass);
+        return;
+    }
     struct sandbox_decision decision = pod_sandbox_decide(pass->want->pod, pass->have);
     if (decision.create) {
         plan_new_sandbox(pass, &decision);

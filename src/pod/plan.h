@@ -58,6 +58,8 @@ struct pod_plan_env {
     bool disk_clean;             /* volumes, cgroup (and for a removed pod its folders) are gone */
     int64_t cleanup_retry_at_ns; /* a clean-up step failed: not before this; 0: none */
     int32_t max_dead_per_container; /* exited instances kept per name, >= 0 (flag default 1) */
+    bool is_starting;               /* a container is being started: that has to end first */
+    const Core__PodStatus *status;  /* what was told last of the pod; NULL: nothing */
 };
 
 /* --- the plan --- */
@@ -94,6 +96,7 @@ struct pod_action {
     const char *message;  /* KILL: of the Killing event; NULL: "Stopping container <name>" */
     bool restart;         /* KILL: the container is to be started again whatever its policy */
     int64_t hook_grace_s; /* KILL: so long preStop may take; 0: it does not run */
+    bool keeps_logs;      /* REMOVE_CONTAINER */
 };
 
 /** A container that should start but must wait: shown in its status. */
@@ -139,6 +142,27 @@ bool container_should_start(const Core__Pod *pod, const Core__Container *contain
 /** The policy that counts for @container: its own, else the pod's. */
 bool container_policy_is(const Core__Pod *pod, const Core__Container *container,
                          const char *policy);
+
+/** The first rule of @container that matches an exit with @exit_code; NULL: none, or the container
+ * has no policy of its own, beside which alone rules count. */
+const Core__ContainerRestartRule *container_deciding_rule(const Core__Container *container,
+                                                          int32_t exit_code);
+
+/** In a rule. */
+#define ACTION_RESTART_ALL_CONTAINERS "RestartAllContainers"
+
+/** Condition, and reason of containers, while all are taken away to begin anew (spec pods.md §5.8).
+ */
+#define CONDITION_ALL_RESTARTING "AllContainersRestarting"
+#define REASON_RESTARTING_ALL "RestartingAllContainers"
+/** Whether a rule of some container has the action RestartAllContainers. */
+bool pod_has_restart_all_rule(const Core__Pod *pod);
+/** Whether @status (or NULL) says that all containers are being restarted. */
+bool pod_told_restarting_all(const Core__PodStatus *status);
+/** Whether that was asked for and something is left to be taken away. @status: what was told last,
+ * or NULL. */
+bool pod_restarts_all(const Core__Pod *pod, const struct pod_observed *have,
+                      const Core__PodStatus *status);
 
 /** Key of @container in the back-off table: pod, container, image and resources (spec pods.md
  * §5.7). */

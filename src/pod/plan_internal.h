@@ -34,6 +34,15 @@ const char *plan_text(struct plan_pass *pass, const char *format, const char *na
 /** True when @instance was made from another definition of @container. */
 bool plan_has_changed(const Core__Container *container, const struct container_observed *instance);
 
+/** Takes @instance away, so that its container begins anew: it is killed at once, without a hook,
+ * and removed when it has ended; its logs stay, as they count the restarts. */
+void plan_take_away(struct plan_pass *pass, const struct container_observed *instance);
+
+/* --- plan_restart_all.c --- */
+
+/** Takes away those instances that go first among all that have to. */
+void plan_restart_all(struct plan_pass *pass);
+
 /* --- plan_init.c --- */
 
 struct plan_init {

@@ -47,20 +47,24 @@ static bool exit_code_listed(const Core__ContainerRestartRuleOnExitCodes *codes,
     return false;
 }
 
-/* The first rule that matches decides; rules count only beside a container-level policy. */
-static bool rule_restarts(const Core__Container *container, int32_t exit_code)
+static bool rule_matches(const Core__ContainerRestartRule *rule, int32_t exit_code)
 {
+    if (!rule->exit_codes)
+        return false;
+    bool is_listed = exit_code_listed(rule->exit_codes, exit_code);
+    return text_eq(rule->exit_codes->operator_, "In") ? is_listed : !is_listed;
+}
+
+const Core__ContainerRestartRule *container_deciding_rule(const Core__Container *container,
+                                                          int32_t exit_code)
+{
+    if (!container->restart_policy || container->restart_policy[0] == '\0')
+        return NULL;
     for (size_t i = 0; i < container->n_restart_policy_rules; i++) {
-        const Core__ContainerRestartRule *rule = container->restart_policy_rules[i];
-        if (!rule->exit_codes)
-            continue;
-        bool listed = exit_code_listed(rule->exit_codes, exit_code);
-        bool matches = text_eq(rule->exit_codes->operator_, "In") ? listed : !listed;
-        if (matches)
-            return text_eq(rule->action, "Restart") ||
-                   text_eq(rule->action, "RestartAllContainers");
+        if (rule_matches(container->restart_policy_rules[i], exit_code))
+            return container->restart_policy_rules[i];
     }
-    return false;
+    return NULL;
 }
 
 bool container_should_start(const Core__Pod *pod, const Core__Container *container,
@@ -74,8 +78,9 @@ bool container_should_start(const Core__Pod *pod, const Core__Container *contain
         return false;
     if (newest->state != CONTAINER_EXITED)
         return true;
-    bool has_own = container->restart_policy && container->restart_policy[0] != '\0';
-    if (has_own && rule_restarts(container, newest->exit_code))
+    const Core__ContainerRestartRule *rule = container_deciding_rule(container, newest->exit_code);
+    if (rule &&
+        (text_eq(rule->action, "Restart") || text_eq(rule->action, ACTION_RESTART_ALL_CONTAINERS)))
         return true;
     if (container_policy_is(pod, container, "OnFailure"))
         return newest->exit_code != 0;

@@ -140,31 +140,6 @@ static struct error *validate(const Core__Pod *pod, const struct static_pod_inpu
     return NULL;
 }
 
-static struct error *check_rules(const Core__Container *container, const char *list, size_t index,
-                                 const struct static_pod_input *input)
-{
-    for (size_t r = 0; r < container->n_restart_policy_rules; r++) {
-        if (text_eq(container->restart_policy_rules[r]->action, "RestartAllContainers"))
-            return error_new(ERROR_UNIMPLEMENTED,
-                             "%s: spec.%s[%zu].restartPolicyRules[%zu].action: cubelet cannot "
-                             "restart all containers yet",
-                             input->path, list, index, r);
-    }
-    return NULL;
-}
-
-/* What a manifest may ask for but this agent cannot do yet is refused rather than done by half. */
-static struct error *check_supported(const Core__PodSpec *spec,
-                                     const struct static_pod_input *input)
-{
-    struct error *err = NULL;
-    for (size_t i = 0; !err && i < spec->n_init_containers; i++)
-        err = check_rules(spec->init_containers[i], "initContainers", i, input);
-    for (size_t i = 0; !err && i < spec->n_containers; i++)
-        err = check_rules(spec->containers[i], "containers", i, input);
-    return err;
-}
-
 struct error *static_pod_read(const struct static_pod_input *input, struct pod_object **ret)
 {
     AUTO(arena) struct arena *arena = arena_new(MANIFEST_ARENA_BYTES);
@@ -182,8 +157,6 @@ struct error *static_pod_read(const struct static_pod_input *input, struct pod_o
     err = normalise(pod, input, arena);
     if (!err)
         err = validate(pod, input, arena);
-    if (!err && pod->spec)
-        err = check_supported(pod->spec, input);
     if (err)
         return err;
 

@@ -13,7 +13,7 @@
 /* Those a node sets, whatever the API server may still have of them. */
 static const char *const owned[] = {
     "PodScheduled",   "PodReadyToStartContainers", "Initialized",         "ContainersReady",
-    "Ready",          "PodResizePending",          "PodResizeInProgress", "AllContainersRestarting",
+    "Ready",          "PodResizePending",          "PodResizeInProgress", CONDITION_ALL_RESTARTING,
     DISRUPTION_TARGET};
 
 bool status_owns_condition(const char *type)
@@ -246,6 +246,23 @@ static void add_disruption(const struct status_input *input, Core__PodStatus *st
         keep(status, old, arena);
 }
 
+/* Alone among the node's own conditions it names no generation. */
+static void add_all_restarting(const struct status_input *input, Core__PodStatus *status,
+                               struct arena *arena)
+{
+    struct verdict verdict = {0};
+    if (text_eq(status->phase, "Succeeded"))
+        verdict.reason = "PodCompleted";
+    else if (text_eq(status->phase, "Failed"))
+        verdict.reason = "PodFailed";
+    else if (pod_restarts_all(input->pod, input->have, input->old))
+        verdict = (struct verdict){.is_true = true,
+                                   .reason = "RestartAllContainersStarted",
+                                   .message = "container exited with restart policy rule"};
+    add(input, status, CONDITION_ALL_RESTARTING, verdict, arena);
+    status->conditions[status->n_conditions - 1]->has_observed_generation = false;
+}
+
 void status_fill_conditions(const struct status_input *input, Core__PodStatus *status,
                             struct arena *arena)
 {
@@ -264,4 +281,6 @@ void status_fill_conditions(const struct status_input *input, Core__PodStatus *s
     add(input, status, "Ready", ready(input, containers, arena), arena);
     add(input, status, "ContainersReady", containers, arena);
     add(input, status, "PodScheduled", (struct verdict){.is_true = true}, arena);
+    if (pod_has_restart_all_rule(input->pod))
+        add_all_restarting(input, status, arena);
 }

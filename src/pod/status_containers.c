@@ -22,6 +22,7 @@ struct build {
     const struct status_input *input;
     struct arena *arena;
     size_t message_max; /* bytes of a termination message */
+    bool restarts_all;  /* containers are taken away in order to begin anew */
     enum { LIST_REGULAR, LIST_INIT, LIST_EPHEMERAL } list;
 };
 
@@ -158,6 +159,16 @@ static Core__ContainerState *exited(const struct build *build,
     return state;
 }
 
+/* The runtime cannot tell what became of one that ran. */
+static Core__ContainerState *lost_state(const struct build *build)
+{
+    Core__ContainerState *state = status_lost_state(
+        build->arena, "The container could not be located when the pod was terminated");
+    if (build->restarts_all)
+        state->terminated->reason = arena_strdup(build->arena, REASON_RESTARTING_ALL);
+    return state;
+}
+
 static Core__ContainerState *instance_state(const struct build *build,
                                             const struct container_observed *instance,
                                             const Core__ContainerStatus *old)
@@ -175,10 +186,7 @@ static Core__ContainerState *instance_state(const struct build *build,
     case CONTAINER_EXITED:
         return exited(build, instance);
     case CONTAINER_UNKNOWN:
-        if (status_is_running(old))
-            return status_lost_state(
-                arena, "The container could not be located when the pod was terminated");
-        return waiting(arena, NULL, NULL);
+        return status_is_running(old) ? lost_state(build) : waiting(arena, NULL, NULL);
     case CONTAINER_CREATED:
         return waiting(arena, NULL, NULL);
     }
@@ -356,6 +364,22 @@ static void note_vanished(const struct build *build, Core__ContainerStatus *entr
         set_restarts(entry, entry->restart_count + 1);
 }
 
+/* It was taken away in order to begin anew (spec pods.md §5.8). */
+static void note_taken_away(const struct build *build, Core__ContainerStatus *entry,
+                            const Core__ContainerStatus *old)
+{
+    static const char message[] = "The container is removed because RestartAllContainers in place";
+    const Core__ContainerStateWaiting *before = old && old->state ? old->state->waiting : NULL;
+    if (!old || (before && !text_eq(before->reason, REASON_RESTARTING_ALL)))
+        return; /* there was nothing to be taken away */
+    entry->state = waiting(build->arena, REASON_RESTARTING_ALL, message);
+    if (before)
+        return; /* that was noted already */
+    entry->last_state = status_lost_state(build->arena, message);
+    entry->last_state->terminated->reason = arena_strdup(build->arena, REASON_RESTARTING_ALL);
+    set_restarts(entry, entry->restart_count + 1);
+}
+
 /* Never below what was shown; one more when an instance was lost from sight or its count does not
  * tell of its start. */
 static int32_t restarts_of(const struct container_observed *instance,
@@ -433,8 +457,8 @@ static bool some_regular_was_created(const struct status_input *input)
 static void infer_completed(const struct build *build, Core__ContainerStatus *entry,
                             const Core__Container *container)
 {
-    if (build->list != LIST_INIT || container_is_sidecar(container) || !entry->state->waiting ||
-        !some_regular_was_created(build->input))
+    if (build->list != LIST_INIT || build->restarts_all || container_is_sidecar(container) ||
+        !entry->state->waiting || !some_regular_was_created(build->input))
         return;
     Core__ContainerStateTerminated *end = STATUS_NEW(build->arena, Core__ContainerStateTerminated,
                                                      core__container_state_terminated__descriptor);
@@ -497,6 +521,8 @@ static Core__ContainerStatus *build_entry(const struct build *build,
     Core__ContainerStatus *entry = new_entry(build, container, old);
     if (newest)
         apply_newest(build, entry, newest, container, old);
+    else if (build->restarts_all && build->list != LIST_EPHEMERAL)
+        note_taken_away(build, entry, old);
     else
         note_vanished(build, entry, old);
     if (previous && previous->state == CONTAINER_EXITED) /* one that never ran has no last state */
@@ -540,6 +566,8 @@ void status_fill_containers(const struct status_input *input, Core__PodStatus *s
     size_t total = spec->n_containers + spec->n_init_containers + spec->n_ephemeral_containers;
     struct build build = {.input = input,
                           .arena = arena,
+                          .restarts_all = pod_told_restarting_all(input->old) ||
+                                          pod_restarts_all(input->pod, input->have, input->old),
                           .message_max = MESSAGE_TOTAL_MAX_BYTES / (total > 0 ? total : 1)};
     status->n_container_statuses = spec->n_containers;
     status->container_statuses = arena_calloc(arena, spec->n_containers + 1, sizeof(void *));

@@ -42,17 +42,6 @@ void status_end_containers(const struct status_input *input, Core__PodStatus *st
 
 /* --- what has ended stays ended (spec pods.md §8.7) --- */
 
-static bool some_rule_restarts_all(const Core__Container *const *containers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        for (size_t r = 0; r < containers[i]->n_restart_policy_rules; r++) {
-            if (text_eq(containers[i]->restart_policy_rules[r]->action, "RestartAllContainers"))
-                return true;
-        }
-    }
-    return false;
-}
-
 /* Judged by its end alone: that the pod is being deleted now makes no earlier restart wrong. */
 static bool may_come_back(const Core__Pod *pod, const Core__Container *container,
                           const Core__ContainerStateTerminated *end)
@@ -90,11 +79,7 @@ void status_keep_ended(const struct status_input *input, Core__PodStatus *status
 {
     const Core__PodSpec *spec = input->pod->spec;
     const Core__PodStatus *old = input->old;
-    if (!old || text_eq(spec->restart_policy, "Always") ||
-        some_rule_restarts_all((const Core__Container *const *)spec->containers,
-                               spec->n_containers) ||
-        some_rule_restarts_all((const Core__Container *const *)spec->init_containers,
-                               spec->n_init_containers))
+    if (!old || text_eq(spec->restart_policy, "Always") || pod_has_restart_all_rule(input->pod))
         return;
     for (size_t i = 0; i < spec->n_init_containers; i++)
         keep_ended(

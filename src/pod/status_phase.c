@@ -22,6 +22,8 @@ static const Core__ContainerStateTerminated *end_of(const Core__ContainerStatus 
 static bool may_restart(const struct status_input *input, const Core__Container *container,
                         const Core__ContainerStateTerminated *end)
 {
+    if (text_eq(end->reason, REASON_RESTARTING_ALL))
+        return true;
     struct container_observed like = {.state = CONTAINER_EXITED, .exit_code = end->exit_code};
     return container_should_start(input->pod, container, &like);
 }
@@ -36,8 +38,6 @@ static void count_init(const struct status_input *input, const Core__Container *
     }
     if (end->exit_code != 0 && !may_restart(input, container, end))
         counts->failed_init_for_good++;
-    else if (end->exit_code != 0 || !entry->state->terminated)
-        counts->pending_init++;
 }
 
 static void count_sidecar(const Core__ContainerStatus *entry, struct counts *counts)

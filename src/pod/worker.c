@@ -240,11 +240,11 @@ static bool has_chained(const struct pod_worker *worker)
     return false;
 }
 
-static bool is_inspecting(const struct pod_worker *worker)
+static bool has_op(const struct pod_worker *worker, unsigned kind)
 {
     const struct pod_op *op;
     DL_FOREACH(worker->ops, op) {
-        if (op->kind == POD_OP_INSPECT)
+        if (op->kind == kind)
             return true;
     }
     return false;
@@ -401,7 +401,9 @@ static void make_plan(struct pod_worker *worker, int64_t now_ns, struct arena *a
                                .kill_failed = worker->kill_failed,
                                .disk_clean = worker->disk_clean,
                                .cleanup_retry_at_ns = worker->cleanup_retry_at_ns,
-                               .max_dead_per_container = pods->env.max_dead_per_container};
+                               .max_dead_per_container = pods->env.max_dead_per_container,
+                               .is_starting = has_op(worker, POD_ACTION_START_CONTAINER),
+                               .status = worker->status};
     pod_plan(&worker->want, &worker->have, &env, arena, plan);
 }
 
@@ -463,23 +465,13 @@ static void move_life(struct pod_worker *worker, const struct pod_plan *plan)
     }
 }
 
-static bool is_refreshing(const struct pod_worker *worker)
-{
-    const struct pod_op *op;
-    DL_FOREACH(worker->ops, op) {
-        if (op->kind == POD_OP_REFRESH)
-            return true;
-    }
-    return false;
-}
-
 /* Content of volumes follows what it is made of, beside whatever else the pod does. Of a pod that
  * was found running they are taken up first, once there is nothing else to do for it. */
 static void refresh_volumes(struct pod_worker *worker, const struct pod_plan *plan, int64_t now_ns,
                             int64_t *next_ns)
 {
     if (worker->want.life != POD_LIFE_SYNC || worker->admission != POD_ADMITTED ||
-        is_refreshing(worker))
+        has_op(worker, POD_OP_REFRESH))
         return;
     bool is_ready = worker->volumes_ready;
     if (!is_ready &&
@@ -506,7 +498,7 @@ static void refresh_volumes(struct pod_worker *worker, const struct pod_plan *pl
 /* Reads the runtime first when that was asked for; true when the plan has to wait for it. */
 static bool inspect_first(struct pod_worker *worker, int64_t *next_ns)
 {
-    if (is_inspecting(worker))
+    if (has_op(worker, POD_OP_INSPECT))
         return true;
     if (!worker->inspect_again)
         return !worker->observed;

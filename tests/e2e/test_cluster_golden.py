@@ -299,8 +299,7 @@ def accepted_node(node):
     for key in ("runtimeHandlers", "features"):
         status.pop(key, None)
     # What is not there yet is not declared (spec node.md §5).
-    missing = {"InPlacePodLevelResourcesVerticalScaling", "InPlacePodVerticalScalingInitContainers",
-               "RestartAllContainersOnContainerExits"}
+    missing = {"InPlacePodLevelResourcesVerticalScaling", "InPlacePodVerticalScalingInitContainers"}
     status["declaredFeatures"] = [name for name in status["declaredFeatures"] if name not in missing]
     return node
 

@@ -113,6 +113,10 @@ TEST_CASE(only_what_is_implemented_is_declared)
     node = node_status_update(&bed.input, before, bed.arena);
     assert_string_equal(bed_part(&bed, node, "status.declaredFeatures"),
                         "['ExtendWebSocketsToKubelet']");
+    bed.config.gates.enabled[GATE_RestartAllContainersOnContainerExits] = true;
+    node = node_status_update(&bed.input, before, bed.arena);
+    assert_string_equal(bed_part(&bed, node, "status.declaredFeatures"),
+                        "['ExtendWebSocketsToKubelet','RestartAllContainersOnContainerExits']");
 }
 
 static const struct cloud_row {

@@ -88,11 +88,6 @@ TEST_CASE(what_is_wrong_is_named_with_file_and_field)
          "apiVersion: v1\nkind: Pod\nmetadata: {name: w, uid: ../x}\nspec: {containers: [{name: c, "
          "image: i}]}\n",
          "metadata.uid"},
-        {"restart all",
-         "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\nspec: {containers: [{name: c, image: i, "
-         "restartPolicy: Never, restartPolicyRules: [{action: RestartAllContainers, exitCodes: "
-         "{operator: In, values: [3]}}]}]}\n",
-         "spec.containers[0].restartPolicyRules[0].action: cubelet cannot restart all"},
         {"no spec", "apiVersion: v1\nkind: Pod\nmetadata: {name: w}\n", "spec: Required value"},
         {"no YAML", "a: [\n", "web.yaml"},
     };
