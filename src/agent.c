@@ -50,6 +50,7 @@ struct agent {
     struct cgroup_tree *cgroups;
     struct volume_manager *volumes;
     struct pull_queue *pulls;
+    struct userns *userns;
     struct agent_journal journal;
     struct node_facts facts;
     bool is_limited; /* as in agent_node.h */
@@ -364,10 +365,23 @@ static struct volume_sources volume_sources(struct agent *agent)
     return sources;
 }
 
+static struct error *set_up_userns(struct agent *agent)
+{
+    const struct config *config = agent->config;
+    const struct userns_start start = {.root_dir = config->root_dir,
+                                       .ids_per_pod = (uint32_t)config->user_namespace_ids_per_pod,
+                                       .max_pods = (size_t)config->max_pods,
+                                       .passwd = "/etc/passwd",
+                                       .getsubids = "getsubids"};
+    return userns_start_blocking(&start, &agent->userns);
+}
+
 static struct error *set_up_pods(struct agent *agent)
 {
     const struct config *config = agent->config;
-    struct error *err = agent_journal_open_blocking(agent->pool, config->root_dir, &agent->journal);
+    struct error *err = set_up_userns(agent);
+    if (!err)
+        err = agent_journal_open_blocking(agent->pool, config->root_dir, &agent->journal);
     if (err)
         return err;
 
@@ -400,6 +414,7 @@ static struct error *set_up_pods(struct agent *agent)
         .cgroups = agent->cgroups,
         .pulls = agent->pulls,
         .node = &agent->facts,
+        .userns = agent->userns,
         .runtime_name = agent->runtime_name,
         .resolv_conf = config->resolv_conf,
         .etc_hosts = ETC_HOSTS,
@@ -550,6 +565,7 @@ static void stop(struct agent *agent)
     agent_cluster_free(agent->cluster);
     agent_node_done(&agent->node);
     pull_queue_free(agent->pulls);
+    userns_free(agent->userns);
     agent_journal_close(&agent->journal);
     cri_runtime_free(agent->runtime);
     cgroup_tree_free(agent->cgroups);

@@ -190,6 +190,19 @@ static struct error *set_mounts(const struct container_config_input *input,
     return NULL;
 }
 
+/* In a user namespace what is mounted belongs to the pod's ids. */
+static void map_mounts(Cri__ContainerConfig *config)
+{
+    const Cri__UserNamespace *ids =
+        config->linux->security_context->namespace_options->userns_options;
+    for (size_t i = 0; i < config->n_mounts; i++) {
+        config->mounts[i]->uidmappings = ids->uids;
+        config->mounts[i]->n_uidmappings = ids->n_uids;
+        config->mounts[i]->gidmappings = ids->gids;
+        config->mounts[i]->n_gidmappings = ids->n_gids;
+    }
+}
+
 /* --- the whole --- */
 
 /* What is decided before anything is read from disk; the environment belongs to the caller. */
@@ -300,6 +313,7 @@ struct error *container_config_build(const struct container_config_input *input,
     err = linux_build(input, arena, &config->linux);
     if (err)
         return err;
+    map_mounts(config);
     *ret_files = files;
     *ret = config;
     return NULL;

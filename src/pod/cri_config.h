@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "pod/node_facts.h"
 #include "pod/runtime_handler.h"
+#include "pod/userns.h"
 
 #include "core.pb-c.h"
 #include "cri.pb-c.h"
@@ -42,6 +43,7 @@ struct sandbox_config_input {
     const struct node_facts *node;
     const struct resolv_conf *resolv; /* NULL: resolvConf is the empty string */
     struct runtime_handler handler;
+    struct userns_range userns;  /* of a pod with a user namespace of its own */
     const int64_t *extra_groups; /* supplemental groups that persistent volumes ask for */
     size_t n_extra_groups;
     uint32_t attempt;
@@ -118,7 +120,8 @@ struct container_config_input {
     const char *const *pod_ips; /* NULL-terminated; host network: the node's */
     const char *image_ref;      /* resolved by ensure image */
     struct runtime_handler handler;
-    bool image_has_uid; /* ImageStatus of the spec image string */
+    struct userns_range userns; /* as of the sandbox */
+    bool image_has_uid;         /* ImageStatus of the spec image string */
     int64_t image_uid;
     const char *image_username; /* NULL or "" when none */
     const char *target_id;      /* ephemeral: the instance whose processes it sees; NULL: none */

@@ -133,11 +133,12 @@ struct clean {
     bool removed;
 };
 
-/* The cgroup of the pod and, when it is removed or evicted, its log folder. */
+/* The cgroup of the pod, its host ids and, when it is removed or evicted, its log folder. */
 struct clean_job {
     struct cgroup_tree *cgroups; /* process lifetime; its functions touch the file system only */
     char *uid;
     char *log_dir;     /* NULL: stays */
+    char *userns_path; /* NULL: it has no ids */
     int64_t cgroup_ns; /* that took */
     struct error *err;
 };
@@ -147,6 +148,7 @@ static void clean_release(void *ctx)
     struct clean_job *job = ctx;
     free(job->uid);
     free(job->log_dir);
+    free(job->userns_path);
     error_free(job->err);
     free(job);
 }
@@ -159,6 +161,8 @@ static void clean_run(void *ctx)
     job->cgroup_ns = time_mono_ns() - began_ns;
     if (!job->err && job->log_dir)
         job->err = fd_remove_tree_blocking(job->log_dir);
+    if (!job->err && job->userns_path)
+        job->err = userns_file_remove_blocking(job->userns_path);
 }
 
 static const struct pod_job clean_kind = {
@@ -195,6 +199,7 @@ static void clean_advance(struct pod_op *op)
     op->worker->disk_clean = clean->removed == op->worker->want.removed;
     op->worker->volumes_ready = false;
     op->worker->cgroup_ready = false;
+    userns_release(op->worker->pods->env.userns, op->worker->uid);
     pod_worker_changed(op->worker);
     pods_update_qos(op->worker->pods);
     pod_op_end(op);
@@ -218,6 +223,8 @@ static void on_torn_down(void *ctx, struct error *err_owned)
     if ((clean->removed || worker->want.evicted) && worker->name[0] != '\0')
         job->log_dir = xasprintf("%s/%s_%s_%s", env->node->pod_logs_dir, worker->namespace,
                                  worker->name, worker->uid);
+    if (userns_find(env->userns, worker->uid).length > 0)
+        job->userns_path = userns_file_path(env->node->root_dir, worker->uid);
     pod_op_job(op, &clean_kind, job);
 }
 

@@ -149,6 +149,8 @@ static struct container_config_input config_input(struct pod_op *op)
                                            .pod_ips = start->pod_ips,
                                            .image_ref = start->image_ref,
                                            .handler = start->handler,
+                                           .userns =
+                                               userns_find(worker->pods->env.userns, worker->uid),
                                            .image_has_uid = start->image_has_uid,
                                            .image_uid = start->image_uid,
                                            .image_username = start->image_username,

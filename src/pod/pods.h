@@ -71,6 +71,7 @@ struct pods_environment {
     struct cgroup_tree *cgroups;
     struct pull_queue *pulls;
     const struct node_facts *node;
+    struct userns *userns;       /* NULL: no pod gets a user namespace */
     const char *runtime_name;    /* "containerd" */
     const char *resolv_conf;     /* path; "" : none */
     const char *etc_hosts;       /* "/etc/hosts" */

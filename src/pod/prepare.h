@@ -12,8 +12,10 @@ struct prepare_job {
     char *log_dir;        /* made with mode 0755 */
     char *container_name; /* NULL: no restart count wanted */
     char *resolv_path;    /* "": none */
+    char *userns_path;    /* NULL: none; else made to hold userns */
+    struct userns_range userns;
     /* out */
-    struct error *err;
+    struct error *err;      /* also of what failed before the job began */
     char *resolv_text;      /* NULL when resolv_path is "" */
     uint32_t restart_count; /* 1 + the highest N of N.log in the container's log folder, else 0 */
 };
@@ -35,6 +37,10 @@ struct sandbox_setup {
  */
 MUST_CHECK struct error *prepare_sandbox(struct pod_op *op, const struct prepare_job *job,
                                          uint32_t attempt, struct sandbox_setup *ret);
+
+/** What the runtime can do for the pod of @worker, which has an object; without any feature while
+ * its RuntimeClass is not known. */
+struct runtime_handler prepare_handler_of(const struct pod_worker *worker);
 
 /** 1 + highest N over file names "N.log*" in @dir; 0 when there is none. Blocking. */
 uint32_t prepare_count_logs_blocking(const char *dir);

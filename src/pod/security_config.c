@@ -39,18 +39,8 @@ static Cri__SELinuxOption *selinux_option(struct arena *arena, const Core__SELin
     return option;
 }
 
-/* A pod without host users needs id ranges, which are not handed out here; say so, or what the
- * runtime lacks. */
-static struct error *check_user_namespace(const Core__Pod *pod,
-                                          const struct runtime_handler *handler,
-                                          struct arena *arena)
+static struct error *userns_refusal(const struct runtime_handler *handler, struct arena *arena)
 {
-    if (!pod->spec->has_host_users || pod->spec->host_users)
-        return NULL;
-    if (handler->user_namespaces)
-        return error_new(
-            ERROR_UNIMPLEMENTED,
-            "can't set `spec.hostUsers: false`, cubelet does not support user namespaces yet");
     const char *name = go_quote(arena, handler->name ? handler->name : "");
     const char *subject = handler->name && *handler->name
                               ? arena_printf(arena, "RuntimeClass handler %s does", name)
@@ -62,12 +52,41 @@ static struct error *check_user_namespace(const Core__Pod *pod,
                      cause);
 }
 
-static struct error *namespace_options(const Core__Pod *pod, const struct runtime_handler *handler,
-                                       struct arena *arena, Cri__NamespaceOption **ret)
+static Cri__IDMapping **id_mapping(struct arena *arena, struct userns_range range)
 {
-    struct error *err = check_user_namespace(pod, handler, arena);
-    if (err)
-        return err;
+    Cri__IDMapping **list = cri_array(arena, 1);
+    list[0] = cri_new(arena, &cri__idmapping__descriptor);
+    list[0]->host_id = range.host_id;
+    list[0]->length = range.length;
+    return list;
+}
+
+static struct error *userns_options(const Core__PodSpec *spec,
+                                    const struct runtime_handler *handler,
+                                    struct userns_range range, struct arena *arena,
+                                    Cri__UserNamespace **ret)
+{
+    Cri__UserNamespace *options = cri_new(arena, &cri__user_namespace__descriptor);
+    options->mode = CRI__NAMESPACE_MODE__NODE;
+    *ret = options;
+    if (!spec->has_host_users || spec->host_users)
+        return NULL;
+    if (!handler->user_namespaces)
+        return userns_refusal(handler, arena);
+    if (range.length == 0)
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "can't set `spec.hostUsers: false`, the pod was given no ids");
+    options->mode = CRI__NAMESPACE_MODE__POD;
+    options->uids = id_mapping(arena, range);
+    options->gids = id_mapping(arena, range);
+    options->n_uids = options->n_gids = 1;
+    return NULL;
+}
+
+static struct error *namespace_options(const Core__Pod *pod, const struct runtime_handler *handler,
+                                       struct userns_range range, struct arena *arena,
+                                       Cri__NamespaceOption **ret)
+{
     const Core__PodSpec *spec = pod->spec;
     Cri__NamespaceOption *options = cri_new(arena, &cri__namespace_option__descriptor);
     options->network = spec->host_network ? CRI__NAMESPACE_MODE__NODE : CRI__NAMESPACE_MODE__POD;
@@ -75,10 +94,8 @@ static struct error *namespace_options(const Core__Pod *pod, const struct runtim
     options->pid = spec->host_pid                  ? CRI__NAMESPACE_MODE__NODE
                    : spec->share_process_namespace ? CRI__NAMESPACE_MODE__POD
                                                    : CRI__NAMESPACE_MODE__CONTAINER;
-    options->userns_options = cri_new(arena, &cri__user_namespace__descriptor);
-    options->userns_options->mode = CRI__NAMESPACE_MODE__NODE;
     *ret = options;
-    return NULL;
+    return userns_options(spec, handler, range, arena, &options->userns_options);
 }
 
 static struct error *groups_policy(const Core__PodSecurityContext *context,
@@ -147,8 +164,8 @@ static struct error *apply_pod_context(const struct sandbox_config_input *input,
         security->run_as_user = int64_value(arena, context->run_as_user);
     if (context->has_run_as_group)
         security->run_as_group = int64_value(arena, context->run_as_group);
-    struct error *err =
-        namespace_options(input->pod, &input->handler, arena, &security->namespace_options);
+    struct error *err = namespace_options(input->pod, &input->handler, input->userns, arena,
+                                          &security->namespace_options);
     if (err)
         return err;
     const struct groups groups[] = {
@@ -316,7 +333,8 @@ struct error *container_security_build(const struct container_config_input *inpu
     if (err)
         return err;
     set_user(input, &context, arena, security);
-    err = namespace_options(input->pod, &input->handler, arena, &security->namespace_options);
+    err = namespace_options(input->pod, &input->handler, input->userns, arena,
+                            &security->namespace_options);
     if (err)
         return err;
     set_target(input, arena, security->namespace_options);

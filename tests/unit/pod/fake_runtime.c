@@ -383,6 +383,12 @@ void fake_runtime_add_handler(struct fake_runtime *fake, const char *name, bool 
         (struct fake_handler){.name = name, .recursive_read_only = recursive_read_only};
 }
 
+void fake_runtime_allow_userns(struct fake_runtime *fake)
+{
+    ASSERT(fake->n_handlers > 0);
+    fake->handlers[fake->n_handlers - 1].user_namespaces = true;
+}
+
 void fake_runtime_set_network_ready(struct fake_runtime *fake, bool ready)
 {
     fake->network_ready = ready;

@@ -59,6 +59,8 @@ void fake_runtime_set_network_ready(struct fake_runtime *fake, bool ready);
  * recursively or not. Without any it tells of none. */
 void fake_runtime_add_handler(struct fake_runtime *fake, const char *name,
                               bool recursive_read_only);
+/** The handler added last can make user namespaces. */
+void fake_runtime_allow_userns(struct fake_runtime *fake);
 
 /* --- what happens to it --- */
 

@@ -179,6 +179,7 @@ static struct error *do_status(struct fake_exchange *it)
         handler->name = cri_text(it->arena, it->fake->handlers[i].name);
         handler->features = cri_new(it->arena, &cri__runtime_handler_features__descriptor);
         handler->features->recursive_read_only_mounts = it->fake->handlers[i].recursive_read_only;
+        handler->features->user_namespaces = it->fake->handlers[i].user_namespaces;
         reply->runtime_handlers[reply->n_runtime_handlers++] = handler;
     }
     return NULL;

@@ -71,7 +71,7 @@ struct fake_runtime {
     bool network_ready, lose_events;
     struct fake_handler {
         const char *name;
-        bool recursive_read_only;
+        bool recursive_read_only, user_namespaces;
     } handlers[FAKE_MAX_HANDLERS];
     size_t n_handlers;
     bool holds[RUNTIME_METHOD_COUNT];

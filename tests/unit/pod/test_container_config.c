@@ -96,6 +96,29 @@ static struct container_config_input mounting(const char *mounts, struct node_fa
     return input;
 }
 
+TEST_CASE(every_mount_has_the_ids_of_the_user_namespace)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct node_facts node = node_for_tests();
+    static const struct mounted_volume one[] = {{.name = "v", .host_path = "/host/v"}};
+    Core__Pod *pod = pod_with("", "hostUsers: false, volumes: [{name: v, emptyDir: {}}]",
+                              "volumeMounts: [{name: v, mountPath: /v}]", arena);
+    struct container_config_input input = container_input(pod, &node);
+    input.volumes = one;
+    input.n_volumes = ARRAY_SIZE(one);
+    input.handler.user_namespaces = true;
+    input.userns = (struct userns_range){.host_id = 131072, .length = 65536};
+    const Cri__ContainerConfig *got = container_built(&input, arena);
+    assert_int_equal(got->n_mounts, 3); /* the volume, /etc/hosts, the termination log */
+    for (size_t i = 0; i < got->n_mounts; i++) {
+        assert_int_equal(got->mounts[i]->n_uidmappings, 1);
+        assert_int_equal(got->mounts[i]->n_gidmappings, 1);
+        assert_int_equal(got->mounts[i]->uidmappings[0]->host_id, 131072);
+        assert_int_equal(got->mounts[i]->uidmappings[0]->container_id, 0);
+        assert_int_equal(got->mounts[i]->gidmappings[0]->length, 65536);
+    }
+}
+
 TEST_CASE(mounts_come_in_order_and_own_files_last)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -338,7 +361,8 @@ TEST_CASE(the_first_error_is_upstreams_first)
     }
 }
 
-TEST_MAIN(TEST(identity_image_and_terminal_are_the_containers),
+TEST_MAIN(TEST(every_mount_has_the_ids_of_the_user_namespace),
+          TEST(identity_image_and_terminal_are_the_containers),
           TEST(commands_are_expanded_with_the_environment),
           TEST(mounts_come_in_order_and_own_files_last), TEST(sub_paths_are_asked_for_and_bound),
           TEST(mounts_that_cannot_be_are_refused), TEST(block_devices_are_refused_by_name),

@@ -457,8 +457,7 @@ TEST_CASE(user_namespaces_are_refused)
         {{.name = "kata", .is_unknown = true},
          REFUSED "RuntimeClass handler \"kata\" does not support user namespaces: the handler "
                  "\"kata\" is not known"},
-        {{.name = "kata", .user_namespaces = true},
-         REFUSED "cubelet does not support user namespaces yet"},
+        {{.name = "kata", .user_namespaces = true}, REFUSED "the pod was given no ids"},
     };
     AUTO(arena) struct arena *arena = arena_new(0);
     struct node_facts node = node_for_tests();
@@ -472,6 +471,31 @@ TEST_CASE(user_namespaces_are_refused)
     }
 }
 
+TEST_CASE(user_namespaces_map_the_pods_ids)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct node_facts node = node_for_tests();
+    Core__Pod *pod = pod_with("", "hostUsers: false", "", arena);
+    const struct sandbox_config_input input = {.pod = pod,
+                                               .node = &node,
+                                               .handler = {.user_namespaces = true},
+                                               .userns = {.host_id = 131072, .length = 65536}};
+    struct config_notices notices;
+    Cri__PodSandboxConfig *config = NULL;
+    assert_no_error(sandbox_config_build(&input, arena, &notices, &config));
+    const Cri__UserNamespace *got =
+        config->linux->security_context->namespace_options->userns_options;
+    assert_int_equal(got->mode, CRI__NAMESPACE_MODE__POD);
+    assert_int_equal(got->n_uids, 1);
+    assert_int_equal(got->n_gids, 1);
+    assert_int_equal(got->uids[0]->host_id, 131072);
+    assert_int_equal(got->uids[0]->container_id, 0);
+    assert_int_equal(got->uids[0]->length, 65536);
+    assert_int_equal(got->gids[0]->host_id, 131072);
+    assert_int_equal(got->gids[0]->container_id, 0);
+    assert_int_equal(got->gids[0]->length, 65536);
+}
+
 TEST_MAIN(TEST(the_host_name_follows_the_rules_of_the_pod),
           TEST(a_long_host_name_is_cut_before_its_dashes), TEST(bad_host_names_are_refused),
           TEST(dns_follows_the_policy),
@@ -482,4 +506,5 @@ TEST_MAIN(TEST(the_host_name_follows_the_rules_of_the_pod),
           TEST(cgroup_parents_follow_qos_and_driver), TEST(ports_are_listed_once_each),
           TEST(identity_overrides_labels_of_the_same_name), TEST(sysctls_are_written_with_dots),
           TEST(overhead_and_resources_stand_apart), TEST(the_security_context_is_the_pods),
-          TEST(what_cannot_be_done_is_said), TEST(user_namespaces_are_refused))
+          TEST(what_cannot_be_done_is_said), TEST(user_namespaces_are_refused),
+          TEST(user_namespaces_map_the_pods_ids))
