@@ -225,6 +225,22 @@ static void fill_amounts(const struct config *config, struct node_facts *facts)
                           threshold(config, "nodefs.available", disk));
 }
 
+/* As upstream's library: the file system is mounted and a policy is loaded, so that we have a label
+ * of our own. */
+static bool is_selinux_enabled(void)
+{
+    struct statfs info;
+    if (statfs("/sys/fs/selinux", &info) != 0 || (unsigned long)info.f_type != SELINUX_MAGIC)
+        return false;
+    AUTO(buf) struct buf label = {0};
+    AUTO(error)
+    struct error *err = read_proc("/proc/self/attr/current", FACTS_FILE_MAX_BYTES, &label);
+    struct str text = buf_str(&label);
+    while (text.len > 0 && (text.ptr[text.len - 1] == '\0' || text.ptr[text.len - 1] == '\n'))
+        text.len--;
+    return !err && !str_eq_c(text, "kernel");
+}
+
 struct error *node_facts_read(const struct config *config, const struct cgroup_tree *cgroups,
                               bool systemd_driver, const char *node_name, struct arena *arena,
                               struct node_facts *ret)
@@ -248,6 +264,8 @@ struct error *node_facts_read(const struct config *config, const struct cgroup_t
         .single_process_oom_kill =
             config->has_single_process_oom_kill ? config->single_process_oom_kill : !v2,
         .seccomp_default = config->seccomp_default,
+        .stop_signals = gate_is_enabled(&config->gates, GATE_ContainerStopSignals),
+        .selinux_enabled = is_selinux_enabled(),
         .hugepage_sizes = find_hugepages(arena),
         .masked_paths_extra = find_thermal_paths(arena),
         .pids_limit = config->pod_pids_limit,

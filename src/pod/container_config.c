@@ -9,6 +9,7 @@
 #include "pod/expand.h"
 #include "pod/go_text.h"
 #include "pod/labels.h"
+#include "pod/stop_signal.h"
 
 #include <inttypes.h>
 
@@ -266,9 +267,8 @@ static void set_identity(const struct container_config_input *input, struct aren
     config->stdin = container->stdin;
     config->stdin_once = container->stdin_once;
     config->tty = container->tty;
-    /* lifecycle.stopSignal waits for its gate (ContainerStopSignals, alpha): the image decides
-     * until then. */
-    config->stop_signal = CRI__SIGNAL__RUNTIME_DEFAULT;
+    if (input->node->stop_signals && container->lifecycle)
+        config->stop_signal = stop_signal_of(container->lifecycle->stop_signal);
     set_labels(input, arena, config);
     set_annotations(input, arena, config);
 }

@@ -30,6 +30,7 @@ struct node_facts {
     int64_t cpu_cfs_period_us;
     bool single_process_oom_kill;
     bool seccomp_default;
+    bool stop_signals; /* gate ContainerStopSignals */
     bool selinux_enabled;
     const char *const *hugepage_sizes; /* NULL-terminated "2MB", "1GB", … in directory order */
     const char *const *masked_paths_extra; /* NULL-terminated thermal_throttle paths that exist */

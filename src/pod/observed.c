@@ -299,6 +299,7 @@ static struct container_observed *instance_from_cri(const char *sandbox_id,
     read_images(instance, status, arena);
     read_annotations(instance, status);
     read_termination(instance, status, arena);
+    instance->stop_signal = status->stop_signal;
     read_user(instance, status, arena);
     read_resources(instance, status);
     return instance;

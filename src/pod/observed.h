@@ -38,6 +38,7 @@ struct container_observed {
     int64_t finished_ns; /* EXITED only */
     bool has_grace; /* annotation io.kubernetes.pod.terminationGracePeriod or deletionGracePeriod */
     int64_t grace_s;
+    Cri__Signal stop_signal; /* RUNTIME_DEFAULT: not told */
     bool has_user;
     int64_t uid, gid;
     size_t n_groups;

@@ -38,7 +38,9 @@ struct status_input {
     const char *forced_reason; /* eviction, deadline, …: phase Failed with this reason and message;
                                   NULL: none */
     const char *forced_message;
-    const char *disruption; /* message of condition DisruptionTarget; NULL: as it was */
+    bool recursive_read_only; /* the pod's runtime handler can mount so */
+    bool stop_signals;        /* gate ContainerStopSignals: they are shown */
+    const char *disruption;   /* message of condition DisruptionTarget; NULL: as it was */
 };
 
 /**

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
+#include "pod/stop_signal.h"
 #include "wire/doc.h"
 
 /* kubelet_pods.go: exit code of what was lost from sight. */
@@ -289,9 +290,17 @@ static void fill_user(Core__ContainerStatus *entry, const struct container_obser
     entry->user->linux = user;
 }
 
-static void fill_mounts(Core__ContainerStatus *entry, const Core__Container *container,
-                        struct arena *arena)
+/* What a container asks for and the runtime cannot do keeps it from starting, or is not done. */
+static bool is_recursive(const Core__VolumeMount *mount, bool supported)
 {
+    return supported && (text_eq(mount->recursive_read_only, "Enabled") ||
+                         text_eq(mount->recursive_read_only, "IfPossible"));
+}
+
+static void fill_mounts(const struct build *build, Core__ContainerStatus *entry,
+                        const Core__Container *container)
+{
+    struct arena *arena = build->arena;
     entry->n_volume_mounts = container->n_volume_mounts;
     if (container->n_volume_mounts == 0)
         return;
@@ -303,8 +312,7 @@ static void fill_mounts(Core__ContainerStatus *entry, const Core__Container *con
         shown->name = arena_strdup(arena, mount->name);
         shown->mount_path = arena_strdup(arena, mount->mount_path);
         if (mount->has_read_only && mount->read_only) {
-            bool recursive = text_eq(mount->recursive_read_only, "Enabled") ||
-                             text_eq(mount->recursive_read_only, "IfPossible");
+            bool recursive = is_recursive(mount, build->input->recursive_read_only);
             shown->has_read_only = shown->read_only = true;
             shown->recursive_read_only = arena_strdup(arena, recursive ? "Enabled" : "Disabled");
         }
@@ -344,7 +352,7 @@ static Core__ContainerStatus *new_entry(const struct build *build, const Core__C
     entry->image = arena_strdup(arena, container->image);
     entry->image_id = arena_strdup(arena, "");
     entry->state = waiting(arena, has_init ? "PodInitializing" : "ContainerCreating", NULL);
-    fill_mounts(entry, container, arena);
+    fill_mounts(build, entry, container);
     set_restarts(entry, old && old->has_restart_count ? old->restart_count : 0);
     entry->last_state = copy_state(old ? old->last_state : NULL, arena);
     return entry;
@@ -416,6 +424,8 @@ static void apply_newest(const struct build *build, Core__ContainerStatus *entry
     set_restarts(entry, restarts_of(instance, old, is_new));
     fill_resources(entry, container, instance, arena);
     fill_user(entry, instance, arena);
+    if (build->input->stop_signals)
+        entry->stop_signal = arena_strdup(arena, stop_signal_name(instance->stop_signal));
 }
 
 static const struct start_result *failed_start(const struct status_input *input, const char *name)

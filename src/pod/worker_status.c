@@ -4,6 +4,7 @@
 #include "kube/codec.h"
 #include "kube/event_recorder.h"
 #include "pod/cri_request.h"
+#include "pod/prepare.h"
 
 #define STATUS_ARENA_BYTES 2048
 
@@ -156,6 +157,9 @@ static struct status_input input_of(const struct pod_worker *worker, int64_t now
                                  .terminated = is_over,
                                  .forced_reason = worker->forced.reason,
                                  .forced_message = worker->forced.message,
+                                 .recursive_read_only =
+                                     prepare_handler_of(worker).recursive_read_only,
+                                 .stop_signals = env->node->stop_signals,
                                  .disruption = worker->forced.disruption};
 }
 

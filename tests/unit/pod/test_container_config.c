@@ -96,6 +96,20 @@ static struct container_config_input mounting(const char *mounts, struct node_fa
     return input;
 }
 
+TEST_CASE(the_stop_signal_waits_for_its_gate)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct node_facts node = node_for_tests();
+    Core__Pod *pod =
+        pod_with("", "os: {name: linux}", "lifecycle: {stopSignal: SIGRTMIN+3}", arena);
+    struct container_config_input input = container_input(pod, &node);
+    assert_int_equal(container_built(&input, arena)->stop_signal, CRI__SIGNAL__RUNTIME_DEFAULT);
+    node.stop_signals = true;
+    assert_int_equal(container_built(&input, arena)->stop_signal, CRI__SIGNAL__SIGRTMINPLUS3);
+    input = container_input(pod_with("", "", "", arena), &node);
+    assert_int_equal(container_built(&input, arena)->stop_signal, CRI__SIGNAL__RUNTIME_DEFAULT);
+}
+
 TEST_CASE(every_mount_has_the_ids_of_the_user_namespace)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
@@ -361,7 +375,8 @@ TEST_CASE(the_first_error_is_upstreams_first)
     }
 }
 
-TEST_MAIN(TEST(every_mount_has_the_ids_of_the_user_namespace),
+TEST_MAIN(TEST(the_stop_signal_waits_for_its_gate),
+          TEST(every_mount_has_the_ids_of_the_user_namespace),
           TEST(identity_image_and_terminal_are_the_containers),
           TEST(commands_are_expanded_with_the_environment),
           TEST(mounts_come_in_order_and_own_files_last), TEST(sub_paths_are_asked_for_and_bound),
