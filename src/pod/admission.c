@@ -131,36 +131,80 @@ static bool is_confined(const Core__AppArmorProfile *profile)
     return profile && !text_eq(profile->type, "Unconfined");
 }
 
-static bool container_is_confined(const Core__Pod *pod, const Core__Container *container,
-                                  struct arena *arena)
+/* A container of any kind: the @index-th of the pod's; false behind the last one. */
+static bool security_at(const Core__PodSpec *spec, size_t index, const Core__SecurityContext **ret)
 {
-    const Core__SecurityContext *security = container->security_context;
-    if (security && security->app_armor_profile)
-        return is_confined(security->app_armor_profile);
-    const char *annotated =
-        pod_annotation(pod, arena_printf(arena, "%s%s", APPARMOR_ANNOTATION, container->name));
-    if (annotated)
-        return *annotated && !text_eq(annotated, "unconfined");
-    const Core__PodSecurityContext *shared = pod->spec->security_context;
-    return shared && is_confined(shared->app_armor_profile);
+    if (index < spec->n_init_containers) {
+        *ret = spec->init_containers[index]->security_context;
+        return true;
+    }
+    index -= spec->n_init_containers;
+    if (index < spec->n_containers) {
+        *ret = spec->containers[index]->security_context;
+        return true;
+    }
+    index -= spec->n_containers;
+    if (index >= spec->n_ephemeral_containers)
+        return false;
+    const Core__EphemeralContainerCommon *common =
+        spec->ephemeral_containers[index]->ephemeral_container_common;
+    *ret = common ? common->security_context : NULL;
+    return true;
 }
 
-static struct refusal check_apparmor(const struct admission_input *input, struct arena *arena)
+/* Any profile, in the old annotations too, makes AppArmor needed, whoever overrides it. */
+static bool needs_apparmor(const Core__Pod *pod)
+{
+    const Core__PodSecurityContext *shared = pod->spec->security_context;
+    const Core__SecurityContext *own;
+    if (shared && is_confined(shared->app_armor_profile))
+        return true;
+    for (size_t i = 0; security_at(pod->spec, i, &own); i++) {
+        if (own && is_confined(own->app_armor_profile))
+            return true;
+    }
+    for (size_t i = 0; pod->metadata && i < pod->metadata->n_annotations; i++) {
+        const Meta__ObjectMeta__AnnotationsEntry *entry = pod->metadata->annotations[i];
+        if (text_has_prefix(entry->key, APPARMOR_ANNOTATION) &&
+            !text_eq(entry->value, "unconfined"))
+            return true;
+    }
+    return false;
+}
+
+static bool is_nameless(const Core__AppArmorProfile *profile)
+{
+    return profile && text_eq(profile->type, "Localhost") &&
+           (!profile->localhost_profile || str_trim(str_from(profile->localhost_profile)).len == 0);
+}
+
+static bool has_nameless_profile(const Core__PodSpec *spec)
+{
+    const Core__AppArmorProfile *shared =
+        spec->security_context ? spec->security_context->app_armor_profile : NULL;
+    const Core__SecurityContext *own;
+    for (size_t i = 0; security_at(spec, i, &own); i++) {
+        if (is_nameless(own && own->app_armor_profile ? own->app_armor_profile : shared))
+            return true;
+    }
+    return false;
+}
+
+static struct refusal check_apparmor(const struct admission_input *input)
 {
     const Core__Pod *pod = input->pod;
     const char *phase = pod->status ? pod->status->phase : NULL;
-    if (input->node->has_apparmor || (phase && *phase && !text_eq(phase, "Pending")))
+    if ((phase && *phase && !text_eq(phase, "Pending")) || !needs_apparmor(pod))
         return no_refusal;
-    bool confined = false;
-    for (size_t i = 0; i < pod->spec->n_init_containers; i++)
-        confined = confined || container_is_confined(pod, pod->spec->init_containers[i], arena);
-    for (size_t i = 0; i < pod->spec->n_containers; i++)
-        confined = confined || container_is_confined(pod, pod->spec->containers[i], arena);
-    if (!confined)
-        return no_refusal;
-    return (struct refusal){.reason = "AppArmor",
-                            .message = "Cannot enforce AppArmor: AppArmor is not enabled on the "
-                                       "host"};
+    if (!input->node->has_apparmor)
+        return (struct refusal){.reason = "AppArmor",
+                                .message = "Cannot enforce AppArmor: AppArmor is not enabled on "
+                                           "the host"};
+    if (has_nameless_profile(pod->spec))
+        return (struct refusal){.reason = "AppArmor",
+                                .message = "Cannot enforce AppArmor: invalid empty AppArmor "
+                                           "profile name: \"\""};
+    return no_refusal;
 }
 
 /* --- the rest --- */
@@ -208,7 +252,7 @@ static struct refusal ask_all(const struct admission_input *input, struct arena 
     if (!refusal.reason)
         refusal = check_fit(input, arena, ret);
     if (!refusal.reason)
-        refusal = check_apparmor(input, arena);
+        refusal = check_apparmor(input);
     if (!refusal.reason)
         refusal = check_features(input, arena);
     if (!refusal.reason)
