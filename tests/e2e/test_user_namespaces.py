@@ -1,0 +1,90 @@
+"""Pods with users of their own. A runtime that cannot make them (containerd before 2.0, or an old runc) has them refused;
+with one that can (see CONTAINERD in tests/lib/bed.py) they run, and the same tests look inside."""
+
+import json
+
+import bed as beds
+import pytest
+from agent import SLEEP, container_status, pod, shell
+
+IDS = 65536
+
+
+@pytest.fixture
+def can(node):
+    """Whether the runtime's default handler can make user namespaces."""
+    handlers = node.bed.cri.call("Status").runtime_handlers
+    return any(handler.features.user_namespaces for handler in handlers if handler.name == "")
+
+
+def apply(node, name="u", **container):
+    node.apply(f"{name}.yaml", pod(
+        name, shell("c", "touch /data/mine; " + SLEEP, volumeMounts=[{"name": "data", "mountPath": "/data"}],
+                    **container),
+        volumes=[{"name": "data", "emptyDir": {}}], hostUsers=False))
+
+
+def is_refused(node, name):
+    text = ("Failed to create pod sandbox: can't set `spec.hostUsers: false`, "
+            "runtime does not support user namespaces")
+    beds.wait_for("the refusal", lambda: text in node.log())
+    assert container_status(node.pod(name))["state"]["waiting"]["reason"] == "ContainerCreating"
+    assert not (node.pod_dir(node.pod(name)) / "userns").exists()
+
+
+def mapping_of(node, running):
+    """The host id in the pod's file, which must be in a kubelet's form."""
+    path = node.pod_dir(running) / "userns"
+    assert path.stat().st_mode & 0o7777 == 0o600
+    text = path.read_text()
+    host_id = json.loads(text)["uidMappings"][0]["hostId"]
+    one = f'[{{"hostId":{host_id},"containerId":0,"length":{IDS}}}]'
+    assert text == f'{{"uidMappings":{one},"gidMappings":{one}}}'
+    assert host_id % IDS == 0 and host_id > 0
+    return host_id
+
+
+def test_a_pod_of_its_own_users_is_root_only_inside(node, can):
+    apply(node)
+    if not can:
+        is_refused(node, "u")
+        return
+    running = node.wait_running("u")
+    host_id = mapping_of(node, running)
+    for name in ("uid_map", "gid_map"):
+        assert node.exec(running, "cat", f"/proc/self/{name}").split() == ["0", str(host_id), str(IDS)]
+    assert node.exec(running, "id", "-u") == "0\n"
+    assert node.exec(running, "stat", "-c", "%u", "/data/mine", "/etc/hosts", "/dev/termination-log") == "0\n0\n0\n"
+    data = node.pod_dir(running) / "volumes" / "kubernetes.io~empty-dir" / "data" / "mine"
+    beds.wait_for("its file", data.exists)
+    assert data.stat().st_uid == 0, "mounts are mapped, so that volumes keep the ids of the pod"
+
+
+def test_the_ids_outlive_the_agent_and_go_with_the_pod(node, can):
+    apply(node)
+    if not can:
+        is_refused(node, "u")
+        return
+    before = node.wait_running("u")
+    host_id = mapping_of(node, before)
+    node.restart()
+    after = node.wait_running("u")
+    assert container_status(after)["containerID"] == container_status(before)["containerID"]
+    assert mapping_of(node, after) == host_id
+    apply(node, "v")
+    assert mapping_of(node, node.wait_running("v")) != host_id
+    node.remove("u.yaml")
+    node.wait_gone("u")
+    beds.wait_for("its directory to go", lambda: not node.pod_dir(before).exists())
+
+
+def test_proc_is_unmasked_only_with_users_of_its_own(node, can):
+    apply(node, securityContext={"procMount": "Unmasked"})
+    if not can:
+        is_refused(node, "u")
+    else:
+        running = node.wait_running("u")
+        assert " /proc/sys " not in node.exec(running, "cat", "/proc/self/mountinfo")
+    node.apply("h.yaml", pod("h", shell("c", SLEEP, securityContext={"procMount": "Unmasked"})))
+    beds.wait_for("the refusal", lambda: "`hostUsers` must be false to use `Unmasked`" in node.log())
+    assert node.pod("h") is None
