@@ -3,9 +3,9 @@
 #include "base/fd.h"
 #include "base/path.h"
 
-/* Enough of a log's end to hold 80 lines that add up to 2048 bytes, each with its time stamp, in
- * normal cases. */
-#define LOG_TAIL_BYTES (16 * KiB)
+/* Of a log's end: a line as long as runtimes make them, 16 KiB, with its time stamp, or 80 that add
+ * up to 2048 bytes. */
+#define LOG_TAIL_BYTES (17 * KiB)
 
 struct message_job {
     char *file; /* NULL: none */
