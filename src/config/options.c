@@ -352,7 +352,7 @@ const struct option option_table[] = {
     {NULL, "config.memory_reservation_policy", OPTION_TEXT, 0, "None", NULL},
     {NULL, "config.tracing.endpoint", OPTION_TEXT, NULLABLE, NULL, NULL},
     {NULL, "config.tracing.sampling_rate_per_million", OPTION_INT32, NULLABLE, NULL, NULL},
-    {NULL, "config.user_namespaces.ids_per_pod", OPTION_INT64, NULLABLE, NULL, NULL},
+    {NULL, "config.user_namespaces.ids_per_pod", OPTION_INT64, ACTS | NULLABLE, NULL, NULL},
 };
 const size_t option_count = ARRAY_SIZE(option_table);
 

@@ -32,15 +32,15 @@ def is_refused(node, name):
     assert not (node.pod_dir(node.pod(name)) / "userns").exists()
 
 
-def mapping_of(node, running):
+def mapping_of(node, running, ids=IDS):
     """The host id in the pod's file, which must be in a kubelet's form."""
     path = node.pod_dir(running) / "userns"
     assert path.stat().st_mode & 0o7777 == 0o600
     text = path.read_text()
     host_id = json.loads(text)["uidMappings"][0]["hostId"]
-    one = f'[{{"hostId":{host_id},"containerId":0,"length":{IDS}}}]'
+    one = f'[{{"hostId":{host_id},"containerId":0,"length":{ids}}}]'
     assert text == f'{{"uidMappings":{one},"gidMappings":{one}}}'
-    assert host_id % IDS == 0 and host_id > 0
+    assert host_id % ids == 0 and host_id > 0
     return host_id
 
 
@@ -88,3 +88,27 @@ def test_proc_is_unmasked_only_with_users_of_its_own(node, can):
     node.apply("h.yaml", pod("h", shell("c", SLEEP, securityContext={"procMount": "Unmasked"})))
     beds.wait_for("the refusal", lambda: "`hostUsers` must be false to use `Unmasked`" in node.log())
     assert node.pod("h") is None
+
+
+def test_a_pod_gets_as_many_ids_as_are_configured(make_node, bed):
+    node = make_node(config={"userNamespaces": {"idsPerPod": 2 * IDS}, "maxPods": 5}).start()
+    apply(node)
+    handlers = bed.cri.call("Status").runtime_handlers
+    if not any(handler.features.user_namespaces for handler in handlers):
+        is_refused(node, "u")
+        return
+    running = node.wait_running("u")
+    host_id = mapping_of(node, running, 2 * IDS)
+    assert node.exec(running, "cat", "/proc/self/uid_map").split() == ["0", str(host_id), str(2 * IDS)]
+
+
+def test_ids_that_two_pods_claim_end_the_start(make_node):
+    node = make_node()
+    one = '[{"hostId":131072,"containerId":0,"length":65536}]'
+    for uid in ("one", "two"):
+        (node.root_dir / "pods" / uid).mkdir(parents=True)
+        (node.root_dir / "pods" / uid / "userns").write_text(f'{{"uidMappings":{one},"gidMappings":{one}}}')
+    code, output = node.run_to_its_end()
+    assert code == 1
+    assert "/userns (the ids of a pod; drain the node and remove the file)" in output
+    assert "the ids from 131072 on are another pod's" in output
