@@ -203,22 +203,43 @@ static Meta__Quantity *quantity(struct arena *arena, const char *text)
     return value;
 }
 
+/* Beside limits of its own a container shows one that it has through its pod. */
 static void overlay_limit(Core__ResourceRequirements *resources, const char *name, const char *text,
                           struct arena *arena)
 {
-    for (size_t i = 0; i < resources->n_limits; i++) {
-        if (text_eq(resources->limits[i]->key, name))
-            resources->limits[i]->value = quantity(arena, text);
+    size_t i = 0;
+    while (i < resources->n_limits && !text_eq(resources->limits[i]->key, name))
+        i++;
+    if (i == resources->n_limits) {
+        Core__ResourceRequirements__LimitsEntry **grown =
+            arena_calloc(arena, i + 1, sizeof(void *));
+        memcpy(grown, resources->limits, i * sizeof(void *));
+        grown[i] = STATUS_NEW(arena, Core__ResourceRequirements__LimitsEntry,
+                              core__resource_requirements__limits_entry__descriptor);
+        grown[i]->key = arena_strdup(arena, name);
+        resources->limits = grown;
+        resources->n_limits++;
     }
+    resources->limits[i]->value = quantity(arena, text);
 }
 
 static void overlay_request(Core__ResourceRequirements *resources, const char *name,
                             const char *text, struct arena *arena)
 {
-    for (size_t i = 0; i < resources->n_requests; i++) {
-        if (text_eq(resources->requests[i]->key, name))
-            resources->requests[i]->value = quantity(arena, text);
+    size_t i = 0;
+    while (i < resources->n_requests && !text_eq(resources->requests[i]->key, name))
+        i++;
+    if (i == resources->n_requests) {
+        Core__ResourceRequirements__RequestsEntry **grown =
+            arena_calloc(arena, i + 1, sizeof(void *));
+        memcpy(grown, resources->requests, i * sizeof(void *));
+        grown[i] = STATUS_NEW(arena, Core__ResourceRequirements__RequestsEntry,
+                              core__resource_requirements__requests_entry__descriptor);
+        grown[i]->key = arena_strdup(arena, name);
+        resources->requests = grown;
+        resources->n_requests++;
     }
+    resources->requests[i]->value = quantity(arena, text);
 }
 
 /*
@@ -230,16 +251,18 @@ static void overlay_actual(Core__ResourceRequirements *resources,
 {
     if (!instance->has_resources || instance->state != CONTAINER_RUNNING)
         return;
-    if (instance->cpu_shares >= 2) {
+    if (resources->n_requests > 0 && instance->cpu_shares >= 2) {
         int64_t actual = (instance->cpu_shares * 1000 + 1023) / 1024;
         const Meta__Quantity *wanted = resource_get_request(resources, "cpu");
-        if (wanted && !(actual <= 2 && quantity_milli_value(wanted) <= 2))
+        if (actual > 2 || (wanted && quantity_milli_value(wanted) > 2))
             overlay_request(resources, "cpu", quantity_from_milli(actual, arena), arena);
     }
+    if (resources->n_limits == 0)
+        return;
     if (instance->cpu_period > 0 && instance->cpu_quota > 0) {
         int64_t actual = instance->cpu_quota * 1000 / instance->cpu_period;
         const Meta__Quantity *wanted = resource_get_limit(resources, "cpu");
-        if (wanted && !(actual <= 10 && quantity_milli_value(wanted) <= 10))
+        if (actual > 10 || (wanted && quantity_milli_value(wanted) > 10))
             overlay_limit(resources, "cpu", quantity_from_milli(actual, arena), arena);
     }
     if (instance->memory_limit_bytes > 0)

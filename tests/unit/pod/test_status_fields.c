@@ -175,6 +175,13 @@ TEST_CASE(resources_are_the_allocated_ones_unless_the_runtime_knows_better)
          "{requests: {cpu: '1', memory: 1Mi}, limits: {cpu: '1', memory: 1Mi}}", false, 1024, -1, 0,
          "1", "1", "1Mi"},
         {"nothing asked for", "{}", false, 2, 0, 0, "none", "none", "none"},
+        {"nothing of its own, all of the pod's", "{}", false, 512, 50000, MiB, "none", "none",
+         "none"},
+        {"beside its own what it has of the pod",
+         "{requests: {memory: 1Mi}, limits: {memory: 1Mi}}", false, 512, 50000, MiB, "500m", "500m",
+         "1Mi"},
+        {"beside its own no more than nothing", "{requests: {memory: 1Mi}, limits: {memory: 1Mi}}",
+         false, 2, 1000, MiB, "none", "none", "1Mi"},
     };
     AUTO(arena) struct arena *arena = arena_new(0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
