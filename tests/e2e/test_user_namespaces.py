@@ -60,6 +60,28 @@ def test_a_pod_of_its_own_users_is_root_only_inside(node, can):
     assert data.stat().st_uid == 0, "mounts are mapped, so that volumes keep the ids of the pod"
 
 
+def test_every_kind_of_mount_is_the_pods_own(node, can):
+    (node.dir / "shared").mkdir()
+    (node.dir / "shared" / "old").write_text("old")
+    mounts = [{"name": "memory", "mountPath": "/memory"}, {"name": "host", "mountPath": "/host"},
+              {"name": "host", "mountPath": "/part", "subPath": "sub"}, {"name": "labels", "mountPath": "/labels"}]
+    node.apply("u.yaml", pod(
+        "u", shell("c", SLEEP, volumeMounts=mounts), hostUsers=False, securityContext={"fsGroup": 2000},
+        volumes=[{"name": "memory", "emptyDir": {"medium": "Memory"}},
+                 {"name": "host", "hostPath": {"path": str(node.dir / "shared")}},
+                 {"name": "labels", "downwardAPI": {"items": [
+                     {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}}]))
+    if not can:
+        is_refused(node, "u")
+        return
+    running = node.wait_running("u")
+    assert node.exec(running, "stat", "-c", "%u:%g", "/memory", "/host/old", "/part") == "0:2000\n0:0\n0:0\n"
+    assert node.exec(running, "cat", "/labels/name") == f"u-{beds.NODE_NAME}"
+    node.exec(running, "touch", "/memory/new", "/host/new", "/part/new")
+    assert (node.dir / "shared" / "new").stat().st_uid == 0
+    assert (node.dir / "shared" / "sub" / "new").stat().st_uid == 0
+
+
 def test_the_ids_outlive_the_agent_and_go_with_the_pod(node, can):
     apply(node)
     if not can:

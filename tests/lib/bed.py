@@ -8,7 +8,7 @@ remove: the bed's own and its cgroups; `bed.py sweep` removes those of beds whos
 The bed's directory has the same path inside and outside, cgroups are the machine's, and everything else that is
 written to fixed places (/run, /var/log) is the bed's own inside.
 
-CONTAINERD may name another containerd (with its shim and ctr beside it).
+CONTAINERD may name another containerd (with its shim and ctr beside it, and a runc if it is not to be the machine's).
 """
 
 import contextlib
