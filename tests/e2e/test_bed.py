@@ -6,6 +6,7 @@ import bed as beds
 import cri_client
 import images
 import pytest
+import registry as registries
 
 
 def sandbox_config(bed, name, **more):
@@ -45,6 +46,35 @@ def test_a_container_outlives_its_runtime(bed, web):
     bed.stop_containerd()
     bed.start_containerd()
     assert bed.cri.exec(container, "cat", "/www/index.html") == "hello\n"
+
+
+def pull(bed, image, **request):
+    try:
+        return bed.cri.call("PullImage", image={"image": image}, **request).image_ref
+    except cri_client.grpc.RpcError as error:
+        return error.details()
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_registry_with_a_password_gives_its_images_to_who_knows_it(bed, tls):
+    with registries.Registry(bed, users={"me": "s3cret"}, tls=tls) as registry:
+        image = registry.push("team/app:1")
+        assert "401" in pull(bed, image)
+        assert pull(bed, image, auth={"username": "me", "password": "s3cret"}).startswith("sha256:")
+        assert set(registry.answers("team/app")) == {401, 200}
+        registry.set_users({"me": "changed"})
+        bed.cri.call("RemoveImage", image={"image": image})
+        assert "401" in pull(bed, image, auth={"username": "me", "password": "s3cret"})
+        assert pull(bed, image, auth={"username": "me", "password": "changed"}).startswith("sha256:")
+        bed.cri.call("RemoveImage", image={"image": image})
+
+
+def test_a_registry_without_a_password_gives_its_images_to_everybody(bed):
+    with registries.Registry(bed) as registry:
+        image = registry.push("team/app:1", User="65534")
+        assert pull(bed, image).startswith("sha256:")
+        assert bed.cri.call("ImageStatus", image={"image": image}).image.uid.value == 65534
+        bed.cri.call("RemoveImage", image={"image": image})
 
 
 def test_ending_a_bed_leaves_nothing_behind():

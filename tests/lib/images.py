@@ -14,6 +14,7 @@ import tarfile
 HERE = pathlib.Path(__file__).resolve().parent
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 BUSYBOX_IMAGE = "docker.io/library/busybox:1.36"
+BUSYBOX_CONFIG = {"Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
 # An account other than root, for images and pods that run as one.
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 GROUP = "root:x:0:\nnogroup:x:65534:\n"
@@ -107,6 +108,17 @@ def build_busybox_archive(directory):
     if path.exists() and path.stat().st_mtime > max(program.stat().st_mtime, pathlib.Path(__file__).stat().st_mtime):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_archive(path, BUSYBOX_IMAGE, _busybox_layer(program), BUSYBOX_CONFIG)
+    return path
+
+
+def build_busybox_variant(path, name, config):
+    """Makes the archive @path of an image like busybox, but with another id: its name is one of its labels."""
+    write_archive(path, name, _busybox_layer(pathlib.Path("/bin/busybox")),
+                  {**BUSYBOX_CONFIG, "Labels": {"name": name}, **config})
+
+
+def _busybox_layer(program):
     applets = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
     layer = Layer()
     for name in ("bin", "dev", "etc", "home", "proc", "root", "sys", "usr", "usr/bin", "var"):
@@ -117,6 +129,4 @@ def build_busybox_archive(directory):
     layer.file("bin/busybox", program.read_bytes(), 0o755)
     for applet in sorted(set(applets) - {"busybox"}):
         layer.link("bin/" + applet, "busybox")
-    path_variable = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    write_archive(path, BUSYBOX_IMAGE, layer.finish(), {"Cmd": ["sh"], "Env": [path_variable]})
-    return path
+    return layer.finish()
