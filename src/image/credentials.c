@@ -317,6 +317,21 @@ static int compare(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
+struct image_credential image_credential_dup(const struct image_credential *credential,
+                                             struct arena *arena)
+{
+    const struct credential_source *source = &credential->source;
+    return (struct image_credential){
+        .username = arena_strdup(arena, credential->username),
+        .password = arena_strdup(arena, credential->password),
+        .email = arena_strdup(arena, credential->email),
+        .source = {.kind = source->kind,
+                   .uid = arena_strdup(arena, source->uid),
+                   .namespace_ = arena_strdup(arena, source->namespace_),
+                   .name = arena_strdup(arena, source->name)},
+    };
+}
+
 void keyring_find(const struct keyring *keyring, const char *image, struct arena *arena,
                   const struct image_credential **ret, size_t *ret_count)
 {
@@ -395,20 +410,22 @@ static bool decode_auth(const char *auth, struct arena *arena, const char **ret_
     return true;
 }
 
+static const struct credential_source no_source = {.uid = "", .namespace_ = "", .name = ""};
+
 static struct error *read_credential(const struct doc_node *entry, struct arena *arena,
                                      struct image_credential *ret)
 {
-    *ret = (struct image_credential){.username = "", .password = ""};
+    *ret = (struct image_credential){.username = "", .password = "", .email = ""};
     if (entry->kind == DOC_NULL)
         return NULL;
     if (entry->kind != DOC_OBJECT)
         return malformed("an entry is not an object");
-    const char *auth, *unused_email;
+    const char *auth;
     struct error *err = text_field(entry, "username", arena, &ret->username);
     if (!err)
         err = text_field(entry, "password", arena, &ret->password);
     if (!err)
-        err = text_field(entry, "email", arena, &unused_email);
+        err = text_field(entry, "email", arena, &ret->email);
     if (!err)
         err = text_field(entry, "auth", arena, &auth);
     if (err || !*auth)
@@ -442,7 +459,7 @@ static struct error *reserve(struct keyring *keyring, size_t more, struct arena 
 }
 
 static struct error *add_registries(struct keyring *keyring, const struct doc_node *registries,
-                                    struct arena *arena)
+                                    const struct credential_source *source, struct arena *arena)
 {
     if (registries->kind == DOC_NULL)
         return NULL;
@@ -454,6 +471,7 @@ static struct error *add_registries(struct keyring *keyring, const struct doc_no
         const struct doc_member *member = &registries->object.members[i];
         struct keyring_entry *entry = &keyring->entries[count];
         err = read_credential(member->value, arena, &entry->credential);
+        entry->credential.source = *source;
         entry->key = err ? NULL : key_of(member->key, arena);
         count += entry->key != NULL;
     }
@@ -462,8 +480,9 @@ static struct error *add_registries(struct keyring *keyring, const struct doc_no
     return err;
 }
 
-struct error *keyring_add_config(struct keyring *keyring, struct str text, bool is_legacy,
-                                 struct arena *arena)
+/* The texts of @source live as long as @arena. */
+static struct error *add_config(struct keyring *keyring, struct str text, bool is_legacy,
+                                const struct credential_source *source, struct arena *arena)
 {
     static const struct doc_parse_options options = {.max_bytes = CREDENTIALS_FILE_MAX_BYTES};
     /* Parsed, a text can be many times as large: of that only what counts is kept. */
@@ -479,7 +498,25 @@ struct error *keyring_add_config(struct keyring *keyring, struct str text, bool 
     if (config->kind != DOC_OBJECT)
         return malformed("a docker configuration is not an object");
     const struct doc_node *registries = is_legacy ? config : field(config, "auths");
-    return registries ? add_registries(keyring, registries, arena) : NULL;
+    return registries ? add_registries(keyring, registries, source, arena) : NULL;
+}
+
+struct error *keyring_add_config(struct keyring *keyring, struct str text, bool is_legacy,
+                                 struct arena *arena)
+{
+    return add_config(keyring, text, is_legacy, &no_source, arena);
+}
+
+static struct credential_source source_of(const Meta__ObjectMeta *meta, struct arena *arena)
+{
+    struct credential_source source = no_source;
+    source.kind = CREDENTIAL_SOURCE_SECRET;
+    if (!meta)
+        return source;
+    source.uid = arena_strdup(arena, meta->uid ? meta->uid : "");
+    source.namespace_ = arena_strdup(arena, meta->namespace_ ? meta->namespace_ : "");
+    source.name = arena_strdup(arena, meta->name ? meta->name : "");
+    return source;
 }
 
 struct error *keyring_add_secret(struct keyring *keyring, const Core__Secret *secret,
@@ -498,8 +535,10 @@ struct error *keyring_add_secret(struct keyring *keyring, const Core__Secret *se
         for (size_t i = 0; i < secret->n_data; i++) {
             const Core__Secret__DataEntry *entry = secret->data[i];
             struct str text = {.ptr = (const char *)entry->value.data, .len = entry->value.len};
-            if (text_eq(entry->key, types[t].key) && text.len > 0)
-                return keyring_add_config(keyring, text, types[t].is_legacy, arena);
+            if (!text_eq(entry->key, types[t].key) || text.len == 0)
+                continue;
+            const struct credential_source source = source_of(secret->metadata, arena);
+            return add_config(keyring, text, types[t].is_legacy, &source, arena);
         }
     }
     return NULL;

@@ -12,9 +12,21 @@
 #define CREDENTIALS_FILE_MAX_BYTES (1 * MiB)
 #define CREDENTIALS_MAX_ENTRIES 4096
 
-/** One way to log in at a registry; texts are "" when absent. */
+/** Whom a login was given to; pull records keep it (spec pods.md §6.6). */
+enum credential_source_kind {
+    CREDENTIAL_SOURCE_NONE, /* every pod of the node may use it: the node's own, a plugin's */
+    CREDENTIAL_SOURCE_SECRET,
+    CREDENTIAL_SOURCE_SERVICE_ACCOUNT, /* a plugin's, for a token of that account */
+};
+struct credential_source {
+    enum credential_source_kind kind;
+    const char *uid, *namespace_, *name; /* of the object; "" for CREDENTIAL_SOURCE_NONE */
+};
+
+/** One way to log in at a registry; texts are never NULL, and "" when absent. */
 struct image_credential {
-    const char *username, *password;
+    const char *username, *password, *email;
+    struct credential_source source;
 };
 
 /** Docker configurations that are searched together. Value struct, starts zeroed; lives in the
@@ -32,8 +44,8 @@ struct keyring_entry {
  * malformed, nothing was added. */
 MUST_CHECK struct error *keyring_add_config(struct keyring *keyring, struct str text,
                                             bool is_legacy, struct arena *arena);
-/** Adds a pull secret of type kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg; a secret
- * of another type, or without the key, adds nothing. */
+/** Adds a pull secret of type kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg, and its
+ * logins have it for a source; a secret of another type, or without the key, adds nothing. */
 MUST_CHECK struct error *keyring_add_secret(struct keyring *keyring, const Core__Secret *secret,
                                             struct arena *arena);
 /** Adds the node's own: the first config.json, else .dockercfg, that can be read in the folders
@@ -41,6 +53,10 @@ MUST_CHECK struct error *keyring_add_secret(struct keyring *keyring, const Core_
  * anything secret); NULL: none was met. */
 void keyring_add_node_blocking(struct keyring *keyring, const char *root_dir, struct arena *arena,
                                const char **ret_warning);
+
+/** A copy that lives in @arena. */
+struct image_credential image_credential_dup(const struct image_credential *credential,
+                                             struct arena *arena);
 
 /** The credentials for @image (with or without tag and digest) in the order they are to be tried;
  * none: pull without. The array lives in @arena. */

@@ -347,9 +347,7 @@ static void collect_logins(struct pod_op *op)
     struct image_credential *logins = arena_calloc(op->arena, room + 1, sizeof(*logins));
     for (size_t k = 0; k < ARRAY_SIZE(found); k++) {
         for (size_t i = 0; i < counts[k]; i++)
-            logins[count++] = (struct image_credential){
-                .username = arena_strdup(op->arena, found[k][i].username),
-                .password = arena_strdup(op->arena, found[k][i].password)};
+            logins[count++] = image_credential_dup(&found[k][i], op->arena);
     }
     start->logins = logins;
     start->n_logins = count;

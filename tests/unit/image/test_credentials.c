@@ -197,6 +197,11 @@ static struct error *add_secret(struct keyring *keyring, const char *type, const
     entry.value.data = (uint8_t *)arena_strdup(arena, text);
     entry.value.len = strlen(text);
     Core__Secret secret = CORE__SECRET__INIT;
+    Meta__ObjectMeta meta = META__OBJECT_META__INIT;
+    meta.uid = arena_strdup(arena, "uid-1");
+    meta.namespace_ = arena_strdup(arena, "team");
+    meta.name = arena_strdup(arena, "login");
+    secret.metadata = &meta;
     secret.type = arena_strdup(arena, type);
     secret.data = entries;
     secret.n_data = 1;
@@ -241,6 +246,33 @@ TEST_CASE(secrets_are_searched_together)
     assert_string_equal(logins_for(&keyring, "r.example/x/y", arena), "b: a: c:");
 }
 
+TEST_CASE(a_login_knows_the_secret_it_is_from)
+{
+    static const char text[] = "{\"r.example\": {\"username\": \"u\", \"email\": \"u@r.example\"}}";
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct keyring keyring = {0};
+    assert_no_error(add_secret(&keyring, "kubernetes.io/dockercfg", ".dockercfg", text, arena));
+    assert_no_error(keyring_add_config(&keyring, str_from(text), true, arena));
+    const struct image_credential *found;
+    size_t count;
+    keyring_find(&keyring, "r.example/a", arena, &found, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(found[0].source.kind, CREDENTIAL_SOURCE_SECRET);
+    assert_int_equal(found[1].source.kind, CREDENTIAL_SOURCE_NONE);
+    assert_string_equal(found[1].source.uid, "");
+
+    AUTO(arena) struct arena *other = arena_new(0);
+    struct image_credential copy = image_credential_dup(&found[0], other);
+    arena_free(TAKE(arena));
+    assert_string_equal(copy.username, "u");
+    assert_string_equal(copy.password, "");
+    assert_string_equal(copy.email, "u@r.example");
+    assert_int_equal(copy.source.kind, CREDENTIAL_SOURCE_SECRET);
+    assert_string_equal(copy.source.uid, "uid-1");
+    assert_string_equal(copy.source.namespace_, "team");
+    assert_string_equal(copy.source.name, "login");
+}
+
 TEST_CASE(the_nodes_own_configuration_is_found)
 {
     static const struct {
@@ -279,4 +311,4 @@ TEST_CASE(the_nodes_own_configuration_is_found)
 TEST_MAIN(TEST(entries_match_images), TEST(logins_are_read), TEST(configurations_have_two_forms),
           TEST(a_configuration_has_a_limit), TEST(what_does_not_count_is_not_kept),
           TEST(secrets_count_by_their_type), TEST(secrets_are_searched_together),
-          TEST(the_nodes_own_configuration_is_found))
+          TEST(a_login_knows_the_secret_it_is_from), TEST(the_nodes_own_configuration_is_found))
