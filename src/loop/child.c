@@ -100,6 +100,29 @@ static void on_soon(void *ctx)
 
 /* --- starting --- */
 
+static void add_files(posix_spawn_file_actions_t *actions, const struct child_options *options,
+                      int out_fd)
+{
+    if (options->in_fd > 0)
+        (void)posix_spawn_file_actions_adddup2(actions, options->in_fd, STDIN_FILENO);
+    else
+        (void)posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    (void)posix_spawn_file_actions_adddup2(actions, out_fd, STDOUT_FILENO);
+    switch (options->errors) {
+    case CHILD_ERRORS_DROPPED:
+        (void)posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+        return;
+    case CHILD_ERRORS_JOINED:
+        (void)posix_spawn_file_actions_adddup2(actions, out_fd, STDERR_FILENO);
+        return;
+    case CHILD_ERRORS_APART:
+        (void)posix_spawn_file_actions_adddup2(actions, options->err_fd, STDERR_FILENO);
+        return;
+    case CHILD_ERRORS_KEPT:
+        return;
+    }
+}
+
 int child_spawn(const struct child_options *options, int out_fd, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
@@ -114,12 +137,7 @@ int child_spawn(const struct child_options *options, int out_fd, pid_t *ret_pid)
     (void)posix_spawnattr_setpgroup(&attributes, 0);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                                     POSIX_SPAWN_SETPGROUP);
-    (void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    (void)posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-    if (options->errors == CHILD_ERRORS_JOINED)
-        (void)posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
-    else if (options->errors == CHILD_ERRORS_DROPPED)
-        (void)posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    add_files(&actions, options, out_fd);
     /* execve() does not write to them, only its prototype is older than const. */
     int result = posix_spawnp(ret_pid, options->argv[0], &actions, &attributes,
                               (char *const *)(uintptr_t)options->argv,

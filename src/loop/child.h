@@ -14,6 +14,7 @@ enum child_errors {
     CHILD_ERRORS_DROPPED,
     CHILD_ERRORS_JOINED, /* is output, too */
     CHILD_ERRORS_KEPT,   /* goes where ours goes */
+    CHILD_ERRORS_APART,  /* goes to a descriptor of its own, which somebody else reads */
 };
 
 struct child_options {
@@ -21,11 +22,13 @@ struct child_options {
         *argv;              /* the first is looked for in PATH unless it holds a slash; NULL ends */
     const char *const *env; /* NULL ends */
     enum child_errors errors;
+    int in_fd;  /* its input; 0: /dev/null */
+    int err_fd; /* for CHILD_ERRORS_APART */
 };
 
 /**
- * Starts a process in a group of its own, with /dev/null as its input, @out_fd as its output and
- * signals as a new process has them. For who reads and reaps by himself. Returns an errno value.
+ * Starts a process in a group of its own, with @out_fd as its output and signals as a new process
+ * has them. For who reads and reaps by himself. Returns an errno value.
  */
 MUST_CHECK int child_spawn(const struct child_options *options, int out_fd, pid_t *ret_pid);
 

@@ -1,9 +1,12 @@
 #include "loop/child.h"
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "tests/lib/test.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,6 +106,34 @@ TEST_CASE(output_is_told_and_then_the_end)
     }
 }
 
+TEST_CASE(input_and_errors_may_be_descriptors)
+{
+    struct parent parent;
+    parent_init(&parent);
+    static const char *const argv[] = {"sh", "-c", "cat; echo err >&2", NULL};
+    static const char *const env[] = {NULL};
+    int errors[2];
+    AUTO(fd) int in_fd = memfd_create("input", MFD_CLOEXEC);
+    assert_int_equal(write(in_fd, "told", 4), 4);
+    assert_int_equal(lseek(in_fd, 0, SEEK_SET), 0);
+    assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
+    const struct child_options options = {.argv = argv,
+                                          .env = env,
+                                          .errors = CHILD_ERRORS_APART,
+                                          .in_fd = in_fd,
+                                          .err_fd = errors[1]};
+    assert_no_error(
+        child_start(parent.loop, parent.pool, &options, &events, &parent, &parent.child));
+    TURN_UNTIL(&parent, parent.exits == 1);
+    assert_string_equal(buf_text(&parent.output), "told");
+    char told[8] = "";
+    assert_int_equal(read(errors[0], told, sizeof(told)), 4);
+    assert_string_equal(told, "err\n");
+    fd_close(&errors[0]);
+    fd_close(&errors[1]);
+    parent_done(&parent);
+}
+
 TEST_CASE(a_missing_program_is_an_error)
 {
     struct parent parent;
@@ -176,6 +207,7 @@ TEST_CASE(a_freed_one_is_killed_in_silence)
     parent_done(&parent);
 }
 
-TEST_MAIN(TEST(output_is_told_and_then_the_end), TEST(a_missing_program_is_an_error),
-          TEST(a_paused_one_waits_with_its_output_and_its_end), TEST(a_chatty_one_is_read_whole),
-          TEST(a_killed_one_ends_with_all_it_started), TEST(a_freed_one_is_killed_in_silence))
+TEST_MAIN(TEST(output_is_told_and_then_the_end), TEST(input_and_errors_may_be_descriptors),
+          TEST(a_missing_program_is_an_error), TEST(a_paused_one_waits_with_its_output_and_its_end),
+          TEST(a_chatty_one_is_read_whole), TEST(a_killed_one_ends_with_all_it_started),
+          TEST(a_freed_one_is_killed_in_silence))
