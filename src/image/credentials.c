@@ -252,6 +252,24 @@ struct error *keyring_add_secret(struct keyring *keyring, const Core__Secret *se
     return NULL;
 }
 
+struct error *keyring_add_logins(struct keyring *keyring, const struct registry_login *logins,
+                                 size_t count, const struct credential_source *source,
+                                 struct arena *arena)
+{
+    struct error *err = reserve(keyring, count, arena);
+    for (size_t i = 0; !err && i < count; i++) {
+        const char *key = registry_key(str_from(logins[i].location), arena);
+        const struct image_credential login = {.username = logins[i].username,
+                                               .password = logins[i].password,
+                                               .email = "",
+                                               .source = *source};
+        if (key)
+            keyring->entries[keyring->count++] = (struct keyring_entry){
+                .key = key, .credential = image_credential_dup(&login, arena)};
+    }
+    return err;
+}
+
 /* --- the node's own --- */
 
 /* True when @path was there and could be read. */

@@ -48,6 +48,16 @@ MUST_CHECK struct error *keyring_add_config(struct keyring *keyring, struct str 
  * logins have it for a source; a secret of another type, or without the key, adds nothing. */
 MUST_CHECK struct error *keyring_add_secret(struct keyring *keyring, const Core__Secret *secret,
                                             struct arena *arena);
+/** A login with the name of its registry, as a plugin gives it. */
+struct registry_login {
+    const char *location, *username, *password;
+};
+/** Adds @logins (copied), all from @source; those whose location is no URL count for nothing.
+ * RESOURCE_EXHAUSTED: they are too many, nothing was added. */
+MUST_CHECK struct error *keyring_add_logins(struct keyring *keyring,
+                                            const struct registry_login *logins, size_t count,
+                                            const struct credential_source *source,
+                                            struct arena *arena);
 /** Adds the node's own: the first config.json, else .dockercfg, that can be read in the folders
  * upstream looks in, @root_dir first. Why one could not be is *ret_warning (in the arena, without
  * anything secret); NULL: none was met. */

@@ -273,6 +273,24 @@ TEST_CASE(a_login_knows_the_secret_it_is_from)
     assert_string_equal(copy.source.name, "login");
 }
 
+TEST_CASE(logins_of_a_plugin_are_searched_by_their_registry)
+{
+    static const struct registry_login first[] = {{"r.example", "a", "1"}, {"not a url", "b", "2"}},
+                                       second[] = {{"https://r.example/team", "c", "3"},
+                                                   {"*.example", "d", "4"},
+                                                   {"r.example", "e", "5"}};
+    static const struct credential_source source = {
+        .kind = CREDENTIAL_SOURCE_SERVICE_ACCOUNT, .uid = "u", .namespace_ = "n", .name = "s"};
+    AUTO(arena) struct arena *arena = arena_new(0);
+    struct keyring keyring = {0};
+    assert_no_error(keyring_add_logins(&keyring, first, ARRAY_SIZE(first), &source, arena));
+    assert_no_error(keyring_add_logins(&keyring, second, ARRAY_SIZE(second), &source, arena));
+    assert_string_equal(logins_for(&keyring, "r.example/team/app", arena), "c:3 a:1 e:5 d:4");
+    assert_int_equal(keyring.entries[0].credential.source.kind, CREDENTIAL_SOURCE_SERVICE_ACCOUNT);
+    assert_string_equal(keyring.entries[0].credential.source.name, "s");
+    assert_string_equal(keyring.entries[0].credential.email, "");
+}
+
 TEST_CASE(the_nodes_own_configuration_is_found)
 {
     static const struct {
@@ -311,4 +329,6 @@ TEST_CASE(the_nodes_own_configuration_is_found)
 TEST_MAIN(TEST(entries_match_images), TEST(logins_are_read), TEST(configurations_have_two_forms),
           TEST(a_configuration_has_a_limit), TEST(what_does_not_count_is_not_kept),
           TEST(secrets_count_by_their_type), TEST(secrets_are_searched_together),
-          TEST(a_login_knows_the_secret_it_is_from), TEST(the_nodes_own_configuration_is_found))
+          TEST(a_login_knows_the_secret_it_is_from),
+          TEST(logins_of_a_plugin_are_searched_by_their_registry),
+          TEST(the_nodes_own_configuration_is_found))
