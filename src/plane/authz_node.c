@@ -112,8 +112,11 @@ static struct authz_verdict decide_attachment(const struct question *question)
     return get_only(question, AUTHZ_ATTACHMENT);
 }
 
+/* A credential provider plugin is told of the account's annotations. */
 static struct authz_verdict decide_service_account(const struct question *question)
 {
+    if (is_verb(question, "get") && !has_subresource(question))
+        return related(question, AUTHZ_SERVICE_ACCOUNT);
     if (!is_verb(question, "create") || !or_empty(question->attributes->name)[0])
         return no("can only create tokens for individual service accounts");
     if (!is_subresource(question, "token"))
