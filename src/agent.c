@@ -2,6 +2,7 @@
 
 #include "agent_cluster.h"
 #include "agent_journal.h"
+#include "agent_plugins.h"
 #include "agent_server.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -51,6 +52,7 @@ struct agent {
     struct volume_manager *volumes;
     struct pull_queue *pulls;
     struct userns *userns;
+    struct credential_providers *credential_providers; /* NULL: none */
     struct agent_journal journal;
     struct node_facts facts;
     bool is_limited; /* as in agent_node.h */
@@ -376,6 +378,17 @@ static struct error *set_up_userns(struct agent *agent)
     return userns_start_blocking(&start, &agent->userns);
 }
 
+static struct error *set_up_plugins(struct agent *agent)
+{
+    const struct agent_plugins_options options = {.config = agent->config,
+                                                  .loop = agent->loop,
+                                                  .pool = agent->pool,
+                                                  .metrics = agent->metrics,
+                                                  .cluster = agent->cluster,
+                                                  .arena = agent->arena};
+    return agent_plugins_new_blocking(&options, &agent->credential_providers);
+}
+
 static struct error *set_up_pods(struct agent *agent)
 {
     const struct config *config = agent->config;
@@ -413,6 +426,7 @@ static struct error *set_up_pods(struct agent *agent)
         .volumes = agent->volumes,
         .cgroups = agent->cgroups,
         .pulls = agent->pulls,
+        .credential_providers = agent->credential_providers,
         .node = &agent->facts,
         .userns = agent->userns,
         .runtime_name = agent->runtime_name,
@@ -535,6 +549,8 @@ static struct error *start(struct agent *agent)
     if (!err)
         err = set_up_cluster(agent);
     if (!err)
+        err = set_up_plugins(agent);
+    if (!err)
         err = set_up_pods(agent);
     if (!err)
         err = start_local(agent);
@@ -562,6 +578,7 @@ static void stop(struct agent *agent)
     agent_cluster_halt(agent->cluster);
     pods_free(agent->pods);
     volume_manager_free(agent->volumes);
+    credential_providers_free(agent->credential_providers);
     agent_cluster_free(agent->cluster);
     agent_node_done(&agent->node);
     pull_queue_free(agent->pulls);

@@ -74,6 +74,9 @@ struct config {
     int32_t registry_pull_qps; /* 0 = unlimited */
     int32_t registry_burst;
     enum config_pull_policy image_pull_credentials_verification_policy;
+    /* Credential provider plugins, as given; "": none, unless only one of the two is given. */
+    const char *image_credential_provider_config; /* file or directory */
+    const char *image_credential_provider_bin_dir;
     int64_t image_minimum_gc_age_ns;
     int64_t image_maximum_gc_age_ns; /* 0 = off */
     int32_t image_gc_high_threshold_percent;

@@ -175,6 +175,9 @@ static void convert_flags(const Kubeletconfig__KubeletFlags *flags, struct arena
     ret->node_ips = parsed_ips(flags->node_ip, arena);
     ret->root_dir = clean_path(flags->root_dir, arena);
     ret->cert_dir = clean_path(flags->cert_dir, arena);
+    ret->image_credential_provider_config = text_or_empty(flags->image_credential_provider_config);
+    ret->image_credential_provider_bin_dir =
+        text_or_empty(flags->image_credential_provider_bin_dir);
     ret->local_socket_path = text_or_empty(flags->local_socket);
     ret->minimum_container_ttl_ns = flags->minimum_container_ttl_duration->duration;
     ret->maximum_dead_containers_per_container = flags->maximum_dead_containers_per_container;

@@ -503,6 +503,7 @@ static void start_advance(struct pod_op *op)
     case START_PULL_SECRETS:
     case START_IMAGE_STATUS:
     case START_NODE_LOGINS:
+    case START_PLUGIN_LOGINS:
     case START_PULL:
     case START_IMAGE_USER:
         start_image_advance(op);

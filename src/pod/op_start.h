@@ -9,7 +9,8 @@
 #include "pod/object_fetch.h"
 #include "pod/op.h"
 
-struct pull_ticket; /* image/pull_queue.h */
+struct credential_lookup; /* image/credential_provider.h */
+struct pull_ticket;       /* image/pull_queue.h */
 
 /* Steps of the operation. Those of the image are start_image.c's. */
 enum start_step {
@@ -17,6 +18,7 @@ enum start_step {
     START_PULL_SECRETS,
     START_IMAGE_STATUS,
     START_NODE_LOGINS,
+    START_PLUGIN_LOGINS,
     START_PULL_TURN,
     START_PULL,
     START_IMAGE_USER,
@@ -59,9 +61,10 @@ struct start {
     int64_t image_uid;
     const char *image_username;
     uint64_t image_bytes;
-    struct object_fetch *pull_secrets;     /* or NULL */
-    struct keyring keyring;                /* what they hold */
-    const struct image_credential *logins; /* in the order they are tried; none: without */
+    struct object_fetch *pull_secrets;       /* or NULL */
+    struct keyring keyring;                  /* what they hold */
+    struct credential_lookup *plugin_logins; /* while plugins are asked, or NULL */
+    const struct image_credential *logins;   /* in the order they are tried; none: without */
     size_t n_logins, n_tried;
     const char **refusals;      /* why each of those that were tried did not do */
     struct pull_ticket *ticket; /* while it waits for its turn and pulls */

@@ -23,6 +23,8 @@ struct pods; /* opaque: one per node */
 
 #define PODS_RETRY_NS (10 * NS_PER_SEC) /* pkg/kubelet/pod_workers.go: backOffPeriod */
 
+struct credential_providers; /* image/credential_provider.h */
+
 struct event_recorder; /* kube/event_recorder.h */
 struct object_watch;   /* kube/object_watch.h */
 struct reflector;      /* kube/reflector.h */
@@ -70,6 +72,7 @@ struct pods_environment {
     struct volume_manager *volumes;
     struct cgroup_tree *cgroups;
     struct pull_queue *pulls;
+    struct credential_providers *credential_providers; /* NULL: there are none */
     const struct node_facts *node;
     struct userns *userns;       /* NULL: no pod gets a user namespace */
     const char *runtime_name;    /* "containerd" */

@@ -3,11 +3,11 @@
  *
  *   pull secrets ─► status ──present─────────────────────────────────────────► ready
  *                     └─absent, or policy Always─► node logins ─► turn ─► pull ─► user ─► ready
- *                                                                         └◄─┘ next login
+ *                                                    └►plugins─►┘         └◄─┘ next login
  *
- * Pull secrets are a step only for a pod that names some; the node's own logins are read from its
- * disk. All that match the image are tried, those of the secrets first; when there are none the
- * pull is anonymous.
+ * Pull secrets are a step only for a pod that names some, plugins only for an image that one of
+ * them is for; the node's own logins are read from its disk. All that match the image are tried,
+ * those of the secrets first and those of plugins last; when there are none the pull is anonymous.
  *
  * A failed pull puts the image into a back-off of its own, by pod and image; until that is over
  * each try ends with ImagePullBackOff and the text of the failure. Waiting for the turn and pulling
@@ -16,6 +16,7 @@
 #include "pod/op_start.h"
 
 #include "base/time.h"
+#include "image/credential_provider.h"
 #include "pod/cri_message.h"
 #include "pod/cri_request.h"
 
@@ -332,27 +333,65 @@ static void begin_pull(struct pod_op *op)
     pod_op_job(op, &node_logins_kind, logins);
 }
 
-/* Those of the secrets that match, then those of the node. */
-static void collect_logins(struct pod_op *op)
+static void add_logins(struct pod_op *op, const struct image_credential *found, size_t count)
 {
     struct start *start = op->state;
+    size_t room = start->n_logins + count;
+    struct image_credential *logins = arena_calloc(op->arena, room + 1, sizeof(*logins));
+    if (start->n_logins > 0)
+        memcpy(logins, start->logins, start->n_logins * sizeof(*logins));
+    for (size_t i = 0; i < count; i++)
+        logins[start->n_logins + i] = image_credential_dup(&found[i], op->arena);
+    start->logins = logins;
+    start->n_logins = room;
+    start->refusals = arena_calloc(op->arena, room + 1, sizeof(*start->refusals));
+}
+
+static void on_plugin_logins(void *ctx, const struct image_credential *found, size_t count)
+{
+    struct pod_op *op = ctx;
+    ((struct start *)op->state)->plugin_logins = NULL;
+    add_logins(op, found, count);
+    op->may_abandon = false;
+    op->advance(op);
+}
+
+/* False: none is for the image. They may take a while, so meanwhile the operation idles. */
+static bool ask_plugins(struct pod_op *op)
+{
+    struct start *start = op->state;
+    struct credential_providers *providers = op->worker->pods->env.credential_providers;
+    if (!providers)
+        return false;
+    const struct credential_pod pod = {.namespace_ = op->worker->namespace,
+                                       .name = op->worker->name,
+                                       .uid = op->worker->uid,
+                                       .service_account =
+                                           op->object->pod->spec->service_account_name};
+    op->step = START_PLUGIN_LOGINS;
+    start->plugin_logins =
+        credential_lookup_start(providers, start->image, &pod, on_plugin_logins, op);
+    if (start->plugin_logins)
+        pod_op_idles(op);
+    return start->plugin_logins;
+}
+
+/* Those of the secrets that match, then those of the node, then those of plugins. */
+static void collect_logins(struct pod_op *op)
+{
+    const struct start *start = op->state;
     const struct node_logins *node = op->job;
     if (node->warning)
         log_v(2, "Docker config file error", LOG_STR("err", node->warning));
-    const struct image_credential *found[2];
-    size_t counts[2];
-    keyring_find(&start->keyring, start->image, op->arena, &found[0], &counts[0]);
-    keyring_find(&node->keyring, start->image, op->arena, &found[1], &counts[1]);
-    size_t room = counts[0] + counts[1], count = 0;
-    struct image_credential *logins = arena_calloc(op->arena, room + 1, sizeof(*logins));
-    for (size_t k = 0; k < ARRAY_SIZE(found); k++) {
-        for (size_t i = 0; i < counts[k]; i++)
-            logins[count++] = image_credential_dup(&found[k][i], op->arena);
+    const struct keyring *const keyrings[] = {&start->keyring, &node->keyring};
+    for (size_t k = 0; k < ARRAY_SIZE(keyrings); k++) {
+        const struct image_credential *found;
+        size_t count;
+        keyring_find(keyrings[k], start->image, op->arena, &found, &count);
+        add_logins(op, found, count);
     }
-    start->logins = logins;
-    start->n_logins = count;
-    start->refusals = arena_calloc(op->arena, room + 1, sizeof(*start->refusals));
-    queue_pull(op);
+    if (!ask_plugins(op))
+        queue_pull(op);
 }
 
 /* --- the way through --- */
@@ -480,6 +519,9 @@ void start_image_advance(struct pod_op *op)
     case START_NODE_LOGINS:
         collect_logins(op);
         return;
+    case START_PLUGIN_LOGINS:
+        queue_pull(op);
+        return;
     case START_PULL:
         pulled(op);
         return;
@@ -492,6 +534,7 @@ void start_image_advance(struct pod_op *op)
 void start_image_release(struct pod_op *op)
 {
     struct start *start = op->state;
+    credential_lookup_cancel(TAKE(start->plugin_logins));
     pull_queue_leave(TAKE(start->ticket));
     object_fetch_free(TAKE(start->pull_secrets));
 }
