@@ -74,6 +74,7 @@ struct config {
     int32_t registry_pull_qps; /* 0 = unlimited */
     int32_t registry_burst;
     enum config_pull_policy image_pull_credentials_verification_policy;
+    struct config_list preloaded_images_verification_allowlist;
     /* Credential provider plugins, as given; "": none, unless only one of the two is given. */
     const char *image_credential_provider_config; /* file or directory */
     const char *image_credential_provider_bin_dir;

@@ -202,6 +202,9 @@ static void convert_runtime(const Kubeletconfig__KubeletConfiguration *config, s
     ret->registry_burst = config->registry_burst;
     ret->image_pull_credentials_verification_policy =
         to_pull_policy(config->image_pull_credentials_verification_policy);
+    ret->preloaded_images_verification_allowlist = (struct config_list){
+        .count = config->n_preloaded_images_verification_allowlist,
+        .items = (const char *const *)config->preloaded_images_verification_allowlist};
     ret->image_minimum_gc_age_ns = config->image_minimum_gc_age->duration;
     ret->image_maximum_gc_age_ns = config->image_maximum_gc_age->duration;
     ret->image_gc_high_threshold_percent = config->image_gc_high_threshold_percent;
