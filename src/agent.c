@@ -1,6 +1,7 @@
 #include "agent.h"
 
 #include "agent_cluster.h"
+#include "agent_images.h"
 #include "agent_journal.h"
 #include "agent_plugins.h"
 #include "agent_server.h"
@@ -10,6 +11,7 @@
 #include "base/time.h"
 #include "cri/cri_handshake.h"
 #include "cri/cri_runtime.h"
+#include "image/pull_records.h"
 #include "loop/signal.h"
 #include "loop/watchdog.h"
 #include "node/facts.h"
@@ -50,7 +52,7 @@ struct agent {
     struct cri_runtime *runtime;
     struct cgroup_tree *cgroups;
     struct volume_manager *volumes;
-    struct pull_queue *pulls;
+    struct agent_images images;
     struct userns *userns;
     struct credential_providers *credential_providers; /* NULL: none */
     struct agent_journal journal;
@@ -406,13 +408,7 @@ static struct error *set_up_pods(struct agent *agent)
         .tmpfs_noswap = volume_detect_tmpfs_noswap_blocking(config->root_dir),
         .allocatable_memory_bytes = agent->facts.allocatable_memory_bytes};
     agent->volumes = volume_manager_new(agent->loop, agent->pool, &volumes);
-    size_t parallel = config->has_max_parallel_image_pulls && config->max_parallel_image_pulls > 0
-                          ? (size_t)config->max_parallel_image_pulls
-                          : 0;
-    struct pull_queue_options pulls = {.max_parallel = config->serialize_image_pulls ? 1 : parallel,
-                                       .qps = config->registry_pull_qps,
-                                       .burst = config->registry_burst};
-    agent->pulls = pull_queue_new(&pulls);
+    agent_images_open(config, agent->pool, agent->metrics, &agent->images);
 
     struct pods_environment environment = {
         .api = agent->cluster ? agent_cluster_api(agent->cluster) : NULL,
@@ -425,7 +421,8 @@ static struct error *set_up_pods(struct agent *agent)
         .runtime = cri_runtime_as_pod_runtime(agent->runtime),
         .volumes = agent->volumes,
         .cgroups = agent->cgroups,
-        .pulls = agent->pulls,
+        .pulls = agent->images.pulls,
+        .pull_records = agent->images.records,
         .credential_providers = agent->credential_providers,
         .node = &agent->facts,
         .userns = agent->userns,
@@ -576,12 +573,13 @@ static void stop(struct agent *agent)
     loop_timer_free(agent->settle);
     file_source_free(agent->source);
     agent_cluster_halt(agent->cluster);
+    pull_records_close(agent->images.records);
     pods_free(agent->pods);
     volume_manager_free(agent->volumes);
     credential_providers_free(agent->credential_providers);
     agent_cluster_free(agent->cluster);
     agent_node_done(&agent->node);
-    pull_queue_free(agent->pulls);
+    agent_images_close(&agent->images);
     userns_free(agent->userns);
     agent_journal_close(&agent->journal);
     cri_runtime_free(agent->runtime);

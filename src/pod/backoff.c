@@ -118,13 +118,6 @@ bool backoff_get(const struct backoff *table, const char *key, int64_t *ret_wait
     return true;
 }
 
-void backoff_forget(struct backoff *table, const char *key)
-{
-    struct entry *entry = find(table, key);
-    if (entry)
-        drop(table, entry);
-}
-
 void backoff_prune(struct backoff *table, int64_t now_ns,
                    void (*on_forgotten)(void *ctx, const char *key), void *ctx)
 {

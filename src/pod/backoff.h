@@ -54,8 +54,6 @@ void backoff_restore(struct backoff *table, const char *key, int64_t wait_ns, in
 bool backoff_get(const struct backoff *table, const char *key, int64_t *ret_wait_ns,
                  int64_t *ret_restarted_ns);
 
-/** Forgets @key; an unknown one is fine. */
-void backoff_forget(struct backoff *table, const char *key);
 /** Forgets what has not restarted within the reset time; @on_forgotten (NULL: nobody) is told each
  * key, borrowed for the call. */
 void backoff_prune(struct backoff *table, int64_t now_ns,

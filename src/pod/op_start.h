@@ -1,7 +1,8 @@
 /*
  * Starting one container, as its files share it: op_start.c has the state machine and all steps but
- * those of the image, start_image.c finds or pulls the image, start_target.c the container that an
- * ephemeral one is aimed at. For these only. Loop thread.
+ * those of the image, start_image.c finds or pulls the image, start_access.c knows whether the pod
+ * may use one that is there, start_target.c finds the container that an ephemeral one is aimed at.
+ * For these only. Loop thread.
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include "pod/op.h"
 
 struct credential_lookup; /* image/credential_provider.h */
+struct pull_request;      /* image/pull_records.h */
 struct pull_ticket;       /* image/pull_queue.h */
 
 /* Steps of the operation. Those of the image are start_image.c's. */
@@ -17,10 +19,13 @@ enum start_step {
     START_PREPARE,
     START_PULL_SECRETS,
     START_IMAGE_STATUS,
+    START_ACCESS,
     START_NODE_LOGINS,
     START_PLUGIN_LOGINS,
+    START_INTENT,
     START_PULL_TURN,
     START_PULL,
+    START_RECORD,
     START_IMAGE_USER,
     START_OBJECTS,
     START_ENV_FILES,
@@ -66,9 +71,13 @@ struct start {
     struct credential_lookup *plugin_logins; /* while plugins are asked, or NULL */
     const struct image_credential *logins;   /* in the order they are tried; none: without */
     size_t n_logins, n_tried;
+    bool has_logins;            /* they were looked up */
+    bool is_checking;           /* to know whether the image that is there may be used */
     const char **refusals;      /* why each of those that were tried did not do */
     struct pull_ticket *ticket; /* while it waits for its turn and pulls */
-    int64_t wait_began_ns, pull_began_ns;
+    int64_t wait_began_ns, pull_began_ns, pull_ended_ns;
+    struct pull_request *request; /* to the pull records; or NULL */
+    bool is_meant;                /* a pull, and they know */
 };
 
 /* --- start_image.c --- */
@@ -79,10 +88,36 @@ struct start {
  * reason of what went wrong (spec runtime.md §3.2).
  */
 void start_image(struct pod_op *op);
-/** Goes on from START_PULL_SECRETS to START_IMAGE_USER; START_PULL_TURN ends otherwise. */
+/** Goes on from START_PULL_SECRETS to START_IMAGE_USER; START_ACCESS, START_INTENT, START_PULL_TURN
+ * and START_RECORD end otherwise. */
 void start_image_advance(struct pod_op *op);
 /** Gives the place in the pull queue and the secrets back, if there are any. */
 void start_image_release(struct pod_op *op);
+
+/** The answers to start_access.c: the pod may use the image that is there; or it has to pull it; or
+ * that cannot be told without start->logins, whereafter start_access_check() asks again. */
+void start_image_allowed(struct pod_op *op);
+void start_image_refused(struct pod_op *op);
+void start_image_find_logins(struct pod_op *op);
+/** That a pull is meant is on disk. */
+void start_image_intended(struct pod_op *op);
+/** That the image was pulled is. */
+void start_image_recorded(struct pod_op *op);
+
+/* --- start_access.c; each of these does nothing but go on when there are no pull records --- */
+
+/** Decides about the image start->image_ref, which is there. Goes on to one of the three above, now
+ * or later. */
+void start_access_check(struct pod_op *op);
+/** A pull is meant, from now on until start_access_pulled() or the operation's end. */
+void start_access_enter(struct pod_op *op);
+/** Puts that on disk and goes on to start_image_intended(), or ends the operation. */
+void start_access_intend(struct pod_op *op);
+/** The image was pulled with the login that was tried last: puts that on disk and goes on to
+ * start_image_recorded(). */
+void start_access_pulled(struct pod_op *op);
+/** Gives up what was asked of the records and what was meant. */
+void start_access_release(struct pod_op *op);
 
 /* --- start_target.c --- */
 

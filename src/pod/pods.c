@@ -221,6 +221,7 @@ void pods_free(struct pods *pods)
     pods_relist_cancel(pods);
     pods_sweep_cancel(pods);
     log_monitor_free(pods->logs);
+    pods_images_cancel(pods);
     pods_collect_stop(pods, pods->env.metrics);
     struct runtime_listener nobody = {0};
     pods->env.runtime->vtable->listen(pods->env.runtime, &nobody);
@@ -244,6 +245,7 @@ void pods_start(struct pods *pods)
     pods->env.runtime->vtable->listen(pods->env.runtime, &listener);
     pods_read_status(pods);
     pods_relist_start(pods, false);
+    pods_images_start(pods);
     loop_timer_start(pods->audit, pods->env.audit_period_ns);
     pods->logs = log_monitor_new(pods);
 }

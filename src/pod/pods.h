@@ -30,6 +30,7 @@ struct object_watch;   /* kube/object_watch.h */
 struct reflector;      /* kube/reflector.h */
 struct token_cache;    /* kube/token_cache.h */
 struct metrics;        /* base/metrics.h */
+struct pull_records;   /* image/pull_records.h */
 
 /** What the pods use of an API server; all borrowed and outliving the pods. */
 struct pods_api {
@@ -73,6 +74,7 @@ struct pods_environment {
     struct cgroup_tree *cgroups;
     struct pull_queue *pulls;
     struct credential_providers *credential_providers; /* NULL: there are none */
+    struct pull_records *pull_records; /* NULL: every pod may use every image that is there */
     const struct node_facts *node;
     struct userns *userns;       /* NULL: no pod gets a user namespace */
     const char *runtime_name;    /* "containerd" */

@@ -120,6 +120,7 @@ struct pods {
     struct pods_relist *relist;    /* under way; relist.c */
     struct pods_sweep *sweep;      /* under way; sweep.c */
     struct log_monitor *logs;      /* log_monitor.h */
+    struct pods_images *images;    /* under way; pods_images.c */
     /* runtime_state.c */
     struct loop_timer *status_poll; /* only while the runtime or its network is not ready */
     struct runtime_call *status_call;
@@ -247,6 +248,11 @@ void pods_sweep_cancel(struct pods *pods);
 void pods_collect_garbage(struct pods *pods);
 /** An event on the node: what is to be collected could not be read. */
 void pods_tell_gc_failed(const struct pods *pods, const char *message);
+/** Tells the pull records once which images the runtime has, if they have anything to compare that
+ * with; pods_images.c. */
+void pods_images_start(struct pods *pods);
+/** Ends it silently. */
+void pods_images_cancel(struct pods *pods);
 /** Wakes the pods of this full name, e.g. because one of them made room for the next. */
 void pods_wake_name(struct pods *pods, const char *namespace, const char *name);
 /** Writes the QoS tiers' cpu shares when the sum of requests has changed. */

@@ -1,13 +1,17 @@
 /*
  * The image of a container that starts:
  *
- *   pull secrets ─► status ──present─────────────────────────────────────────► ready
- *                     └─absent, or policy Always─► node logins ─► turn ─► pull ─► user ─► ready
- *                                                    └►plugins─►┘         └◄─┘ next login
+ *   pull secrets ─► status ──present─► access ──allowed──────────────────────────────────► ready
+ *                     │                  └─refused─┐
+ *                     └─absent, or policy Always───┴► intent ─► logins ─► turn ─► pull
+ *                                                                     next login └◄┤
+ *                                                      ready ◄─ user ◄─ record ◄───┘
  *
- * Pull secrets are a step only for a pod that names some, plugins only for an image that one of
- * them is for; the node's own logins are read from its disk. All that match the image are tried,
- * those of the secrets first and those of plugins last; when there are none the pull is anonymous.
+ * Pull secrets are a step only for a pod that names some. The other logins are looked for once,
+ * also where access depends on them: the node's own, which are read from its disk, and those of
+ * plugins, if one is for the image. All that match the image are tried, those of the secrets first
+ * and those of plugins last; when there are none the pull is anonymous. Access, intent and record
+ * are start_access.c's.
  *
  * A failed pull puts the image into a back-off of its own, by pod and image; until that is over
  * each try ends with ImagePullBackOff and the text of the failure. Waiting for the turn and pulling
@@ -227,6 +231,7 @@ static void pulled(struct pod_op *op)
         pod_op_error_as_rpc(op);
     if (op->err && try_next_login(op))
         return;
+    start->pull_ended_ns = loop_now_mono_ns(op->worker->pods->env.loop);
     pull_queue_leave(TAKE(start->ticket));
     if (op->err) {
         pull_failed(op);
@@ -234,8 +239,14 @@ static void pulled(struct pod_op *op)
     }
     start->image_ref =
         arena_strdup(op->arena, ((const Cri__PullImageResponse *)op->reply)->image_ref);
-    backoff_forget(op->worker->pods->image_backoff, image_backoff_key(op));
+    /* A success is none of the back-off's business, but upstream takes the occasion. */
+    backoff_prune(op->worker->pods->image_backoff, pod_op_now(op), NULL, NULL);
     pod_worker_set_pull_failure(op->worker, op->container->image, NULL);
+    start_access_pulled(op);
+}
+
+void start_image_recorded(struct pod_op *op)
+{
     ask_image(op, op->container->image, false, START_IMAGE_USER);
 }
 
@@ -244,7 +255,8 @@ static void tell_pulled(struct pod_op *op)
     struct start *start = op->state;
     int64_t now_ns = loop_now_mono_ns(op->worker->pods->env.loop);
     char pull_text[TIME_TEXT_SIZE], total_text[TIME_TEXT_SIZE];
-    time_format_duration((now_ns - start->pull_began_ns) / NS_PER_MS * NS_PER_MS, pull_text);
+    time_format_duration((start->pull_ended_ns - start->pull_began_ns) / NS_PER_MS * NS_PER_MS,
+                         pull_text);
     time_format_duration((now_ns - start->wait_began_ns) / NS_PER_MS * NS_PER_MS, total_text);
     pod_worker_event(op->worker, TIMELINE_NORMAL, "Pulled", op->container->name,
                      arena_printf(op->arena,
@@ -315,22 +327,55 @@ static struct error *read_pull_secrets(struct pod_op *op)
     return err;
 }
 
-/* The image is to be pulled, if that may be tried now. */
-static void begin_pull(struct pod_op *op)
+/* False: they cannot be read, and the operation has ended with that. */
+static bool has_pull_secrets(struct pod_op *op)
 {
-    op->err = read_pull_secrets(op);
-    if (op->err) {
-        AUTO(error) struct error *err = TAKE(op->err);
-        start_fail(op, err->message, err->message, err->message);
-        return;
-    }
-    if (pull_must_wait(op))
-        return;
+    const struct start *start = op->state;
+    if (!start->has_logins)
+        op->err = read_pull_secrets(op);
+    if (!op->err)
+        return true;
+    AUTO(error) struct error *err = TAKE(op->err);
+    start_fail(op, err->message, err->message, err->message);
+    return false;
+}
+
+static void read_node_logins(struct pod_op *op)
+{
     struct node_logins *logins = xcalloc(1, sizeof(*logins));
     logins->root_dir = xstrdup(op->worker->pods->env.node->root_dir);
     logins->arena = arena_new(0);
     op->step = START_NODE_LOGINS;
     pod_op_job(op, &node_logins_kind, logins);
+}
+
+void start_image_find_logins(struct pod_op *op)
+{
+    struct start *start = op->state;
+    start->is_checking = true;
+    if (has_pull_secrets(op))
+        read_node_logins(op);
+    else
+        count_request(op, "true", "unknown");
+}
+
+/* The image is to be pulled, if that may be tried now. */
+static void begin_pull(struct pod_op *op)
+{
+    if (!has_pull_secrets(op))
+        return;
+    start_access_enter(op);
+    if (!pull_must_wait(op))
+        start_access_intend(op);
+}
+
+void start_image_intended(struct pod_op *op)
+{
+    const struct start *start = op->state;
+    if (start->has_logins)
+        queue_pull(op);
+    else
+        read_node_logins(op);
 }
 
 static void add_logins(struct pod_op *op, const struct image_credential *found, size_t count)
@@ -376,6 +421,17 @@ static bool ask_plugins(struct pod_op *op)
     return start->plugin_logins;
 }
 
+/* All are known: for what they were looked up. */
+static void use_logins(struct pod_op *op)
+{
+    struct start *start = op->state;
+    start->has_logins = true;
+    if (start->is_checking)
+        start_access_check(op);
+    else
+        queue_pull(op);
+}
+
 /* Those of the secrets that match, then those of the node, then those of plugins. */
 static void collect_logins(struct pod_op *op)
 {
@@ -391,15 +447,44 @@ static void collect_logins(struct pod_op *op)
         add_logins(op, found, count);
     }
     if (!ask_plugins(op))
-        queue_pull(op);
+        use_logins(op);
 }
 
 /* --- the way through --- */
 
+static void never_pull(struct pod_op *op)
+{
+    const char *text =
+        arena_printf(op->arena, "Container image \"%s\" is not present with pull policy of Never",
+                     op->container->image);
+    pod_worker_event(op->worker, TIMELINE_WARNING, "ErrImageNeverPull", op->container->name, text);
+    start_fail(op, "ErrImageNeverPull", "ErrImageNeverPull", text);
+}
+
+void start_image_allowed(struct pod_op *op)
+{
+    const char *end = op->worker->pods->env.pull_records ? " and can be accessed by the pod" : "";
+    count_request(op, "true", "false");
+    pod_worker_event(op->worker, TIMELINE_NORMAL, "Pulled", op->container->name,
+                     arena_printf(op->arena, "Container image \"%s\" already present on machine%s",
+                                  op->container->image, end));
+    start_with_image(op);
+}
+
+void start_image_refused(struct pod_op *op)
+{
+    struct start *start = op->state;
+    start->is_checking = false;
+    count_request(op, "true", "true");
+    if (policy_is(op, "Never"))
+        never_pull(op);
+    else
+        begin_pull(op);
+}
+
 static void take_image_status(struct pod_op *op)
 {
     struct start *start = op->state;
-    const char *image = op->container->image;
     if (op->err) {
         pod_op_error_as_rpc(op);
         AUTO(error) struct error *err = TAKE(op->err);
@@ -410,31 +495,18 @@ static void take_image_status(struct pod_op *op)
         return;
     }
     const Cri__Image *found = ((const Cri__ImageStatusResponse *)op->reply)->image;
-    count_request(op, found ? "true" : "false",
-                  found                    ? "false"
-                  : policy_is(op, "Never") ? "unknown"
-                                           : "true");
-    if (!found && policy_is(op, "Never")) {
-        const char *text = arena_printf(
-            op->arena, "Container image \"%s\" is not present with pull policy of Never", image);
-        pod_worker_event(op->worker, TIMELINE_WARNING, "ErrImageNeverPull", op->container->name,
-                         text);
-        start_fail(op, "ErrImageNeverPull", "ErrImageNeverPull", text);
+    bool is_never = policy_is(op, "Never");
+    if (found) {
+        take_image(op);
+        start->image_ref = arena_strdup(op->arena, found->id);
+        start_access_check(op);
         return;
     }
-    if (!found) {
+    count_request(op, "false", is_never ? "unknown" : "true");
+    if (is_never)
+        never_pull(op);
+    else
         begin_pull(op);
-        return;
-    }
-    take_image(op);
-    start->image_ref = arena_strdup(op->arena, found->id);
-    pod_worker_event(
-        op->worker, TIMELINE_NORMAL, "Pulled", op->container->name,
-        arena_printf(
-            op->arena,
-            "Container image \"%s\" already present on machine and can be accessed by the pod",
-            image));
-    start_with_image(op);
 }
 
 /* Starts the pod's pull secrets on their way; false: it names none. */
@@ -520,7 +592,7 @@ void start_image_advance(struct pod_op *op)
         collect_logins(op);
         return;
     case START_PLUGIN_LOGINS:
-        queue_pull(op);
+        use_logins(op);
         return;
     case START_PULL:
         pulled(op);
@@ -537,4 +609,5 @@ void start_image_release(struct pod_op *op)
     credential_lookup_cancel(TAKE(start->plugin_logins));
     pull_queue_leave(TAKE(start->ticket));
     object_fetch_free(TAKE(start->pull_secrets));
+    start_access_release(op);
 }

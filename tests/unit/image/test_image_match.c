@@ -16,7 +16,7 @@ TEST_CASE(images_have_a_repository)
     };
     AUTO(arena) struct arena *arena = arena_new(0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct str repository = image_repository(rows[i].image, arena);
+        struct str repository = image_full_repository(rows[i].image, arena);
         assert_string_equal(arena_strndup(arena, repository.ptr, repository.len), rows[i].want);
     }
 }
@@ -54,7 +54,7 @@ TEST_CASE(patterns_match_images)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *key = image_pattern_key(str_from(rows[i].pattern), arena);
         assert_non_null(key);
-        if (registry_key_matches(key, image_repository(rows[i].image, arena)) != rows[i].want)
+        if (registry_key_matches(key, image_full_repository(rows[i].image, arena)) != rows[i].want)
             fail_msg("%s on %s", rows[i].pattern, rows[i].image);
     }
 }

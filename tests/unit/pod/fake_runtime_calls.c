@@ -560,13 +560,19 @@ static struct error *do_exec_sync(struct fake_exchange *it)
     return NULL;
 }
 
+/* Each image is one of its own. */
+static char *image_id(struct fake_exchange *it, const char *name)
+{
+    return cri_text(it->arena, arena_printf(it->arena, "sha256:%s", name));
+}
+
 static struct error *do_image_status(struct fake_exchange *it)
 {
     const Cri__ImageSpec *spec = ((const Cri__ImageStatusRequest *)it->request)->image;
     if (!fake_has_image(it->fake, spec->image))
         return NULL;
     Cri__Image *image = cri_new(it->arena, &cri__image__descriptor);
-    image->id = cri_text(it->arena, "sha256:fake");
+    image->id = image_id(it, spec->image);
     image->size = 1000;
     ((Cri__ImageStatusResponse *)it->reply)->image = image;
     return NULL;
@@ -580,10 +586,12 @@ static struct error *do_pull_image(struct fake_exchange *it)
     note(it, "PullImage %s%s%s", name, auth ? " as " : "", auth ? auth->username : "");
     if (auth && strstr(auth->password, "wrong"))
         return error_new(ERROR_UNKNOWN, "%s is refused", auth->username);
+    if (strstr(name, "private") && !auth)
+        return error_new(ERROR_UNKNOWN, "pull access denied");
     if (strstr(name, "absent"))
         return error_new(ERROR_NOT_FOUND, "failed to resolve reference \"%s\": not found", name);
     fake_runtime_add_image(it->fake, name);
-    ((Cri__PullImageResponse *)it->reply)->image_ref = cri_text(it->arena, "sha256:fake");
+    ((Cri__PullImageResponse *)it->reply)->image_ref = image_id(it, name);
     return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "fake_runtime.h"
+#include "image/pull_records.h"
 #include "kube/resources.h"
 #include "pod/pods.h"
 #include "pod/static_pod.h"
@@ -37,6 +38,7 @@ struct bench {
     struct cgroup_tree *cgroups;
     struct volume_manager *volumes;
     struct pull_queue *pulls;
+    struct pull_records *pull_records;
     struct metrics *metrics, *probe_metrics;
     struct node_facts node;
     struct pods_environment env;
@@ -74,7 +76,9 @@ static inline void bench_init_with(struct bench *bench, const struct cgroup_opti
     bench->cgroup_fs = fake_cgroup_new(CGROUP_V2);
     bench->cgroups = fake_tree(bench->cgroup_fs, cgroups);
     assert_no_error(cgroup_setup_node(bench->cgroups, &no_limits));
-    static const char *const folders[] = {"root", "root/pods", "logs", "links"};
+    static const char *const folders[] = {
+        "root", "root/pods", "root/image_manager/pulling", "root/image_manager/pulled",
+        "logs", "links"};
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
         assert_no_error(fd_mkdir_all(bench_path(bench, folders[i]), 0755));
     bench_write(bench_path(bench, "resolv.conf"), "nameserver 192.0.2.53\n");
@@ -84,6 +88,14 @@ static inline void bench_init_with(struct bench *bench, const struct cgroup_opti
     bench->pulls = pull_queue_new(&pulls);
     bench->metrics = metrics_new();
     bench->probe_metrics = metrics_new();
+    const struct pull_records_options records = {
+        .pool = bench->pool,
+        .root_dir = bench_path(bench, "root"),
+        .policy = {.kind = CONFIG_PULL_NEVER_VERIFY_PRELOADED_IMAGES},
+        .max_intents = 8,
+        .max_records = 8,
+        .metrics = bench->metrics};
+    bench->pull_records = pull_records_new(&records);
     bench->node = node_for_tests();
     bench->node.cgroups_per_qos = !cgroups || cgroups->cgroups_per_qos;
     bench->node.root_dir = bench_path(bench, "root");
@@ -94,6 +106,7 @@ static inline void bench_init_with(struct bench *bench, const struct cgroup_opti
                                            .volumes = bench->volumes,
                                            .cgroups = bench->cgroups,
                                            .pulls = bench->pulls,
+                                           .pull_records = bench->pull_records,
                                            .node = &bench->node,
                                            .runtime_name = "fake",
                                            .resolv_conf = bench_path(bench, "resolv.conf"),
@@ -134,6 +147,7 @@ static inline UNUSED void bench_done(struct bench *bench)
     for (size_t i = 0; i < bench->n_wanted; i++)
         pod_object_unref(bench->wanted[i]);
     volume_manager_free(bench->volumes);
+    pull_records_free(bench->pull_records);
     metrics_free(bench->metrics);
     metrics_free(bench->probe_metrics);
     pull_queue_free(bench->pulls);

@@ -109,22 +109,27 @@ static void objects_done(struct objects *it)
     bench_done(&it->bench);
 }
 
-/* Puts pod "web" (uid "u-web") with one container "c"; both parts in flow text, may be "". */
-static void put(struct objects *it, const char *spec, const char *container)
+/* Puts pod @name (uid "u-<name>") with one container "c"; both parts in flow text, may be "". */
+static void put_named(struct objects *it, const char *name, const char *spec, const char *container)
 {
     struct arena *arena = it->bench.arena;
-    const char *text =
-        arena_printf(arena,
-                     "{metadata: {name: web, namespace: d, uid: u-web}, spec: {%s%scontainers: "
-                     "[{name: c%s%s%s}]}}",
-                     spec, *spec ? ", " : "", strstr(container, "image:") ? "" : ", image: 'img:1'",
-                     *container ? ", " : "", container);
+    const char *text = arena_printf(
+        arena,
+        "{metadata: {name: %s, namespace: d, uid: u-%s}, spec: {%s%scontainers: "
+        "[{name: c%s%s%s}]}}",
+        name, name, spec, *spec ? ", " : "", strstr(container, "image:") ? "" : ", image: 'img:1'",
+        *container ? ", " : "", container);
     Core__Pod *pod = pod_from_yaml(text, arena);
     AUTO(kube_object)
     const struct kube_object *object = kube_object_new(kube_kind_find("v1", "Pod"), &pod->base);
     AUTO(pod_object)
     struct pod_object *wanted = pod_object_from_api(object, loop_now_wall_ns(it->bench.loop));
     pods_put(it->bench.pods, wanted);
+}
+
+static void put(struct objects *it, const char *spec, const char *container)
+{
+    put_named(it, "web", spec, container);
 }
 
 static void begin(struct objects *it, const char *spec, const char *container)
@@ -418,6 +423,96 @@ TEST_CASE(a_malformed_pull_secret_fails_the_pull)
     objects_done(&it);
 }
 
+#define PRIVATE "image: 'r.example/private:1', imagePullPolicy: "
+#define LOGIN "imagePullSecrets: [{name: p}]"
+
+/* A pull secret with its own uid, of which "p" in namespace d is the first. */
+static const char *secret_login(const struct objects *it, const char *name, const char *uid,
+                                const char *password)
+{
+    const char *text = login(it, "r.example", "me", password);
+    return arena_printf(it->bench.arena, "{metadata: {namespace: d, name: %s, uid: %s}%s", name,
+                        uid, text + strlen("{metadata: {name: x}"));
+}
+
+/* Pod "web" has pulled the private image with secret p; anonymously nobody can. */
+static void begin_private(struct objects *it)
+{
+    objects_init(it);
+    sync_services(it);
+    begin(it, LOGIN, PRIVATE "IfNotPresent");
+    answer_get(it, "Secret", SECRET_TARGET("p"), secret_login(it, "p", "u1", "one"));
+    bench_until(&it->bench, text_eq(bench_state(&it->bench, "u-web", "c"), "running"));
+    assert_int_equal(fake_runtime_count(it->bench.fake, IMAGE_PULL_IMAGE), 1);
+}
+
+TEST_CASE(a_pod_without_the_secret_may_not_use_what_another_pulled_with_it)
+{
+    static const struct {
+        const char *policy, *reason;
+        size_t pulls;
+    } rows[] = {{"IfNotPresent", "ImagePullBackOff", 2}, {"Never", "ErrImageNeverPull", 1}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct objects it;
+        begin_private(&it);
+        put_named(&it, "other", "", arena_printf(it.bench.arena, PRIVATE "%s", rows[i].policy));
+        bench_until(&it.bench, text_eq(bench_state(&it.bench, "u-other", "c"), rows[i].reason));
+        assert_int_equal(fake_runtime_count(it.bench.fake, IMAGE_PULL_IMAGE), rows[i].pulls);
+        assert_true(metrics_value(it.bench.metrics,
+                                  "kubelet_imagemanager_image_mustpull_checks_total",
+                                  "mustAuthenticate") >= 1);
+        assert_true(metrics_value(it.bench.metrics,
+                                  "kubelet_image_manager_ensure_image_requests_total",
+                                  i == 0 ? "true,ifnotpresent,true" : "true,never,true") >= 1);
+        objects_done(&it);
+    }
+}
+
+TEST_CASE(a_pod_with_the_same_login_uses_what_another_pulled_with_it)
+{
+    static const struct {
+        const char *what, *name, *uid, *password, *policy;
+        size_t pulls;
+    } rows[] = {{"the same secret", "p", "u1", "one", "Never", 1},
+                {"another secret of the same content", "q", "u2", "one", "Never", 1},
+                {"the same secret of other content", "p", "u1", "two", "Never", 1},
+                {"another secret that does for a pull", "q", "u2", "two", "IfNotPresent", 2}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct objects it;
+        begin_private(&it);
+        struct arena *arena = it.bench.arena;
+        put_named(&it, "other", arena_printf(arena, "imagePullSecrets: [{name: %s}]", rows[i].name),
+                  arena_printf(arena, PRIVATE "%s", rows[i].policy));
+        answer_get(&it, "Secret", arena_printf(arena, SECRET_TARGET("%s"), rows[i].name),
+                   secret_login(&it, rows[i].name, rows[i].uid, rows[i].password));
+        bench_until(&it.bench, text_eq(bench_state(&it.bench, "u-other", "c"), "running"));
+        if (fake_runtime_count(it.bench.fake, IMAGE_PULL_IMAGE) != rows[i].pulls)
+            fail_msg("%s: pulled again", rows[i].what);
+        objects_done(&it);
+    }
+}
+
+TEST_CASE(a_malformed_pull_secret_matters_only_when_access_depends_on_it)
+{
+    static const struct {
+        const char *image, *state;
+    } rows[] = {{"img:1", "running"},
+                {"r.example/private:1", "a docker configuration is not JSON"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct objects it;
+        begin_private(&it);
+        struct arena *arena = it.bench.arena;
+        put_named(&it, "other", "imagePullSecrets: [{name: q}]",
+                  arena_printf(arena, "image: '%s', imagePullPolicy: IfNotPresent", rows[i].image));
+        answer_get(&it, "Secret", SECRET_TARGET("q"),
+                   "{metadata: {name: q}, type: kubernetes.io/dockercfg, data: {.dockercfg: "
+                   "e3M=}}");
+        bench_until(&it.bench, text_eq(bench_state(&it.bench, "u-other", "c"), rows[i].state));
+        assert_int_equal(fake_runtime_count(it.bench.fake, IMAGE_PULL_IMAGE), 1);
+        objects_done(&it);
+    }
+}
+
 /* --- the runtime's handler --- */
 
 TEST_CASE(a_runtime_class_names_the_handler)
@@ -660,8 +755,11 @@ TEST_MAIN(TEST(a_pod_found_running_still_follows),
           TEST(a_pod_or_its_objects_may_change_at_any_moment_of_a_start),
           TEST(services_are_waited_for), TEST(logins_are_tried_in_order),
           TEST(every_refusal_is_told), TEST(a_missing_pull_secret_is_told_and_done_without),
-          TEST(a_malformed_pull_secret_fails_the_pull), TEST(a_runtime_class_names_the_handler),
-          TEST(what_a_handler_can_do_is_its_own),
+          TEST(a_malformed_pull_secret_fails_the_pull),
+          TEST(a_pod_without_the_secret_may_not_use_what_another_pulled_with_it),
+          TEST(a_pod_with_the_same_login_uses_what_another_pulled_with_it),
+          TEST(a_malformed_pull_secret_matters_only_when_access_depends_on_it),
+          TEST(a_runtime_class_names_the_handler), TEST(what_a_handler_can_do_is_its_own),
           TEST(standalone_a_runtime_class_is_the_default_one),
           TEST(a_volume_follows_its_object_while_the_container_runs),
           TEST(a_refresh_that_fails_keeps_the_content_and_comes_again),

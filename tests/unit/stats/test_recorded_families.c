@@ -5,6 +5,7 @@
  */
 #include "base/fd.h"
 #include "cri/cri_metrics.h"
+#include "image/pull_metrics.h"
 #include "kube/api_metrics.h"
 #include "node/node_startup.h"
 #include "pod/pod_metrics.h"
@@ -139,10 +140,12 @@ static void add_server_rooms(struct served *served)
     struct api_metrics api;
     struct volume_metrics volumes;
     struct node_startup startup;
+    struct pull_metrics pulls;
     cri_metrics_init(&cri, served->metrics);
     api_metrics_init(&api, served->metrics, "https://10.0.0.1:6443", false);
     volume_metrics_init(&volumes, served->metrics);
     node_startup_init(&startup, served->metrics, 0);
+    pull_metrics_init(&pulls, served->metrics);
     (void)metrics_family(served->metrics, &status_sync_seconds);
 }
 
