@@ -45,14 +45,14 @@ void pull_cache_free(struct pull_cache *cache)
 
 static bool is_full(const struct pull_cache *cache)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash has unlinked what was freed, unseen */
     return HASH_COUNT(cache->entries) > cache->max_entries || cache->bytes > PULL_CACHE_MAX_BYTES;
 }
 
 /* What is not there is no news of a complete cache, and so can always go. */
 static void make_room(struct pull_cache *cache, const struct entry *newest)
 {
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash has unlinked what was freed, unseen */
-    while (is_full(cache) && cache->entries != newest) {
+    while (cache->entries && cache->entries != newest && is_full(cache)) {
         struct entry *oldest = cache->entries;
         cache->is_complete = cache->is_complete && oldest->state == PULL_FILE_ABSENT;
         drop(cache, oldest);
