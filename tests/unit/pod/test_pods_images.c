@@ -214,6 +214,20 @@ TEST_CASE(an_image_that_is_back_in_back_off_says_of_what)
     bench_finish(&bench);
 }
 
+TEST_CASE(an_image_backs_off_for_each_pod_and_each_way_it_is_written)
+{
+    struct bench bench;
+    bench_init(&bench);
+    bench_want(&bench, "a", IMAGE("absent:1", "Always"));
+    bench_want(&bench, "b", IMAGE("absent:1", "Always"));
+    bench_begin(&bench, "c",
+                "containers: [{name: c, image: 'absent:latest'}, {name: d, image: absent}, "
+                "{name: e, image: absent}]");
+    assert_int_equal(fake_runtime_count(bench.fake, IMAGE_PULL_IMAGE), 4);
+    assert_string_equal(bench_state(&bench, "u-c", "e"), "ImagePullBackOff");
+    bench_finish(&bench);
+}
+
 TEST_CASE(an_empty_token_bucket_fails_the_pull_at_once)
 {
     struct bench bench;
@@ -369,6 +383,7 @@ TEST_MAIN(TEST(an_absent_image_with_policy_never_is_not_pulled),
           TEST(a_pulled_image_that_cannot_be_looked_at_is_not_run_as_root),
           TEST(each_failure_has_its_reason_message_and_events),
           TEST(an_image_that_is_back_in_back_off_says_of_what),
+          TEST(an_image_backs_off_for_each_pod_and_each_way_it_is_written),
           TEST(an_empty_token_bucket_fails_the_pull_at_once),
           TEST(an_image_that_is_there_does_not_queue_behind_a_pull),
           TEST(an_image_that_was_there_before_is_anybody_s),

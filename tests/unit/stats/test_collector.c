@@ -167,7 +167,7 @@ TEST_CASE(every_cgroup_that_is_known_has_its_record)
     const struct stats_record *container = record_of(&it, container_path(&it));
     assert_int_equal(container->kind, STATS_CONTAINER);
     assert_string_equal(container->container, "c");
-    assert_string_equal(container->image, "sha256:fake"); /* as the runtime tells it */
+    assert_string_equal(container->image, "sha256:img:1"); /* as the runtime tells it */
     assert_string_equal(container->name, container->id);
     assert_string_equal(container->pod_uid, "u-web");
     assert_int_equal(container->figures.open_files_limit, 1024);
