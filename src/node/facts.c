@@ -235,10 +235,7 @@ static bool is_selinux_enabled(void)
     AUTO(buf) struct buf label = {0};
     AUTO(error)
     struct error *err = read_proc("/proc/self/attr/current", FACTS_FILE_MAX_BYTES, &label);
-    struct str text = buf_str(&label);
-    while (text.len > 0 && (text.ptr[text.len - 1] == '\0' || text.ptr[text.len - 1] == '\n'))
-        text.len--;
-    return !err && !str_eq_c(text, "kernel");
+    return !err && facts_is_selinux_label(buf_str(&label));
 }
 
 struct error *node_facts_read(const struct config *config, const struct cgroup_tree *cgroups,

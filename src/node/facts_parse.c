@@ -194,3 +194,10 @@ int64_t facts_max_pids(int64_t pid_max, int64_t threads_max)
     return pid_max > 0 && threads_max > 0 ? min_i64(pid_max, threads_max)
                                           : max_i64(pid_max, threads_max);
 }
+
+bool facts_is_selinux_label(struct str text)
+{
+    while (text.len > 0 && (text.ptr[text.len - 1] == '\0' || text.ptr[text.len - 1] == '\n'))
+        text.len--; /* the kernel ends it with a NUL */
+    return text.len > 0 && !str_eq_c(text, "kernel");
+}

@@ -63,5 +63,9 @@ int64_t facts_threshold(const char *text, int64_t capacity);
 /** @capacity less @reserved less @threshold, never below 0. Negative amounts count as they are. */
 int64_t facts_allocatable(int64_t capacity, int64_t reserved, int64_t threshold);
 
+/** Whether @text of /proc/self/attr/current is a label that a policy has given; before one is
+ * loaded all of them are "kernel". */
+bool facts_is_selinux_label(struct str text);
+
 /** The smaller of kernel.pid_max and kernel.threads-max; 0 stands for one that is not known. */
 int64_t facts_max_pids(int64_t pid_max, int64_t threads_max);

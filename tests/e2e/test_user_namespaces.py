@@ -1,4 +1,4 @@
-"""Pods with users of their own. A runtime that cannot make them (containerd before 2.0, or an old runc) has them refused;
+"""Pods with users of their own. Where the runtime cannot make them (containerd before 2.0, old runc) they are refused;
 with one that can (see CONTAINERD in tests/lib/bed.py) they run, and the same tests look inside."""
 
 import json

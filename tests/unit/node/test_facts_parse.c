@@ -302,10 +302,21 @@ TEST_CASE(the_lower_limit_of_processes_counts)
     assert_int_equal(facts_max_pids(0, 0), 0);
 }
 
-TEST_MAIN(TEST(a_line_of_meminfo_gives_bytes), TEST(a_file_may_be_one_number),
-          TEST(swap_is_on_when_something_follows_the_heading), TEST(a_system_tells_its_name),
-          TEST(a_kernel_release_begins_with_two_numbers), TEST(an_id_stands_alone),
-          TEST(pages_of_a_size_are_a_resource), TEST(a_folder_tells_the_size_of_a_huge_page),
+TEST_CASE(a_label_is_one_once_a_policy_is_loaded)
+{
+    assert_true(facts_is_selinux_label(STR_LITERAL("system_u:system_r:init_t:s0\0")));
+    assert_true(facts_is_selinux_label(STR_LITERAL("unconfined_u:unconfined_r:unconfined_t:s0\n")));
+    assert_false(facts_is_selinux_label(STR_LITERAL("kernel\0")));
+    assert_false(facts_is_selinux_label(STR_LITERAL("kernel")));
+    assert_false(facts_is_selinux_label(STR_LITERAL("\0")));
+    assert_false(facts_is_selinux_label(STR_LITERAL("")));
+}
+
+TEST_MAIN(TEST(a_label_is_one_once_a_policy_is_loaded), TEST(a_line_of_meminfo_gives_bytes),
+          TEST(a_file_may_be_one_number), TEST(swap_is_on_when_something_follows_the_heading),
+          TEST(a_system_tells_its_name), TEST(a_kernel_release_begins_with_two_numbers),
+          TEST(an_id_stands_alone), TEST(pages_of_a_size_are_a_resource),
+          TEST(a_folder_tells_the_size_of_a_huge_page),
           TEST(sizes_of_huge_pages_are_shown_in_order), TEST(a_threshold_is_an_amount_or_a_share),
           TEST(what_is_reserved_leaves_nothing_below_zero),
           TEST(the_lower_limit_of_processes_counts))
