@@ -1,11 +1,12 @@
 /*
  * Texts as Go programs write them, where Kubernetes' contract is what Go prints: encoding/json of
- * core types in container annotations, %q in messages and downward API files. Pure. Any thread.
+ * core types in container annotations; %q of base/go_quote.h. Pure. Any thread.
  */
 #pragma once
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/go_quote.h"
 
 #include "core.pb-c.h"
 
@@ -14,13 +15,6 @@
  * escapes, bytes that are not UTF-8 as \ufffd.
  */
 void go_json_add_string(struct buf *buf, struct str text);
-
-/**
- * @text as Go's %q prints it, in @arena. Beyond ASCII, code points that Unicode calls space,
- * control, format or private are escaped; unassigned ones, which Go escapes too, are not known
- * here.
- */
-const char *go_quote(struct arena *arena, const char *text);
 
 /** json.Marshal of a core/v1 LifecycleHandler: empty fields left out as its struct tags say. */
 void go_json_add_handler(struct buf *buf, const Core__LifecycleHandler *handler);
