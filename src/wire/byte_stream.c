@@ -2,8 +2,10 @@
 
 #include "base/fd.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -100,6 +102,21 @@ struct byte_stream *byte_stream_from_socket(struct loop *loop, int fd_owned)
     stream->fd = fd_owned;
     stream->io = loop_io_new(loop, "byte stream", fd_owned, on_io, stream);
     return &stream->base;
+}
+
+char *byte_stream_own_address(const struct byte_stream *stream)
+{
+    ASSERT(stream->vtable == &socket_vtable);
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    char host[INET6_ADDRSTRLEN] = "", port[8] = "";
+    if (getsockname(CONTAINER_OF(stream, const struct socket_stream, base)->fd,
+                    (struct sockaddr *)&address, &len) != 0 ||
+        getnameinfo((const struct sockaddr *)&address, len, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return xstrdup("");
+    bool is_v6 = address.ss_family == AF_INET6;
+    return xasprintf("%s%s%s:%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
 }
 
 /* Other agents on the node write this text in lower case, and people search logs for it. */

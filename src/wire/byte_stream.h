@@ -52,6 +52,10 @@ MUST_CHECK struct error *byte_stream_connect_unix(struct loop *loop, const char 
 /** Wraps the connected, non-blocking stream socket @fd_owned. */
 struct byte_stream *byte_stream_from_socket(struct loop *loop, int fd_owned);
 
+/** Our end of the connected TCP socket @stream (one of byte_stream_from_socket()):
+ * "10.0.0.1:4711". Owned by the caller. Not to be had any more once the peer has reset it. */
+char *byte_stream_own_address(const struct byte_stream *stream);
+
 /** Gives @err, which broke a connection, the code that protocols pass on: UNAUTHENTICATED stays
  * (the peer refused our certificate; trying again is of no use), everything else becomes
  * UNAVAILABLE. */

@@ -57,6 +57,7 @@ struct dial {
     char *target;    /* "host:port", as the proxy is told */
     char *dial_host; /* whom we connect to: the host, or the proxy */
     const struct dial_proxy *proxy;
+    bool resets_on_close;
     dial_on_done *on_done;
     void *ctx;
 
@@ -246,6 +247,10 @@ static bool enter(struct dial *dial, const struct address *address)
         return false;
     }
     set_options(fd);
+    if (dial->resets_on_close) {
+        const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    }
     if (connect(fd, &address->to.any, address->len) < 0 && errno != EINPROGRESS) {
         note_failure(dial, dial_error(address, "connect", errno));
         return false;
@@ -388,6 +393,7 @@ struct dial *dial_start(struct loop *loop, struct work_pool *pool,
     struct dial *dial = xcalloc(1, sizeof(*dial));
     dial->loop = loop;
     dial->proxy = options->proxy;
+    dial->resets_on_close = options->resets_on_close;
     dial->target = dial_join_host_port(options->host, options->port);
     dial->dial_host = xstrdup(options->proxy ? options->proxy->host : options->host);
     dial->on_done = on_done;

@@ -25,6 +25,9 @@ struct dial_options {
     uint16_t port;
     int64_t timeout_ns;             /* for everything, > 0 */
     const struct dial_proxy *proxy; /* NULL: none. Borrowed until the end */
+    /* Closing before the peer does resets the connection, and nothing of it stays behind: for who
+     * connects so often that TIME_WAIT would use the ports up. */
+    bool resets_on_close;
 };
 
 /**

@@ -1,13 +1,13 @@
 /*
- * A gRPC client over HTTP/2: channels to a unix socket, unary calls and server streams of
- * protobuf-c messages. A channel connects when first used and again after failures, with back-off;
- * a call made while that back-off runs fails at once, one made during an attempt waits for it. No
- * keepalive, no retry (but what a server refused unseen is sent once more), and nothing runs while
- * a connection is idle. Does not log. Loop thread.
+ * A gRPC client over HTTP/2: channels to a unix socket or over a given stream, unary calls and
+ * server streams of protobuf-c messages. A channel connects when first used and again after
+ * failures, with back-off; a call made while that back-off runs fails at once, one made during an
+ * attempt waits for it. No keepalive, no retry (but what a server refused unseen is sent once
+ * more), and nothing runs while a connection is idle. Does not log. Loop thread.
  */
 #pragma once
 
-#include "loop/loop.h"
+#include "wire/byte_stream.h"
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -39,6 +39,14 @@ struct grpc_channel_listener {
 /** Makes a channel to the unix socket at @path (copied). Connects nothing yet. The caller owns it.
  */
 struct grpc_channel *grpc_channel_new(struct loop *loop, const char *path);
+/**
+ * Makes a channel over @stream_owned, which is connected. It begins to speak with the first call,
+ * and once it is lost calls fail. @authority ("10.0.0.5:80") and @user_agent, which stands before
+ * our own, are copied. A message of more than @receive_max bytes ends its call.
+ */
+struct grpc_channel *grpc_channel_new_over(struct loop *loop, struct byte_stream *stream_owned,
+                                           const char *authority, const char *user_agent,
+                                           size_t receive_max);
 /** Cancels all calls in silence and closes the connection. May be called from any callback. */
 void grpc_channel_free(struct grpc_channel *channel); /* NULL is fine */
 DEFINE_AUTO(grpc_channel, struct grpc_channel *, grpc_channel_free)

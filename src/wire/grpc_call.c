@@ -8,8 +8,6 @@
 #include "base/arena.h"
 #include "wire/grpc_status.h"
 
-#define USER_AGENT "grpc-c-cubelet/" CUBELET_VERSION
-
 /* --- messages --- */
 
 /* An arena grows by doubling; starting small keeps a big reply from being held several times over.
@@ -275,9 +273,9 @@ void grpc_call_send(struct grpc_call *call, struct http2_conn *conn)
         {":method", "POST"},
         {":scheme", "http"},
         {":path", call->method->path},
-        {":authority", "localhost"}, /* a path is no host name */
+        {":authority", grpc_channel_authority(call->channel)},
         {"content-type", "application/grpc"},
-        {"user-agent", USER_AGENT},
+        {"user-agent", grpc_channel_user_agent(call->channel)},
         {"te", "trailers"},
         {"grpc-timeout", timeout}, /* last, so that it can be left out */
     };
@@ -304,7 +302,7 @@ static struct grpc_call *call_new(struct grpc_channel *channel, const struct grp
     call->channel = channel;
     call->method = method;
     call->deadline_mono_ns = INT64_MAX;
-    grpc_frame_parser_init(&call->parser, GRPC_RECEIVE_MAX_BYTES);
+    grpc_frame_parser_init(&call->parser, grpc_channel_receive_max(channel));
     grpc_channel_add(channel, call);
     struct error *err = frame_request(call, request);
     if (err) {

@@ -18,6 +18,9 @@
 
 #include <sys/random.h>
 
+#define USER_AGENT "grpc-c-cubelet/" CUBELET_VERSION
+#define PATH_AUTHORITY "localhost" /* a path is no host name */
+
 /* A connection that lived this long was a good one: the next failure is a first one again. */
 #define GOOD_LIFE_NS GRPC_BACKOFF_MAX_NS
 
@@ -32,7 +35,10 @@ struct link {
 
 struct grpc_channel {
     struct loop *loop;
-    char *path;
+    char *path;                /* NULL: over a given stream */
+    struct byte_stream *given; /* until it is spoken over */
+    char *authority, *user_agent;
+    size_t receive_max;
     enum channel_state state;
     struct link *links;   /* list head; the channel owns every link */
     struct link *current; /* NULL in IDLE and BACKOFF */
@@ -187,12 +193,20 @@ static void on_lost(void *ctx, const struct error *cause)
 static const struct http2_conn_events conn_events = {
     .on_settings = on_settings, .on_draining = on_draining, .on_lost = on_lost};
 
+static struct error *connect_stream(struct grpc_channel *channel, struct byte_stream **ret)
+{
+    if (channel->path)
+        return byte_stream_connect_unix(channel->loop, channel->path, ret);
+    *ret = TAKE(channel->given);
+    return *ret ? NULL : error_new(ERROR_UNAVAILABLE, "the connection is gone");
+}
+
 static void connect_now(struct grpc_channel *channel)
 {
     channel->state = CHANNEL_CONNECTING;
     loop_timer_start(channel->timer, GRPC_CONNECT_TIMEOUT_NS);
     struct byte_stream *stream = NULL;
-    channel->dial_failure = byte_stream_connect_unix(channel->loop, channel->path, &stream);
+    channel->dial_failure = connect_stream(channel, &stream);
     if (channel->dial_failure) {
         loop_timer_start(channel->timer, -1); /* told in the next turn, not from inside a start */
         return;
@@ -256,13 +270,48 @@ void grpc_channel_route(struct grpc_channel *channel, struct grpc_call *call)
 
 /* --- life --- */
 
-struct grpc_channel *grpc_channel_new(struct loop *loop, const char *path)
+static struct grpc_channel *channel_new(struct loop *loop, const char *authority)
 {
     struct grpc_channel *channel = xcalloc(1, sizeof(*channel));
     channel->loop = loop;
-    channel->path = xstrdup(path);
+    channel->authority = xstrdup(authority);
     channel->timer = loop_timer_new(loop, "grpc connection", on_timer, channel);
     return channel;
+}
+
+struct grpc_channel *grpc_channel_new(struct loop *loop, const char *path)
+{
+    struct grpc_channel *channel = channel_new(loop, PATH_AUTHORITY);
+    channel->path = xstrdup(path);
+    channel->receive_max = GRPC_RECEIVE_MAX_BYTES;
+    channel->user_agent = xstrdup(USER_AGENT);
+    return channel;
+}
+
+struct grpc_channel *grpc_channel_new_over(struct loop *loop, struct byte_stream *stream_owned,
+                                           const char *authority, const char *user_agent,
+                                           size_t receive_max)
+{
+    struct grpc_channel *channel = channel_new(loop, authority);
+    channel->receive_max = receive_max;
+    channel->given = stream_owned;
+    channel->user_agent = xasprintf("%s %s", user_agent, USER_AGENT);
+    return channel;
+}
+
+size_t grpc_channel_receive_max(const struct grpc_channel *channel)
+{
+    return channel->receive_max;
+}
+
+const char *grpc_channel_authority(const struct grpc_channel *channel)
+{
+    return channel->authority;
+}
+
+const char *grpc_channel_user_agent(const struct grpc_channel *channel)
+{
+    return channel->user_agent;
 }
 
 static void release(void *object)
@@ -271,6 +320,8 @@ static void release(void *object)
     error_free(channel->dial_failure);
     error_free(channel->last_failure);
     free(channel->path);
+    free(channel->authority);
+    free(channel->user_agent);
     free(channel);
 }
 
@@ -288,6 +339,7 @@ void grpc_channel_free(struct grpc_channel *channel)
         http2_conn_free(link->conn);
         link_forget(link);
     }
+    byte_stream_free(TAKE(channel->given));
     loop_timer_free(channel->timer);
     channel->timer = NULL;
     loop_defer_free(channel->loop, release, channel);

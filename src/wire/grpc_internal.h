@@ -50,6 +50,11 @@ void grpc_call_fail_soon(struct grpc_call *call, struct error *err_owned);
 /** Ends @call with @err_owned now. */
 void grpc_call_fail(struct grpc_call *call, struct error *err_owned);
 
+/** Whom calls are for, and who makes them, as their fields say. */
+const char *grpc_channel_authority(const struct grpc_channel *channel);
+const char *grpc_channel_user_agent(const struct grpc_channel *channel);
+/** What a message may at most measure. */
+size_t grpc_channel_receive_max(const struct grpc_channel *channel);
 struct loop *grpc_channel_loop(const struct grpc_channel *channel);
 /** Links @call into the channel's list. */
 void grpc_channel_add(struct grpc_channel *channel, struct grpc_call *call);

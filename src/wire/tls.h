@@ -77,6 +77,11 @@ struct byte_stream *tls_stream_new_client(struct loop *loop, struct tls_context 
 struct byte_stream *tls_stream_new_server(struct loop *loop, struct tls_context *context,
                                           struct byte_stream *inner_owned,
                                           tls_on_handshake *on_handshake, void *ctx);
+/** The reason of an error that says: the connection ended without the peer's goodbye. */
+#define TLS_CUT_OFF "CutOff"
+
+/** True after a handshake that failed because the peer speaks HTTP without TLS. */
+bool tls_stream_has_met_http(const struct byte_stream *stream);
 /** For a server's stream whose handshake has failed: when the client has begun to speak HTTP
  * instead it is sent @text as it is, as much as there is room for. */
 void tls_stream_refuse_http(struct byte_stream *stream, const char *text);

@@ -47,10 +47,12 @@ struct tls_stream {
     unsigned wanted; /* by the owner */
 
     bool read_needs_write, write_needs_read;
-    bool is_read_dry;         /* the last read found the inner stream empty */
-    bool inner_ended;         /* the inner stream's end, seen by the BIO */
-    bool has_ended;           /* the peer's goodbye, to be told with the next read */
-    bool has_met_http;        /* the peer's first bytes are a request without TLS */
+    bool is_read_dry;  /* the last read found the inner stream empty */
+    bool inner_ended;  /* the inner stream's end, seen by the BIO */
+    bool has_ended;    /* the peer's goodbye, to be told with the next read */
+    bool has_met_http; /* the peer's first bytes are HTTP without TLS */
+    char first[5];     /* of what the peer has said: a record's head, if it is one */
+    size_t first_len;
     struct error *broken;     /* why nothing can be read, or the handshake not made, any more */
     struct error *cut;        /* why nothing can be written any more */
     struct error *read_error; /* what the BIO met; OpenSSL's queue cannot hold it */
@@ -84,8 +86,12 @@ static int bio_read(BIO *bio, char *out, int size)
         stream->inner->vtable->read(stream->inner, out, (size_t)size, &len, &is_end);
     if (stream->read_error)
         return -1;
-    if (len > 0)
+    if (len > 0) {
+        size_t noted = min_size(len, sizeof(stream->first) - stream->first_len);
+        memcpy(stream->first + stream->first_len, out, noted);
+        stream->first_len += noted;
         return (int)len;
+    }
     stream->inner_ended = is_end;
     if (!is_end)
         BIO_set_retry_read(bio);
@@ -165,14 +171,18 @@ enum outcome { OUTCOME_READ_LATER, OUTCOME_WRITE_LATER, OUTCOME_END, OUTCOME_BRO
 static struct error *take_cause(struct tls_stream *stream, int why)
 {
     bool is_optional = stream->context->client_auth == TLS_CLIENT_AUTH_OPTIONAL;
-    stream->has_met_http = tls_error_is_http();
+    bool is_response = !stream->context->is_server && stream->first_len == sizeof(stream->first) &&
+                       memcmp(stream->first, "HTTP/", sizeof(stream->first)) == 0;
+    stream->has_met_http = tls_error_is_http() || is_response;
     if (stream->state == TLS_HANDSHAKING && stream->refusal && !is_optional)
         return error_dup(stream->refusal);
     if (why == SSL_ERROR_SYSCALL && (stream->read_error || stream->write_error))
         return error_dup(stream->read_error ? stream->read_error : stream->write_error);
     if (stream->inner_ended && (why == SSL_ERROR_SYSCALL || tls_error_is_eof()))
-        return error_new(ERROR_UNAVAILABLE,
-                         stream->state == TLS_HANDSHAKING ? "EOF" : "unexpected EOF");
+        return error_with_reason(error_new(ERROR_UNAVAILABLE, stream->state == TLS_HANDSHAKING
+                                                                  ? "EOF"
+                                                                  : "unexpected EOF"),
+                                 TLS_CUT_OFF);
     return tls_error_take(ERROR_UNAVAILABLE, NULL, "tls: the connection is broken");
 }
 
@@ -549,6 +559,12 @@ struct byte_stream *tls_stream_new_server(struct loop *loop, struct tls_context 
      */
     stream->inner->vtable->want(stream->inner, LOOP_IO_READ);
     return &stream->base;
+}
+
+bool tls_stream_has_met_http(const struct byte_stream *stream)
+{
+    ASSERT(stream->vtable == &tls_vtable);
+    return CONTAINER_OF(stream, const struct tls_stream, base)->has_met_http;
 }
 
 void tls_stream_refuse_http(struct byte_stream *stream, const char *text)
