@@ -203,6 +203,7 @@ struct pods *pods_new(const struct pods_environment *environment)
     pods->image_backoff = backoff_new(&policy);
     pods_runtime_init(pods);
     pods->probe_exec = pods_exec_new(pods);
+    pods->probe_net = probe_net_new(loop, environment->pool);
     pod_metrics_init(&pods->metrics, environment->metrics, environment->probe_metrics);
     pods_collect_start(pods, environment->metrics);
     if (environment->journal)
@@ -230,6 +231,7 @@ void pods_free(struct pods *pods)
     backoff_free(pods->backoff);
     backoff_free(pods->image_backoff);
     pods_exec_free(pods->probe_exec);
+    probe_net_free(pods->probe_net);
     pods_runtime_done(pods);
     pods_listeners_free(pods);
     free(pods);

@@ -117,6 +117,7 @@ struct pods {
     bool swept;             /* leftovers on disk were looked for */
     bool relist_again, relist_again_audit;
     struct probe_exec *probe_exec; /* probing.c */
+    struct probe_net *probe_net;   /* of probes and hooks */
     struct pods_relist *relist;    /* under way; relist.c */
     struct pods_sweep *sweep;      /* under way; sweep.c */
     struct log_monitor *logs;      /* log_monitor.h */

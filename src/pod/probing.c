@@ -1,8 +1,8 @@
 /*
  * One slot per container and probe type, in the order of the notes. A slot's probe belongs to one
  * instance; when another instance runs the results start over: liveness good, readiness bad
- * (unknown for a container that is older than the agent), startup unknown. Liveness and readiness
- * wait for startup (spec pods.md §7.1).
+ * (unknown for a container that is older than the agent), startup unknown (good for such a one that
+ * has started, as its status tells). Liveness and readiness wait for startup (spec pods.md §7.1).
  */
 #include "pod/probing.h"
 
@@ -14,6 +14,8 @@
 
 #define PROBE_TYPES 3
 #define SLOT_ARENA_BYTES 512
+/* Statuses come in bursts while a pod starts; a probe for each would be no use. */
+#define TRIGGER_AGAIN_NS NS_PER_SEC
 #define SURVIVED_NS                                                                                \
     (10 * NS_PER_SEC) /* prober_manager.go: containers older than the agent by this */
 
@@ -21,7 +23,8 @@ struct pod_probe {
     struct probe *probe;
     struct pod_worker *worker;
     struct container_note *note;
-    struct arena *arena; /* what the probe borrows: pod objects come and go while it runs */
+    struct arena *arena;       /* what the probe borrows: pod objects come and go while it runs */
+    int64_t triggered_mono_ns; /* 0: never */
 };
 
 /* --- exec through the runtime --- */
@@ -102,6 +105,15 @@ void pods_exec_free(struct probe_exec *exec)
 
 /* --- results --- */
 
+static const char *pod_ip(void *ctx)
+{
+    const struct pod_worker *worker = ((const struct pod_probe *)ctx)->worker;
+    const struct sandbox_observed *sandbox = pod_observed_active_sandbox(&worker->have);
+    if (worker->status && worker->status->pod_ip && worker->status->pod_ip[0] != '\0')
+        return worker->status->pod_ip;
+    return sandbox && sandbox->n_ips > 0 ? sandbox->ips[0] : NULL;
+}
+
 static void on_result(void *ctx, struct probe *probe, bool success)
 {
     struct pod_probe *slot = ctx;
@@ -167,6 +179,7 @@ static void slot_clear(struct pod_probe *slot)
 {
     probe_free(TAKE(slot->probe));
     arena_free(TAKE(slot->arena));
+    slot->triggered_mono_ns = 0;
 }
 
 static const Core__Container *container_at(const struct pod_worker *worker, size_t index)
@@ -208,6 +221,12 @@ static const Core__Container *copy_ports(const Core__Container *container, struc
     return copy;
 }
 
+/* It ran before the agent did, so what is known of it is in its status. */
+static bool has_survived(const struct pods *pods, const struct container_observed *instance)
+{
+    return sat_sub_i64(pods->started_ns, instance->started_ns) > SURVIVED_NS;
+}
+
 static void slot_start(struct pod_probe *slot, enum probe_type type,
                        const Core__Container *container, const struct container_observed *instance)
 {
@@ -216,18 +235,16 @@ static void slot_start(struct pod_probe *slot, enum probe_type type,
     slot->arena = arena_new(SLOT_ARENA_BYTES);
     const Core__Probe *spec =
         (const Core__Probe *)kube_message_dup(&spec_of(container, type)->base, slot->arena);
-    const struct sandbox_observed *sandbox = pod_observed_active_sandbox(&worker->have);
-    const char *ip = worker->status && worker->status->pod_ip ? worker->status->pod_ip
-                     : sandbox && sandbox->n_ips > 0          ? sandbox->ips[0]
-                                                              : "";
     struct probe_options options = {.type = type,
                                     .spec = spec,
                                     .container = copy_ports(container, slot->arena),
                                     .container_id = instance->id,
-                                    .pod_ip = ip,
                                     .started_wall_ns = instance->started_ns,
                                     .agent_started_wall_ns = pods->started_ns,
-                                    .exec = pods->probe_exec};
+                                    .has_no_result =
+                                        type == PROBE_READINESS && has_survived(pods, instance),
+                                    .exec = pods->probe_exec,
+                                    .net = pods->probe_net};
     if (spec->handler && spec->handler->exec) {
         char **words = spec->handler->exec->command;
         struct error *err = expand_command(container, spec->handler->exec, slot->arena, &words);
@@ -235,9 +252,35 @@ static void slot_start(struct pod_probe *slot, enum probe_type type,
         options.command = words;
         options.n_command = spec->handler->exec->n_command;
     }
-    const struct probe_listener listener = {
-        .on_result = on_result, .on_event = on_event, .on_outcome = on_outcome, .ctx = slot};
+    const struct probe_listener listener = {.pod_ip = pod_ip,
+                                            .on_result = on_result,
+                                            .on_event = on_event,
+                                            .on_outcome = on_outcome,
+                                            .ctx = slot};
     slot->probe = probe_new(pods->env.loop, &options, &listener);
+}
+
+static bool is_started_by(Core__ContainerStatus *const *entries, size_t count, const char *name,
+                          const char *id)
+{
+    for (size_t i = 0; i < count; i++) {
+        /* "containerd://<id>" */
+        if (text_eq(entries[i]->name, name) && entries[i]->container_id &&
+            text_has_suffix(entries[i]->container_id, id))
+            return entries[i]->has_started && entries[i]->started;
+    }
+    return false;
+}
+
+/* A status from before the agent's start says that @instance has started. */
+static bool was_started(const struct pod_worker *worker, const char *name,
+                        const struct container_observed *instance)
+{
+    const Core__PodStatus *status = worker->status;
+    return status && (is_started_by(status->container_statuses, status->n_container_statuses, name,
+                                    instance->id) ||
+                      is_started_by(status->init_container_statuses,
+                                    status->n_init_container_statuses, name, instance->id));
 }
 
 /* A new instance starts with nothing proved, except that nothing has been seen to be wrong with it.
@@ -245,10 +288,11 @@ static void slot_start(struct pod_probe *slot, enum probe_type type,
 static void reset_results(struct pod_worker *worker, struct container_note *note,
                           const struct container_observed *instance)
 {
-    bool survived = sat_sub_i64(worker->pods->started_ns, instance->started_ns) > SURVIVED_NS;
+    bool survived = has_survived(worker->pods, instance);
     note->liveness = PROBE_SUCCESS;
     note->readiness = survived ? PROBE_UNKNOWN : PROBE_FAILURE;
-    note->startup = PROBE_UNKNOWN;
+    note->startup =
+        survived && was_started(worker, note->name, instance) ? PROBE_SUCCESS : PROBE_UNKNOWN;
 }
 
 static bool type_may_run(const struct pod_worker *worker, const struct container_note *note,
@@ -258,7 +302,19 @@ static bool type_may_run(const struct pod_worker *worker, const struct container
         return !note->has_startup || note->startup == PROBE_SUCCESS;
     if (worker->want.life != POD_LIFE_SYNC)
         return false;
-    return type == PROBE_STARTUP || !note->has_startup || note->startup == PROBE_SUCCESS;
+    bool has_started = !note->has_startup || note->startup == PROBE_SUCCESS;
+    return type == PROBE_STARTUP ? !has_started : has_started;
+}
+
+/* A status is about to be made: who shows as not ready is asked again (spec §7.1, manual trigger).
+ */
+static void trigger(struct pod_probe *slot)
+{
+    int64_t now_ns = loop_now_mono_ns(slot->worker->pods->env.loop);
+    bool is_burst = slot->triggered_mono_ns > 0 &&
+                    sat_sub_i64(now_ns, slot->triggered_mono_ns) < TRIGGER_AGAIN_NS;
+    if (slot->note->readiness != PROBE_SUCCESS && !is_burst && probe_trigger(slot->probe))
+        slot->triggered_mono_ns = now_ns;
 }
 
 static void sync_container(struct pod_worker *worker, size_t index)
@@ -290,6 +346,8 @@ static void sync_container(struct pod_worker *worker, size_t index)
             slot_start(&slots[type], (enum probe_type)type, container, newest);
         else if (!wanted)
             slot_clear(&slots[type]);
+        else if (type == PROBE_READINESS)
+            trigger(&slots[type]);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "pod/pods_internal.h"
 #include "probe/probe.h"
+#include "probe/probe_net.h"
 
 /** How exec probes run: ExecSync of @pods' runtime. One per set; free() it with pods_exec_free().
  */

@@ -530,8 +530,9 @@ static void set_started_ready(const struct build *build, Core__ContainerStatus *
     bool running = status_is_running(entry);
     bool survived =
         newest && build->input->agent_started_ns - newest->started_ns > AGENT_START_SLACK_NS;
-    bool was_started =
-        old && old->has_started && old->started && text_eq(old->container_id, entry->container_id);
+    /* What a probe has said counts more, and of a young container it is asked again. */
+    bool was_started = survived && note->startup == PROBE_UNKNOWN && old && old->has_started &&
+                       old->started && text_eq(old->container_id, entry->container_id);
     bool started = running && (!note->has_startup || note->startup == PROBE_SUCCESS || was_started);
     bool ready = started;
     if (ready && note->has_readiness)

@@ -6,7 +6,7 @@
  */
 #include "probe/probe.h"
 
-#include "probe/probe_net.h"
+#include "probe/prober.h"
 
 #include <sys/random.h>
 
@@ -22,13 +22,15 @@ struct probe {
     const Core__Container *container;
     char *const *command;
     size_t n_command;
-    char *container_id, *pod_ip;
+    char *container_id;
     struct probe_exec *exec;
+    struct probe_net *net;
     struct probe_listener listener;
     struct loop_timer *timer;
-    int64_t began_mono_ns; /* of the present attempt */
+    int64_t not_before_mono_ns; /* the first one */
+    int64_t began_mono_ns;      /* of the present attempt */
     unsigned tries;
-    struct probe_net *net;
+    struct prober *prober;
     struct probe_exec_run *run;
     enum known told; /* the result others know */
     enum known last; /* of the newest attempt */
@@ -118,20 +120,28 @@ static void tell_outcome(struct probe *probe, enum probe_outcome outcome)
                                    loop_now_mono_ns(probe->loop) - probe->began_mono_ns);
 }
 
-static void conclude(struct probe *probe, enum probe_outcome outcome, const char *output)
+/* Nothing came out of it; the counters stay as they are. */
+static void give_up(struct probe *probe, const char *resulted, const char *output)
 {
-    probe->net = NULL;
+    tell_outcome(probe, PROBE_OUTCOME_ERROR);
+    probe->tries = 0;
+    wait_for_next(probe);
+    AUTO(free) char *what = xasprintf("errored and resulted in %s state", resulted);
+    tell_event(probe, "Unhealthy", what, output);
+}
+
+/* @resulted: of an error, the state upstream says it resulted in. */
+static void conclude(struct probe *probe, enum probe_outcome outcome, const char *output,
+                     const char *resulted)
+{
+    probe->prober = NULL;
     probe->run = NULL;
     switch (outcome) {
     case PROBE_OUTCOME_ERROR:
-        if (++probe->tries < MAX_TRIES) {
+        if (++probe->tries < MAX_TRIES)
             loop_timer_start(probe->timer, 0);
-            return;
-        }
-        tell_outcome(probe, outcome);
-        probe->tries = 0;
-        wait_for_next(probe);
-        tell_event(probe, "Unhealthy", "errored and resulted in unknown state", output);
+        else
+            give_up(probe, resulted, output);
         return;
     case PROBE_OUTCOME_FAILURE:
         tell_event(probe, "Unhealthy", "failed", output);
@@ -152,22 +162,9 @@ static void conclude(struct probe *probe, enum probe_outcome outcome, const char
 
 /* --- attempts --- */
 
-static void on_net(void *ctx, enum probe_outcome outcome, const char *output)
+static void on_net(void *ctx, const struct prober_result *result)
 {
-    conclude(ctx, outcome, output);
-}
-
-static void on_exec(void *ctx, int32_t exit_code, struct str output, struct error *err_owned)
-{
-    AUTO(error) struct error *err = err_owned;
-    if (err) {
-        bool timed_out = err->code == ERROR_DEADLINE_EXCEEDED;
-        conclude(ctx, timed_out ? PROBE_OUTCOME_FAILURE : PROBE_OUTCOME_ERROR, err->message);
-        return;
-    }
-    AUTO(free)
-    char *text = xstrndup(output.ptr ? output.ptr : "", min_size(output.len, OUTPUT_MAX_BYTES));
-    conclude(ctx, exit_code == 0 ? PROBE_OUTCOME_SUCCESS : PROBE_OUTCOME_FAILURE, text);
+    conclude(ctx, result->outcome, result->output, result->resulted);
 }
 
 static int64_t timeout_s(const struct probe *probe)
@@ -175,19 +172,54 @@ static int64_t timeout_s(const struct probe *probe)
     return max_i64(probe->spec->timeout_seconds, 1);
 }
 
-static void attempt_net(struct probe *probe, const char *host, const Meta__IntOrString *port,
-                        const Core__HTTPGetAction *http)
+static void on_exec(void *ctx, int32_t exit_code, struct str output, struct error *err_owned)
 {
-    struct probe_net_options options = {.host = host && host[0] != '\0' ? host : probe->pod_ip,
-                                        .http = http,
-                                        .timeout_ns = timeout_s(probe) * NS_PER_SEC};
-    AUTO(error) struct error *err = probe_resolve_port(port, probe->container, &options.port);
+    AUTO(error) struct error *err = err_owned;
     if (err) {
-        probe->tries = MAX_TRIES; /* another try reads the same spec */
-        conclude(probe, PROBE_OUTCOME_ERROR, err->message);
+        bool timed_out = err->code == ERROR_DEADLINE_EXCEEDED;
+        conclude(ctx, timed_out ? PROBE_OUTCOME_FAILURE : PROBE_OUTCOME_ERROR, err->message,
+                 "unknown");
         return;
     }
-    probe->net = probe_net_start(probe->loop, &options, on_net, probe);
+    AUTO(free)
+    char *text = xstrndup(output.ptr ? output.ptr : "", min_size(output.len, OUTPUT_MAX_BYTES));
+    conclude(ctx, exit_code == 0 ? PROBE_OUTCOME_SUCCESS : PROBE_OUTCOME_FAILURE, text, NULL);
+}
+
+/* Another try would read the same spec. */
+static void refuse(struct probe *probe, const char *why)
+{
+    probe->tries = MAX_TRIES;
+    conclude(probe, PROBE_OUTCOME_ERROR, why, "unknown");
+}
+
+static void attempt_net(struct probe *probe)
+{
+    const Core__ProbeHandler *handler = probe->spec->handler;
+    struct prober_options options = {.net = probe->net,
+                                     .handler = handler,
+                                     .pod_ip = probe->listener.pod_ip(probe->listener.ctx),
+                                     .timeout_ns = timeout_s(probe) * NS_PER_SEC};
+    const char *host = handler->http_get     ? handler->http_get->host
+                       : handler->tcp_socket ? handler->tcp_socket->host
+                                             : NULL;
+    if (!options.pod_ip && !(host && host[0] != '\0')) {
+        wait_for_next(probe);
+        return;
+    }
+    if (handler->grpc) {
+        options.port = handler->grpc->port;
+    } else {
+        AUTO(error)
+        struct error *err = probe_resolve_port(handler->http_get ? handler->http_get->port
+                                                                 : handler->tcp_socket->port,
+                                               probe->container, &options.port);
+        if (err) {
+            refuse(probe, err->message);
+            return;
+        }
+    }
+    probe->prober = prober_start(&options, on_net, probe);
 }
 
 static void attempt(struct probe *probe)
@@ -199,22 +231,17 @@ static void attempt(struct probe *probe)
                                         .count = probe->n_command,
                                         .timeout_s = timeout_s(probe)};
         probe->run = probe->exec->vtable->run(probe->exec, &command, on_exec, probe);
-    } else if (handler && handler->http_get && !text_eq(handler->http_get->scheme, "HTTPS")) {
-        attempt_net(probe, handler->http_get->host, handler->http_get->port, handler->http_get);
-    } else if (handler && handler->tcp_socket) {
-        attempt_net(probe, handler->tcp_socket->host, handler->tcp_socket->port, NULL);
+    } else if (handler && (handler->http_get || handler->tcp_socket || handler->grpc)) {
+        attempt_net(probe);
     } else {
-        probe->tries = MAX_TRIES;
-        conclude(probe, PROBE_OUTCOME_ERROR,
-                 handler && handler->grpc ? "cubelet cannot run grpc probes yet"
-                                          : "cubelet cannot run HTTPS probes yet");
+        refuse(probe, "missing probe handler");
     }
 }
 
 static void on_due(void *ctx)
 {
     struct probe *probe = ctx;
-    if (probe->net || probe->run)
+    if (probe->prober || probe->run)
         return; /* triggered while one is under way */
     if (probe->tries == 0)
         probe->began_mono_ns = loop_now_mono_ns(probe->loop);
@@ -223,22 +250,25 @@ static void on_due(void *ctx)
 
 /* --- life --- */
 
-/* Soon after the agent's start first probes are spread over a period (spec §7.1). */
-static int64_t first_delay_ns(const struct probe *probe, const struct probe_options *options)
+/* The rest of the initial delay, by the container's own start. */
+static int64_t initial_delay_ns(const struct probe *probe, const struct probe_options *options)
 {
-    int64_t now_ns = loop_now_wall_ns(probe->loop);
-    int64_t delay_ns = sat_sub_i64(
-        sat_add_i64(options->started_wall_ns, probe->spec->initial_delay_seconds * NS_PER_SEC),
-        now_ns);
-    delay_ns = clamp_i64(delay_ns, 0, probe->spec->initial_delay_seconds * NS_PER_SEC);
-    bool old_container = sat_sub_i64(options->agent_started_wall_ns, options->started_wall_ns) > 0;
-    if (old_container && sat_sub_i64(now_ns, options->agent_started_wall_ns) < period_ns(probe)) {
-        uint16_t random = 0;
-        if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
-            random = 0;
-        delay_ns = max_i64(delay_ns, period_ns(probe) / UINT16_MAX * random);
-    }
-    return delay_ns;
+    int64_t whole_ns = sat_mul_i64(max_i64(probe->spec->initial_delay_seconds, 0), NS_PER_SEC);
+    int64_t end_ns = sat_add_i64(options->started_wall_ns, whole_ns);
+    return clamp_i64(sat_sub_i64(end_ns, loop_now_wall_ns(probe->loop)), 0, whole_ns);
+}
+
+/* An agent that has just come up would otherwise probe all that runs at once, so the first probes
+ * are spread over a period (spec §7.1). What starts after it comes one by one anyway, and is ready
+ * when it is: unlike upstream it does not wait. */
+static int64_t spread_delay_ns(const struct probe *probe, const struct probe_options *options)
+{
+    int64_t up_ns = sat_sub_i64(loop_now_wall_ns(probe->loop), options->agent_started_wall_ns);
+    uint16_t random = 0;
+    if (options->started_wall_ns >= options->agent_started_wall_ns || up_ns >= period_ns(probe) ||
+        getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+        return 0;
+    return period_ns(probe) / UINT16_MAX * random;
 }
 
 struct probe *probe_new(struct loop *loop, const struct probe_options *options,
@@ -248,19 +278,22 @@ struct probe *probe_new(struct loop *loop, const struct probe_options *options,
                                          [PROBE_READINESS] = KNOWN_FAILURE,
                                          [PROBE_STARTUP] = KNOWN_NOTHING};
     struct probe *probe = xcalloc(1, sizeof(*probe));
-    *probe = (struct probe){.loop = loop,
-                            .type = options->type,
-                            .spec = options->spec,
-                            .container = options->container,
-                            .command = options->command,
-                            .n_command = options->n_command,
-                            .container_id = xstrdup(options->container_id),
-                            .pod_ip = xstrdup(options->pod_ip ? options->pod_ip : ""),
-                            .exec = options->exec,
-                            .listener = *listener,
-                            .told = initial[options->type]};
+    *probe =
+        (struct probe){.loop = loop,
+                       .type = options->type,
+                       .spec = options->spec,
+                       .container = options->container,
+                       .command = options->command,
+                       .n_command = options->n_command,
+                       .container_id = xstrdup(options->container_id),
+                       .exec = options->exec,
+                       .net = options->net,
+                       .listener = *listener,
+                       .told = options->has_no_result ? KNOWN_NOTHING : initial[options->type]};
     probe->timer = loop_timer_new(loop, "probe", on_due, probe);
-    loop_timer_start(probe->timer, first_delay_ns(probe, options));
+    int64_t delay_ns = max_i64(initial_delay_ns(probe, options), spread_delay_ns(probe, options));
+    probe->not_before_mono_ns = sat_add_i64(loop_now_mono_ns(loop), delay_ns);
+    loop_timer_start(probe->timer, delay_ns);
     return probe;
 }
 
@@ -268,7 +301,6 @@ static void release(void *object)
 {
     struct probe *probe = object;
     free(probe->container_id);
-    free(probe->pod_ip);
     free(probe);
 }
 
@@ -276,7 +308,7 @@ void probe_free(struct probe *probe)
 {
     if (!probe)
         return;
-    probe_net_cancel(TAKE(probe->net));
+    prober_cancel(TAKE(probe->prober));
     probe->exec->vtable->cancel(probe->exec, TAKE(probe->run));
     loop_timer_free(TAKE(probe->timer));
     loop_defer_free(probe->loop, release, probe);
@@ -292,8 +324,11 @@ const char *probe_container_id(const struct probe *probe)
     return probe->container_id;
 }
 
-void probe_trigger(struct probe *probe)
+bool probe_trigger(struct probe *probe)
 {
-    if (probe->type == PROBE_READINESS && !probe->net && !probe->run)
-        loop_timer_start(probe->timer, 0);
+    bool is_due = loop_now_mono_ns(probe->loop) >= probe->not_before_mono_ns;
+    if (probe->type != PROBE_READINESS || probe->prober || probe->run || !is_due)
+        return false;
+    loop_timer_start(probe->timer, 0);
+    return true;
 }

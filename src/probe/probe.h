@@ -1,8 +1,7 @@
 /*
  * Probes of one container instance: when to run them, how to count results, and the probers
- * themselves (spec pods.md §7). Exec goes through whoever owns the runtime; HTTP (plain) and TCP
- * are done here with non-blocking sockets. gRPC and HTTPS probes are errors that say so until their
- * issue: an errored probe never changes a result. Loop thread.
+ * themselves (spec pods.md §7). Exec goes through whoever owns the runtime; HTTP, HTTPS, TCP and
+ * gRPC are done here. Loop thread.
  */
 #pragma once
 
@@ -21,6 +20,7 @@ enum probe_outcome {
 };
 
 struct probe;          /* opaque: one probe of one instance */
+struct probe_net;      /* probe/probe_net.h */
 struct probe_exec;     /* an implementation's object */
 struct probe_exec_run; /* opaque: a command under way */
 
@@ -56,15 +56,22 @@ struct probe_options {
     char *const *command;             /* of an exec probe, variables expanded; borrowed likewise */
     size_t n_command;
     const char *container_id;      /* copied */
-    const char *pod_ip;            /* copied; the host probed unless the spec names one */
     int64_t started_wall_ns;       /* of the instance: initialDelaySeconds count from here */
-    int64_t agent_started_wall_ns; /* soon after its start the agent spreads first probes over a
-                                      period */
-    struct probe_exec *exec;       /* borrowed */
+    int64_t agent_started_wall_ns; /* soon after it the agent spreads the first probes of
+                                      containers that ran before over a period */
+    /* The result others know at first is not that of a new container (success for liveness,
+     * failure for readiness) but none: whatever comes out is told. */
+    bool has_no_result;
+    struct probe_exec *exec; /* borrowed */
+    struct probe_net *net;   /* borrowed */
 };
 
-/** What is told: the counted result after it changed, and what is worth an event. */
+/** What is told: the counted result after it changed, and what is worth an event. And what is
+ * asked. */
 struct probe_listener {
+    /** The pod's address, borrowed: the host probed unless the spec names one. NULL: not known yet,
+     * so the attempt is put off for a period. */
+    const char *(*pod_ip)(void *ctx);
     /** The threshold was reached: @success is the new result. */
     void (*on_result)(void *ctx, struct probe *probe, bool success);
     /** reason "Unhealthy" or "ProbeWarning"; texts as spec §7.3. Borrowed. */
@@ -83,8 +90,9 @@ DEFINE_AUTO(probe, struct probe *, probe_free)
 
 enum probe_type probe_type_of(const struct probe *probe);
 const char *probe_container_id(const struct probe *probe);
-/** Runs a readiness probe at once and starts its period anew; others ignore it. */
-void probe_trigger(struct probe *probe);
+/** Runs a readiness probe at once and starts its period anew. False: it is another one, or under
+ * way, or has not been due for the first time; nothing changed. */
+bool probe_trigger(struct probe *probe);
 
 /** The port meant by @port of @container: a number, a port name, or a number as text.
  * INVALID_ARGUMENT with upstream's words. */

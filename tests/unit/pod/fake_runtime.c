@@ -421,6 +421,18 @@ void fake_runtime_lose_container(struct fake_runtime *fake, const char *pod, con
     fake_add_change(fake, fake_uid_of(fake, container), container->id);
 }
 
+void fake_runtime_age(struct fake_runtime *fake, const char *pod, const char *name, int64_t by_ns)
+{
+    struct fake_container *container = newest(fake, pod, name);
+    assert_non_null(container);
+    container->started_ns -= by_ns;
+}
+
+void fake_runtime_set_ip(struct fake_runtime *fake, const char *ip)
+{
+    fake->ip = ip;
+}
+
 void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod)
 {
     struct fake_sandbox *sandbox;

@@ -80,6 +80,10 @@ void fake_runtime_exit(struct fake_runtime *fake, const char *pod, const char *n
 /** The runtime cannot tell any more what became of the newest instance of @name of @pod; stopping
  * it changes nothing. */
 void fake_runtime_lose_container(struct fake_runtime *fake, const char *pod, const char *name);
+/** The newest instance of @name of @pod becomes @by_ns older than it is. */
+void fake_runtime_age(struct fake_runtime *fake, const char *pod, const char *name, int64_t by_ns);
+/** The address of all sandboxes with a network of their own (borrowed for ever); "" for none. */
+void fake_runtime_set_ip(struct fake_runtime *fake, const char *ip);
 /** The ready sandbox of @pod dies, its containers with it. */
 void fake_runtime_kill_sandbox(struct fake_runtime *fake, const char *pod);
 /** While true, changes are not told to the listener. */

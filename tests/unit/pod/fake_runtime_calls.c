@@ -308,7 +308,7 @@ static struct error *do_sandbox_status(struct fake_exchange *it)
     status->linux->namespaces->options =
         (Cri__NamespaceOption *)kube_message_dup(&options->base, it->arena);
     if (options->network != CRI__NAMESPACE_MODE__NODE && sandbox->ready)
-        status->network->ip = cri_text(it->arena, "10.1.0.7");
+        status->network->ip = cri_text(it->arena, it->fake->ip ? it->fake->ip : "10.1.0.7");
     return NULL;
 }
 

@@ -56,6 +56,7 @@ struct fake_change {
 };
 
 struct fake_runtime {
+    const char *ip; /* of sandboxes; NULL: one that leads nowhere */
     struct pod_runtime base;
     struct loop *loop;
     struct loop_timer *timer;
