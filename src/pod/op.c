@@ -1,6 +1,8 @@
 /* What all operations share: the pending call, job or timer, and the way an operation ends. */
 #include "pod/op.h"
 
+#include "pod/hook.h"
+
 /* What the step before left and advance() did not take. */
 static void drop_result(struct pod_op *op)
 {
@@ -142,10 +144,12 @@ void pod_op_cancel(struct pod_op *op)
     runtime_call_cancel(worker->pods->env.runtime, op->call);
     work_cancel(op->work);
     volume_op_cancel(op->volume);
+    hook_cancel(op->hook);
     loop_timer_free(op->timer);
     op->call = NULL;
     op->work = NULL;
     op->volume = NULL;
+    op->hook = NULL;
     op->timer = NULL;
     if (op->release)
         op->release(op);

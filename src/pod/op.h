@@ -32,7 +32,9 @@ struct pod_op {
     struct work *work;
     struct volume_op *volume;
     struct loop_timer *timer;
-    const ProtobufCMessage *reply; /* valid inside advance() only, as is job */
+    struct hook *hook;                     /* hook.c: an httpGet hook that waits */
+    const Core__LifecycleHandler *handler; /* hook.c: what runs; of `object` */
+    const ProtobufCMessage *reply;         /* valid inside advance() only, as is job */
     void *job;
     struct error *err; /* of the step that just ended; advance() takes it or it is dropped */
     bool may_abandon;  /* see pod_op_idles() */

@@ -180,6 +180,10 @@ static const struct metric_info infos[] = {
                                .help = "[ALPHA] The number of times lifecycle sleep handler got "
                                        "terminated before it finishes",
                                .type = METRIC_COUNTER},
+    [POD_METRIC_HOOK_FALLBACKS] = {.name = "kubelet_lifecycle_handler_http_fallbacks_total",
+                                   .help = "[ALPHA] The number of times lifecycle handlers "
+                                           "successfully fell back to http from https.",
+                                   .type = METRIC_COUNTER},
     [POD_METRIC_CGROUP_SECONDS] =
         {.name = "kubelet_cgroup_manager_duration_seconds",
          .help =

@@ -32,10 +32,6 @@ static const struct metric_info infos[] = {
     {.name = "kubelet_image_volume_requested_total",
      .help = "[BETA] Number of requested image volumes.",
      .type = METRIC_COUNTER},
-    {.name = "kubelet_lifecycle_handler_http_fallbacks_total",
-     .help = "[ALPHA] The number of times lifecycle handlers successfully fell back to http from "
-             "https.",
-     .type = METRIC_COUNTER},
     {.name = "kubelet_memory_manager_pinning_errors_total",
      .help = "[ALPHA] The number of memory pages allocations which required pinning that failed.",
      .type = METRIC_COUNTER},
