@@ -35,6 +35,7 @@ bench: ## measure the release builds: tables, and build/bench*.json (root)
 	@$(PYTHON) tools/bench-server
 	@$(PYTHON) tools/bench-load
 	@$(PYTHON) tools/bench-plane
+	@$(PYTHON) tools/bench-probes
 
 fuzz: ## fuzz each parser FUZZ_SECONDS long (600), all or FUZZ_TARGETS
 	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
@@ -44,7 +45,7 @@ install: all ## install into DESTDIR with PREFIX (/usr/local)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 clean: ## remove everything built
-	@rm -rf build build-test build-fuzz
+	@rm -rf build build-test build-fuzz build-bench
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
