@@ -341,6 +341,7 @@ struct container_observed *pod_observed_put_container(struct pod_observed *have,
             instance->message = text_of(arena, old->message);
             instance->message_is_final = true;
         }
+        instance->stop_begun = old->stop_begun;
         pod_observed_drop_container(have, instance->id);
     }
     struct container_observed **place = &have->containers;

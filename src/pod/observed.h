@@ -29,6 +29,7 @@ struct container_observed {
     const char *termination_path; /* host file that holds the termination message, or NULL */
     bool termination_from_logs;   /* policy FallbackToLogsOnError */
     bool message_is_final;        /* the termination message was read into `message` */
+    bool stop_begun; /* the agent has told of its end and has begun with its preStop hook */
     enum container_state state;
     int32_t restart_count;
     int32_t exit_code;
@@ -75,9 +76,9 @@ struct sandbox_observed *pod_observed_put_sandbox(struct pod_observed *have,
                                                   const Cri__PodSandboxStatus *status);
 /**
  * Adds or replaces a container instance from @status (borrowed; must have an id). What the agent
- * had added to an instance that is still EXITED (its final message) is kept. A status that was
- * overtaken (CREATED of one that was seen running, RUNNING of one that has exited) changes nothing.
- * Returns the instance.
+ * had added to it (that its stop has begun; while it is still EXITED, its final message) is kept. A
+ * status that was overtaken (CREATED of one that was seen running, RUNNING of one that has exited)
+ * changes nothing. Returns the instance.
  */
 struct container_observed *pod_observed_put_container(struct pod_observed *have,
                                                       const char *sandbox_id,

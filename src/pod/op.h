@@ -86,6 +86,7 @@ void op_ensure_volumes_start(struct pod_worker *worker);
  */
 void op_refresh_volumes_start(struct pod_worker *worker);
 void op_clean_disk_start(struct pod_worker *worker);
+void op_begin_stop_start(struct pod_worker *worker, const struct pod_action *action);
 void op_kill_container_start(struct pod_worker *worker, const struct pod_action *action);
 void op_stop_sandbox_start(struct pod_worker *worker, const struct pod_action *action);
 void op_remove_container_start(struct pod_worker *worker, const struct pod_action *action);

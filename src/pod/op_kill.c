@@ -32,6 +32,51 @@ static const Core__Container *container_named(const Core__Pod *pod, const char *
     return NULL;
 }
 
+/* --- what begins a stop --- */
+
+/* @message NULL: the usual one. */
+static void tell_killing(struct pod_op *op, const char *name, const char *message)
+{
+    pod_worker_event(op->worker, TIMELINE_NORMAL, "Killing", arena_strdup(op->arena, name),
+                     message ? message : arena_printf(op->arena, "Stopping container %s", name));
+}
+
+static const Core__LifecycleHandler *pre_stop_of(const Core__Container *container)
+{
+    return container && container->lifecycle ? container->lifecycle->pre_stop : NULL;
+}
+
+static void end_hook(struct pod_op *op)
+{
+    AUTO(error) struct error *err = hook_result(op);
+    if (err)
+        pod_worker_event(op->worker, TIMELINE_WARNING, "FailedPreStopHook",
+                         op->container ? op->container->name : NULL, "PreStopHook failed");
+}
+
+static void begin_stop_advance(struct pod_op *op)
+{
+    end_hook(op);
+    pod_op_end(op);
+}
+
+void op_begin_stop_start(struct pod_worker *worker, const struct pod_action *action)
+{
+    struct container_observed *instance = pod_observed_container(&worker->have, action->id);
+    struct pod_op *op = pod_op_new(worker, POD_ACTION_BEGIN_STOP, action->id);
+    op->advance = begin_stop_advance;
+    op->container = op->object ? container_named(op->object->pod, instance->name) : NULL;
+    instance->stop_begun = true;
+    tell_killing(op, instance->name, NULL);
+    const Core__LifecycleHandler *hook = pre_stop_of(op->container);
+    if (hook && action->hook_grace_s > 0)
+        hook_start(op, hook, op->target, sat_mul_i64(action->hook_grace_s, NS_PER_SEC));
+    else
+        pod_op_end(op);
+}
+
+/* --- the stop itself --- */
+
 static void stop_container(struct pod_op *op)
 {
     const struct kill *kill = op->state;
@@ -92,14 +137,10 @@ static void kill_advance(struct pod_op *op)
 {
     bool gone = op->err && op->err->code == ERROR_NOT_FOUND;
     switch (op->step) {
-    case KILL_HOOK: {
-        AUTO(error) struct error *err = hook_result(op);
-        if (err)
-            pod_worker_event(op->worker, TIMELINE_WARNING, "FailedPreStopHook",
-                             op->container ? op->container->name : NULL, "PreStopHook failed");
+    case KILL_HOOK:
+        end_hook(op);
         stop_container(op);
         return;
-    }
     case KILL_STOP:
         if (op->err && !gone) {
             kill_failed(op);
@@ -139,12 +180,10 @@ void op_kill_container_start(struct pod_worker *worker, const struct pod_action 
     struct container_note *note = pod_worker_note(worker, name);
     if (note && action->restart)
         note->restart_wanted = true;
-    pod_worker_event(worker, TIMELINE_NORMAL, "Killing", arena_strdup(op->arena, name),
-                     action->message ? action->message
-                                     : arena_printf(op->arena, "Stopping container %s", name));
+    if (!instance || !instance->stop_begun || action->message)
+        tell_killing(op, name, action->message);
 
-    const Core__LifecycleHandler *hook =
-        op->container && op->container->lifecycle ? op->container->lifecycle->pre_stop : NULL;
+    const Core__LifecycleHandler *hook = pre_stop_of(op->container);
     if (hook && action->hook_grace_s > 0 && instance && instance->state == CONTAINER_RUNNING) {
         op->step = KILL_HOOK;
         hook_start(op, hook, op->target, sat_mul_i64(action->hook_grace_s, NS_PER_SEC));

@@ -7,8 +7,8 @@
  * will find.
  *
  * TERMINATING: regular containers first, sidecars after them in reverse order within what is left
- * of the grace period, then the sandboxes. TERMINATED: disk and cgroup; for a removed pod also
- * everything the runtime remembers of it.
+ * of the grace period, though their hooks run at once, then the sandboxes. TERMINATED: disk and
+ * cgroup; for a removed pod also everything the runtime remembers of it.
  */
 #include "pod/plan_internal.h"
 
@@ -25,6 +25,7 @@ static const char *const action_names[] = {
     [POD_ACTION_START_CONTAINER] = "StartContainer",
     [POD_ACTION_CLEAN_DISK] = "CleanDisk",
     [POD_ACTION_FINISH] = "Finish",
+    [POD_ACTION_BEGIN_STOP] = "BeginStop",
     [POD_ACTION_KILL_CONTAINER] = "KillContainer",
     [POD_ACTION_STOP_SANDBOX] = "StopSandbox",
     [POD_ACTION_REMOVE_CONTAINER] = "RemoveContainer",
@@ -119,7 +120,7 @@ void plan_kill(struct plan_pass *pass, const struct container_observed *instance
     act(pass, (struct pod_action){.kind = POD_ACTION_KILL_CONTAINER,
                                   .id = instance->id,
                                   .grace_s = max_i64(grace_s, GRACE_FLOOR_S),
-                                  .hook_grace_s = grace_s,
+                                  .hook_grace_s = instance->stop_begun ? 0 : grace_s,
                                   .message = message,
                                   .restart = restart});
 }
@@ -161,6 +162,15 @@ static bool sidecar_may_stop(const struct plan_pass *pass, size_t index)
     return true;
 }
 
+/* Its hook runs while the others stop; only its own stop has to wait (spec pods.md §5.9 step 5). */
+static void begin_stop(struct plan_pass *pass, const struct container_observed *instance,
+                       int64_t grace_s)
+{
+    if (!instance->stop_begun)
+        act(pass, (struct pod_action){
+                      .kind = POD_ACTION_BEGIN_STOP, .id = instance->id, .hook_grace_s = grace_s});
+}
+
 /* Kills everything that runs; true when nothing does. */
 static bool kill_containers(struct plan_pass *pass)
 {
@@ -183,8 +193,10 @@ static bool kill_containers(struct plan_pass *pass)
                 grace_s = clamp_i64((left_ns + NS_PER_SEC - 1) / NS_PER_SEC, 0, grace_s);
                 may_stop = may_stop || is_due(pass, over_ns);
             }
-            if (!may_stop)
+            if (!may_stop) {
+                begin_stop(pass, c, grace_s);
                 continue;
+            }
         }
         plan_kill(pass, c, grace_s, NULL, false);
     }
@@ -449,13 +461,14 @@ static bool purge_init_instances(struct plan_pass *pass)
 static void plan_new_sandbox(struct plan_pass *pass, const struct sandbox_decision *decision)
 {
     const struct pod_plan_env *env = pass->env;
+    bool is_wanted = sandbox_is_worth_it(pass, decision);
+    pass->out->sandbox_changed = is_wanted && decision->old_id;
     if (!kill_pod(pass))
         return;
-    if (!sandbox_is_worth_it(pass, decision)) {
+    if (!is_wanted) {
         prune_instances(pass); /* it rests as it is, perhaps for ever */
         return;
     }
-    pass->out->sandbox_changed = decision->old_id;
     if (pass->have->sandboxes && !purge_init_instances(pass))
         return;
     const Core__PodSpec *spec = pass->want->pod->spec;

@@ -73,6 +73,7 @@ enum pod_action_kind {
     POD_ACTION_CLEAN_DISK, /* volumes down, cgroup gone; removed: logs and the pod's folder too */
     POD_ACTION_FINISH,     /* nothing is left of a removed pod: forget it */
     /* Beside the chain, in parallel. */
+    POD_ACTION_BEGIN_STOP, /* tell of a sidecar's end and run its preStop hook, before its turn */
     POD_ACTION_KILL_CONTAINER,
     POD_ACTION_STOP_SANDBOX,
     POD_ACTION_REMOVE_CONTAINER,
@@ -95,7 +96,7 @@ struct pod_action {
     int64_t grace_s;      /* KILL: whole seconds, >= 2 (CRI floor) */
     const char *message;  /* KILL: of the Killing event; NULL: "Stopping container <name>" */
     bool restart;         /* KILL: the container is to be started again whatever its policy */
-    int64_t hook_grace_s; /* KILL: so long preStop may take; 0: it does not run */
+    int64_t hook_grace_s; /* BEGIN_STOP, KILL: so long preStop may take; 0: it does not run */
     bool keeps_logs;      /* REMOVE_CONTAINER */
 };
 

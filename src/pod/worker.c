@@ -126,7 +126,12 @@ static void hurry_kills(struct pod_worker *worker)
 {
     struct pod_op *op, *next;
     DL_FOREACH_SAFE(worker->ops, op, next) {
-        if (op->kind == POD_ACTION_KILL_CONTAINER) {
+        if (op->kind == POD_ACTION_BEGIN_STOP) {
+            struct container_observed *instance = pod_observed_container(&worker->have, op->target);
+            if (instance)
+                instance->stop_begun = false;
+            pod_op_cancel(op);
+        } else if (op->kind == POD_ACTION_KILL_CONTAINER) {
             pod_op_cancel(op);
             worker->inspect_again = true;
         }
@@ -317,7 +322,9 @@ static void start_parallel(struct pod_worker *worker, const struct pod_action *a
 {
     if (is_under_way(worker, action))
         return;
-    if (action->kind == POD_ACTION_KILL_CONTAINER)
+    if (action->kind == POD_ACTION_BEGIN_STOP)
+        op_begin_stop_start(worker, action);
+    else if (action->kind == POD_ACTION_KILL_CONTAINER)
         op_kill_container_start(worker, action);
     else if (action->kind == POD_ACTION_STOP_SANDBOX)
         op_stop_sandbox_start(worker, action);

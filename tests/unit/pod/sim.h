@@ -308,6 +308,10 @@ static inline void sim_stop_sandbox(struct sim *sim, const char *id)
 static inline void sim_carry_out(struct sim *sim, const struct pod_action *action)
 {
     const char *target = action->container ? action->container->name : "";
+    if (action->kind == POD_ACTION_BEGIN_STOP) { /* no step: it cannot fail, and shows nowhere */
+        pod_observed_container(&sim->have, action->id)->stop_begun = true;
+        return;
+    }
     if (action->kind == POD_ACTION_KILL_CONTAINER || action->kind == POD_ACTION_REMOVE_CONTAINER)
         target = pod_observed_container(&sim->have, action->id)->name;
     buf_printf(&sim->transcript, "@%lld %s%s%s\n",
@@ -356,6 +360,7 @@ static inline void sim_carry_out(struct sim *sim, const struct pod_action *actio
     case POD_ACTION_REMOVE_SANDBOX:
         pod_observed_drop_sandbox(&sim->have, action->id);
         break;
+    case POD_ACTION_BEGIN_STOP:
     case POD_ACTION_KIND_COUNT:
         break;
     }

@@ -231,6 +231,15 @@ TEST_CASE(the_termination_message_is_read_once_and_kept)
     pod_observed_clear(&have);
 }
 
+TEST_CASE(a_stop_that_was_begun_is_remembered)
+{
+    struct pod_observed have = {0};
+    put(&have, "c", "web", RUNNING, 10)->stop_begun = true;
+    assert_true(put(&have, "c", "web", RUNNING, 10)->stop_begun);
+    assert_false(put(&have, "d", "web", RUNNING, 11)->stop_begun);
+    pod_observed_clear(&have);
+}
+
 TEST_CASE(a_status_without_a_sandbox_keeps_the_one_that_is_known)
 {
     struct pod_observed have = {0};
@@ -381,6 +390,7 @@ TEST_MAIN(TEST(sandboxes_are_kept_newest_first),
           TEST(the_network_namespace_tells_the_host_network), TEST(instances_are_kept_newest_first),
           TEST(times_and_results_belong_to_states), TEST(an_overtaken_status_changes_nothing),
           TEST(the_termination_message_is_read_once_and_kept),
+          TEST(a_stop_that_was_begun_is_remembered),
           TEST(a_status_without_a_sandbox_keeps_the_one_that_is_known),
           TEST(annotations_that_cannot_be_read_count_as_absent),
           TEST(the_grace_period_of_a_deletion_comes_first),

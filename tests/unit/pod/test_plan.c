@@ -141,6 +141,26 @@ TEST_CASE(a_dead_sandbox_is_replaced_and_initialisation_runs_again)
     sim_done(&sim);
 }
 
+TEST_CASE(that_a_sandbox_is_replaced_is_told_before_what_is_in_it_is_killed)
+{
+    struct sim sim;
+    struct pod_plan plan;
+    sim_init(&sim, ONE("Always"));
+    sim_run(&sim, 10);
+    sim_put_sandbox(&sim, "second", true, 1); /* nobody knows which of them is the pod's */
+    pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
+    assert_true(plan.sandbox_changed);
+    assert_int_equal(plan.n_actions, 1);
+    assert_int_equal(plan.actions[0].kind, POD_ACTION_KILL_CONTAINER);
+    sim_done(&sim);
+    sim_init(&sim, ONE("Never"));
+    sim_run(&sim, 10);
+    sim_put_sandbox(&sim, "second", true, 1);
+    pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
+    assert_false(plan.sandbox_changed); /* it ends, and gets no other */
+    sim_done(&sim);
+}
+
 TEST_CASE(an_unready_network_holds_back_the_sandbox_unless_the_pod_uses_the_hosts)
 {
     struct sim sim;
@@ -263,6 +283,46 @@ TEST_CASE(a_kill_has_the_grace_of_its_pod_or_of_the_probe_that_failed)
     }
 }
 
+/* The action of @kind for the newest instance of container @name, or NULL. */
+static const struct pod_action *action_for(const struct sim *sim, const struct pod_plan *plan,
+                                           enum pod_action_kind kind, const char *name)
+{
+    for (size_t i = 0; i < plan->n_actions; i++) {
+        if (plan->actions[i].kind == kind &&
+            text_eq(plan->actions[i].id, pod_observed_newest(&sim->have, name)->id))
+            return &plan->actions[i];
+    }
+    return NULL;
+}
+
+TEST_CASE(a_sidecar_begins_to_stop_with_the_others_and_stops_after_them)
+{
+    struct sim sim;
+    struct pod_plan plan;
+    sim_init(&sim, WITH_INIT);
+    sim_exits(&sim, "first", 5, 0);
+    sim_exits(&sim, "second", 5, 0);
+    sim_run(&sim, 100);
+    sim.want.life = POD_LIFE_TERMINATING;
+    sim.want.terminating_since_ns = sim.env.now_ns;
+    pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
+    assert_non_null(action_for(&sim, &plan, POD_ACTION_KILL_CONTAINER, "web"));
+    assert_null(action_for(&sim, &plan, POD_ACTION_KILL_CONTAINER, "proxy"));
+    const struct pod_action *begins = action_for(&sim, &plan, POD_ACTION_BEGIN_STOP, "proxy");
+    assert_int_equal(begins->hook_grace_s, 30);
+    sim_carry_out(&sim, begins);
+    sim.env.now_ns += 7 * NS_PER_SEC;
+    pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
+    assert_null(action_for(&sim, &plan, POD_ACTION_BEGIN_STOP, "proxy")); /* once */
+    sim_end_container(&sim, pod_observed_newest(&sim.have, "web"), 0);
+    sim_end_container(&sim, pod_observed_newest(&sim.have, "log"), 0);
+    pod_plan(&sim.want, &sim.have, &sim.env, sim.arena, &plan);
+    const struct pod_action *kill = action_for(&sim, &plan, POD_ACTION_KILL_CONTAINER, "proxy");
+    assert_int_equal(kill->hook_grace_s, 0);
+    assert_int_equal(kill->grace_s, 23);
+    sim_done(&sim);
+}
+
 /* --- properties over random pods --- */
 
 static uint32_t next_random(uint32_t *state)
@@ -349,11 +409,13 @@ TEST_MAIN(TEST(a_plain_pod_gets_its_ground_then_its_sandbox_then_its_container),
           TEST(on_failure_restarts_failures_only),
           TEST(a_failed_init_container_under_never_ends_the_pod),
           TEST(a_dead_sandbox_is_replaced_and_initialisation_runs_again),
+          TEST(that_a_sandbox_is_replaced_is_told_before_what_is_in_it_is_killed),
           TEST(an_unready_network_holds_back_the_sandbox_unless_the_pod_uses_the_hosts),
           TEST(a_kill_that_fails_does_not_keep_the_sandbox_alive),
           TEST(an_orphan_is_killed_with_the_grace_period_its_containers_remember),
           TEST(a_changed_image_restarts_the_container_even_under_never),
           TEST(a_failed_liveness_probe_kills_and_restarts_by_policy),
           TEST(a_kill_has_the_grace_of_its_pod_or_of_the_probe_that_failed),
+          TEST(a_sidecar_begins_to_stop_with_the_others_and_stops_after_them),
           TEST(random_pods_keep_the_invariants_and_come_to_an_end),
           TEST(a_failure_at_any_step_changes_nothing_about_the_end))
