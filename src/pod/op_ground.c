@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/time.h"
 #include "kube/resources.h"
+#include "pod/start_files.h"
 
 static int64_t retry_at(const struct pod_worker *worker)
 {
@@ -138,7 +139,9 @@ struct clean_job {
     struct cgroup_tree *cgroups; /* process lifetime; its functions touch the file system only */
     char *uid;
     char *log_dir;     /* NULL: stays */
+    char *links_dir;   /* where links may have outlived their containers; NULL: none has */
     char *userns_path; /* NULL: it has no ids */
+    char *namespace, *name;
     int64_t cgroup_ns; /* that took */
     struct error *err;
 };
@@ -149,6 +152,9 @@ static void clean_release(void *ctx)
     free(job->uid);
     free(job->log_dir);
     free(job->userns_path);
+    free(job->links_dir);
+    free(job->namespace);
+    free(job->name);
     error_free(job->err);
     free(job);
 }
@@ -159,6 +165,8 @@ static void clean_run(void *ctx)
     int64_t began_ns = time_mono_ns();
     job->err = cgroup_pod_destroy_blocking(job->cgroups, job->uid);
     job->cgroup_ns = time_mono_ns() - began_ns;
+    if (!job->err && job->log_dir && job->links_dir)
+        container_links_remove_blocking(job->links_dir, job->namespace, job->name, job->log_dir);
     if (!job->err && job->log_dir)
         job->err = fd_remove_tree_blocking(job->log_dir);
     if (!job->err && job->userns_path)
@@ -225,6 +233,12 @@ static void on_torn_down(void *ctx, struct error *err_owned)
                                  worker->name, worker->uid);
     if (userns_find(env->userns, worker->uid).length > 0)
         job->userns_path = userns_file_path(env->node->root_dir, worker->uid);
+    /* A restart of all containers leaves logs with their links behind. */
+    if (job->log_dir && (!worker->object || pod_has_restart_all_rule(worker->object->pod))) {
+        job->links_dir = xstrdup(env->container_links);
+        job->namespace = xstrdup(worker->namespace);
+        job->name = xstrdup(worker->name);
+    }
     pod_op_job(op, &clean_kind, job);
 }
 

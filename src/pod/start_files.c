@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -348,6 +349,35 @@ static void log_run(void *ctx)
 
 static const struct pod_job log_kind = {
     .name = "container log files", .run_blocking = log_run, .release = log_release};
+
+/* A pod of the same name may be there already: where a link leads tells whose it is. */
+static bool leads_below(int dir_fd, const char *link, const char *folder)
+{
+    char target[PATH_MAX];
+    ssize_t len = readlinkat(dir_fd, link, target, sizeof(target) - 1);
+    if (len < 0)
+        return false;
+    target[len] = '\0';
+    return text_has_prefix(target, folder) && target[strlen(folder)] == '/';
+}
+
+void container_links_remove_blocking(const char *dir, const char *namespace, const char *name,
+                                     const char *log_dir)
+{
+    AUTO(free) char *prefix = xasprintf("%s_%s_", name, namespace);
+    if (strlen(prefix) > LINK_NAME_MAX_BYTES)
+        prefix[LINK_NAME_MAX_BYTES] = '\0';
+    DIR *entries = opendir(dir);
+    if (!entries)
+        return;
+    const struct dirent *entry;
+    while ((entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
+        if (text_has_prefix(entry->d_name, prefix) &&
+            leads_below(dirfd(entries), entry->d_name, log_dir))
+            unlinkat(dirfd(entries), entry->d_name, 0);
+    }
+    closedir(entries);
+}
 
 void start_link(struct pod_op *op, const char *log_path, const char *link)
 {

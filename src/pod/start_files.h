@@ -38,6 +38,10 @@ void start_delete_logs(struct pod_op *op, const char *log_path, const char *id);
 /** The error of the finished job, owned by the caller: the logs are not all deleted. */
 MUST_CHECK struct error *start_delete_logs_result(struct pod_op *op);
 
+/** Removes the links in @dir that are pod @namespace/@name's and lead below @log_dir. Blocking. */
+void container_links_remove_blocking(const char *dir, const char *namespace, const char *name,
+                                     const char *log_dir);
+
 /** "<dir>/<pod>_<namespace>_<container>-<id>.log", the name before ".log" cut to 251 bytes; in
  * @arena. */
 const char *container_link_path(const char *dir, const struct pod_worker *worker,

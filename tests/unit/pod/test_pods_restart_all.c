@@ -2,6 +2,9 @@
  * same end whatever call fails and whenever the agent restarts. */
 #include "pods_bench.h"
 
+#include <dirent.h>
+#include <unistd.h>
+
 #define ASKS                                                                                       \
     "restartPolicy: Never, restartPolicyRules: [{action: RestartAllContainers, exitCodes: "        \
     "{operator: In, values: [42]}}]"
@@ -59,6 +62,38 @@ TEST_CASE(all_containers_begin_anew_in_the_same_sandbox)
     }
     assert_true(bench_exists(&bench, LEFTOVER));
     assert_int_equal(fake_runtime_sandboxes(bench.fake), 1);
+    bench_finish(&bench);
+}
+
+static size_t links_of(const struct bench *bench, const char *prefix)
+{
+    DIR *entries = opendir(bench_path(bench, "links"));
+    assert_non_null(entries);
+    size_t count = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(entries)))
+        count += text_has_prefix(entry->d_name, prefix) ? 1 : 0;
+    assert_int_equal(closedir(entries), 0);
+    return count;
+}
+
+TEST_CASE(links_to_kept_logs_go_with_the_pod)
+{
+    struct bench bench;
+    begin(&bench);
+    assert_int_equal(links_of(&bench, "work-n_default_"), 4);
+    fake_runtime_exit(bench.fake, "work-n", "web", 42);
+    bench_rest(&bench);
+    assert_int_equal(links_of(&bench, "work-n_default_"), 8);
+    /* Of the same name, but another pod's. */
+    assert_int_equal(symlink(bench_path(&bench, "logs/default_work-n_u-work-2/c/0.log"),
+                             bench_path(&bench, "links/work-n_default_c-other.log")),
+                     0);
+    bench_drop(&bench, "u-work");
+    bench_tell(&bench);
+    bench_rest(&bench);
+    assert_int_equal(links_of(&bench, "work-n_default_"), 1);
+    bench_assert_gone(&bench, "work-n", "u-work");
     bench_finish(&bench);
 }
 
@@ -166,5 +201,6 @@ TEST_CASE(whatever_goes_wrong_all_have_begun_anew)
 }
 
 TEST_MAIN(TEST(all_containers_begin_anew_in_the_same_sandbox),
+          TEST(links_to_kept_logs_go_with_the_pod),
           TEST(one_that_waited_for_its_back_off_starts_at_once), TEST(a_start_under_way_ends_first),
           TEST(whatever_goes_wrong_all_have_begun_anew))
