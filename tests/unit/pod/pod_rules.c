@@ -9,6 +9,9 @@
 #define WAIT_MOST_NS (300 * NS_PER_SEC)
 #define RUN_THAT_PROVES_HEALTH_NS (600 * NS_PER_SEC)
 #define GRACE_LEAST_S 2
+/* Even when nothing takes time: a container starts, ends, restarts at once and ends, its dead
+ * instances go one by one, and all that twice when the sandbox is another one. */
+#define PASSES_A_MOMENT 24
 
 void rule_check(struct virtual_node *node, bool holds, const char *rule)
 {
@@ -108,7 +111,7 @@ static bool init_failed_for_good(struct virtual_node *node, const struct contain
            !policy_restarts(node, record, newest->exit_code);
 }
 
-static bool is_over(struct virtual_node *node, const struct container_record *record)
+bool rules_is_over(struct virtual_node *node, const struct container_record *record)
 {
     const struct virtual_instance *newest = node_newest(node, record->container->name);
     return newest && newest->state == CONTAINER_EXITED &&
@@ -255,6 +258,8 @@ static void rules_of_start(struct virtual_node *node, const struct pod_action *a
                "nothing starts before cgroup and volumes are there (§3.8)");
     rules_of_order(node, record);
     const struct virtual_instance *newest = node_newest(node, name);
+    rule_check(node, !newest || newest->state != CONTAINER_UNKNOWN,
+               "what is in unknown state is killed before it starts again (§5.2, §5.3)");
     if (node->broken || !newest || newest->state != CONTAINER_EXITED)
         return;
     rules_of_restart(node, record, newest);
@@ -278,7 +283,7 @@ static bool pod_has_to_end(struct virtual_node *node)
         if (init_failed_for_good(node, record))
             return true;
         if (!record->is_init)
-            is_all_over = is_all_over && is_over(node, record);
+            is_all_over = is_all_over && rules_is_over(node, record);
     }
     return is_all_over;
 }
@@ -485,6 +490,16 @@ void rules_sandbox_made(struct virtual_node *node)
         node->records[i].was_started = node->records[i].has_succeeded = false;
 }
 
+void rules_of_pass(struct virtual_node *node)
+{
+    if (node->passes_at_ns != node->now_ns)
+        node->n_passes = 0;
+    node->passes_at_ns = node->now_ns;
+    node->n_passes++;
+    rule_check(node, node->n_passes <= PASSES_A_MOMENT * (node->n_records + 1),
+               "a pod does not go round and round while no time passes");
+}
+
 void rules_of_look(struct virtual_node *node, bool found)
 {
     node->idle_looks = found ? 0 : node->idle_looks + 1;
@@ -523,7 +538,7 @@ static bool is_as_wanted(struct virtual_node *node)
             all_right = all_right && !has_failed(node, newest);
         if (!record->is_init) {
             some_stay = some_stay || is_running;
-            all_right = all_right && (is_running || is_over(node, record));
+            all_right = all_right && (is_running || rules_is_over(node, record));
         }
     }
     int initialised = are_initialised(node);
@@ -559,6 +574,11 @@ void rules_at_rest(struct virtual_node *node)
         rule_check(node, node->disk_clean && !node->want.removed && !any_runs(node) && !has_sandbox,
                    "a pod that has stopped rests once its disk is clean");
         break;
+    }
+    for (size_t i = 0; node->want.life == POD_LIFE_SYNC && i < node->n_records; i++) {
+        const struct virtual_instance *newest = node_newest(node, node->records[i].container->name);
+        rule_check(node, !init_failed_for_good(node, &node->records[i]) || newest->exit_code == 0,
+                   "a pod has failed when an init container has for good (§8.2)");
     }
     for (size_t i = 0; i < node->n_records; i++)
         rule_check(node, count_dead(node, &node->records[i]) <= 1,

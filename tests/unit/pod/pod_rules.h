@@ -14,6 +14,8 @@ void rule_check(struct virtual_node *node, bool holds, const char *rule);
 
 /** Makes the records, one per container of the spec: init containers first. */
 void rules_init(struct virtual_node *node);
+/** The agent looks at the pod. */
+void rules_of_pass(struct virtual_node *node);
 /** @again: a second plan from the same input. */
 void rules_of_plan(struct virtual_node *node, const struct pod_plan *plan,
                    const struct pod_plan *again);
@@ -28,6 +30,9 @@ void rules_sandbox_made(struct virtual_node *node);
 void rules_at_rest(struct virtual_node *node);
 /** A look that time alone has caused; @found: it changed anything. */
 void rules_of_look(struct virtual_node *node, bool found);
+
+/** Whether container @record has ended and neither its policy nor a rule has it started again. */
+bool rules_is_over(struct virtual_node *node, const struct container_record *record);
 
 /* --- status_rules.c --- */
 

@@ -105,15 +105,24 @@ static bool all_succeeded(const Core__PodStatus *status)
     return true;
 }
 
-static bool regular_runs(const struct virtual_node *node)
+/* Whether the pod may be over by itself: no regular container runs, and, unless the pod is ending
+ * or an init container has failed, none of them will. What was lost from sight counts as failed. */
+static bool is_end(struct virtual_node *node)
 {
-    for (size_t i = 0; i < node->n_instances; i++) {
-        const struct virtual_instance *instance = &node->instances[i];
-        if (instance->state == CONTAINER_RUNNING &&
-            !node->records[node_record_index(node, instance->name)].is_init)
-            return true;
+    bool will_run = false, has_failed_init = false;
+    for (size_t i = 0; i < node->n_records; i++) {
+        const struct container_record *record = &node->records[i];
+        const struct virtual_instance *newest = node_newest(node, record->container->name);
+        bool is_over = rules_is_over(node, record);
+        bool has_failed = record->lost_sight || (is_over && newest->exit_code != 0);
+        if (!record->is_init && newest && newest->state == CONTAINER_RUNNING)
+            return false;
+        if (!record->is_init)
+            will_run = will_run || !(is_over || record->lost_sight);
+        else if (!record->is_sidecar)
+            has_failed_init = has_failed_init || has_failed;
     }
-    return false;
+    return !will_run || has_failed_init || node->want.life != POD_LIFE_SYNC;
 }
 
 static void rules_of_phase(struct virtual_node *node, const Core__PodStatus *old,
@@ -131,8 +140,7 @@ static void rules_of_phase(struct virtual_node *node, const Core__PodStatus *old
         rule_check(node, all_succeeded(status),
                    "a pod has succeeded when all its regular containers have (§8.2)");
     if (is_new_end && !status->reason)
-        rule_check(node, !regular_runs(node),
-                   "a pod is over once its regular containers are (§8.2)");
+        rule_check(node, is_end(node), "a pod is over once its regular containers are (§8.2)");
     if (node->pod->spec->has_active_deadline_seconds && !status_is_terminal(status))
         rule_check(node,
                    node->now_ns <
@@ -184,9 +192,11 @@ static void rules_of_restarts(struct virtual_node *node, struct container_record
     if (before)
         rule_check(node, entry->restart_count >= before->restart_count,
                    "a restart count never falls (§8.5)");
-    if (record->lost_sight || may_keep_end(node))
-        return;
-    int32_t restarts = record->n_instances > 0 ? (int32_t)record->n_instances - 1 : 0;
+    const struct virtual_instance *newest = node_newest(node, entry->name);
+    bool is_newest = newest && text_has_suffix(entry->container_id, newest->id);
+    if (record->lost_sight || !is_newest)
+        return; /* it was counted without an instance, or shows the end of an earlier one */
+    int32_t restarts = (int32_t)record->n_instances - 1;
     rule_check(node, entry->restart_count == restarts,
                "a restart count goes up by one with each instance (§5.6)");
 }
@@ -214,6 +224,9 @@ static void rules_of_entry(struct virtual_node *node, struct container_record *r
     if (entry->ready)
         rule_check(node, is_plain_init ? ends_well : state->running != NULL,
                    "ready is what runs, or an init container that has succeeded (§7.4)");
+    if (entry->started && is_running)
+        rule_check(node, newest->has_started,
+                   "a container has started once its startup probe has succeeded (§7.4)");
     if (entry->ready && !is_plain_init && record->container->startup_probe)
         rule_check(node, entry->started, "nothing is ready before it has started (§7.4)");
     if (is_true(status, "ContainersReady") && !is_plain_init)

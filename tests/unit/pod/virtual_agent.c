@@ -241,6 +241,7 @@ static void end_stop_sandbox(struct virtual_node *node, const struct virtual_op 
             text_eq(node->instances[i].sandbox_id, op->target))
             node_end_instance(node, &node->instances[i], EXIT_KILLED, NULL);
     }
+    node->starts_over = true;
     if (sandbox)
         node_put_sandbox(node, op->target, false, sandbox->attempt);
 }
@@ -512,7 +513,7 @@ static void dispatch(struct virtual_node *node, const struct pod_plan *plan)
 /* True when there has to be another pass. */
 static bool pass(struct virtual_node *node)
 {
-    node->n_passes++;
+    rules_of_pass(node);
     end_cooldowns(node);
     sync_probes(node);
     struct pod_plan_env env = {.now_ns = node->now_ns,

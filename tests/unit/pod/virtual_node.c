@@ -172,6 +172,7 @@ struct virtual_instance *node_add_instance(struct virtual_node *node, const stru
         node->logs[index] = op->restart_count + 1;
     if (state == CONTAINER_RUNNING) {
         instance->started_ns = node->now_ns;
+        instance->has_started = !container->startup_probe;
         instance->ends_ns = sat_add_i64(node->now_ns, op->how.run_ns);
         node_tell(node, "%s runs", instance->name);
         rules_container_runs(node, instance);
@@ -375,7 +376,8 @@ static void tell_probe(struct virtual_node *node, struct virtual_instance *insta
         note->startup = instance->how.startup_fails ? PROBE_FAILURE : PROBE_SUCCESS;
         node_tell(node, "startup probe of %s %s", instance->name,
                   instance->how.startup_fails ? "fails" : "succeeds");
-        if (!instance->how.startup_fails)
+        instance->has_started = !instance->how.startup_fails;
+        if (instance->has_started)
             rules_startup_succeeded(node, instance->name);
         break;
     case PROBE_READY_TOLD:

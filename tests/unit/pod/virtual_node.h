@@ -89,7 +89,8 @@ struct virtual_instance {
     int64_t created_ns, started_ns, finished_ns;
     int64_t ends_ns; /* by itself */
     struct behaviour how;
-    int probes_told; /* bits 1 << enum virtual_probe */
+    bool has_started; /* its startup probe has succeeded, or it has none */
+    int probes_told;  /* bits 1 << enum virtual_probe */
 };
 
 enum virtual_probe { PROBE_STARTUP_TOLD, PROBE_READY_TOLD, PROBE_LIVENESS_TOLD };
@@ -167,7 +168,8 @@ struct virtual_node {
     size_t n_records;
     bool starts_over;  /* a loss may make it initialise anew, and no regular container ran since */
     size_t idle_looks; /* looks in a row that found nothing to do */
-    size_t n_passes;
+    size_t n_passes;   /* at passes_at_ns */
+    int64_t passes_at_ns;
     const char *broken; /* the first rule that did not hold */
 
     struct buf transcript;
