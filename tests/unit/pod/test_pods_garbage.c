@@ -1,4 +1,5 @@
 /* What is removed when nobody needs it any more, over the fake runtime, in real time. */
+#include "kube/event_recorder.h"
 #include "pods_bench.h"
 
 #include <unistd.h>
@@ -167,6 +168,57 @@ TEST_CASE(one_that_nobody_can_tell_about_is_killed_before_it_is_removed)
     bench_finish(&bench);
 }
 
+/* --- what cannot be listed --- */
+
+static bool told(const struct bench *bench, const char *message)
+{
+    struct buf text;
+    buf_init(&text, 1 * MiB);
+    assert_no_error(fd_read_file_blocking(bench_path(bench, "log"), &text));
+    const char *event = arena_printf(bench->arena,
+                                     "\"Event occurred\" kind=\"Node\" object=\"node-a\" "
+                                     "namespace=\"\" fieldPath=\"\" type=\"Warning\" "
+                                     "reason=\"ContainerGCFailed\" message=\"%s",
+                                     message);
+    bool found = strstr(buf_text(&text), event);
+    buf_done(&text);
+    return found;
+}
+
+TEST_CASE(what_cannot_be_listed_is_told_on_the_node)
+{
+    static const struct {
+        const char *message;
+        bool no_folder;
+    } rows[] = {{"failed to read podLogsDirectory", true},
+                {"rpc error: code = Unavailable desc = away", false}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct bench bench;
+        bench_init(&bench);
+        int fd = open(bench_path(&bench, "log"), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+        log_set_fd(fd);
+        log_set_verbosity(3);
+        struct pods_api api = {.events = event_recorder_new(bench.loop, NULL, "kubelet", "n")};
+        bench.env.api = &api;
+        bench.env.audit_period_ns = AUDIT_NS;
+        if (rows[i].no_folder)
+            assert_int_equal(rmdir(bench_path(&bench, "logs")), 0);
+        else
+            fake_runtime_fail(bench.fake, &(struct fake_fault){.of_method = true,
+                                                               .method = RUNTIME_LIST_CONTAINERS,
+                                                               .at = 2,
+                                                               .code = ERROR_UNAVAILABLE,
+                                                               .message = "away"});
+        bench_start(&bench);
+        bench_tell(&bench);
+        bench_until(&bench, told(&bench, rows[i].message));
+        bench_finish(&bench);
+        event_recorder_free(api.events);
+        log_set_verbosity(0);
+        assert_int_equal(close(fd), 0);
+    }
+}
+
 /* --- links --- */
 
 static void make_link(const struct bench *bench, const char *target, const char *name)
@@ -256,6 +308,7 @@ TEST_MAIN(TEST(of_a_plain_init_container_only_the_newest_end_is_kept),
           TEST(a_pod_that_is_over_keeps_its_status_when_its_containers_are_collected),
           TEST(an_evicted_pod_keeps_its_status_alone),
           TEST(one_that_nobody_can_tell_about_is_killed_before_it_is_removed),
+          TEST(what_cannot_be_listed_is_told_on_the_node),
           TEST(links_that_lead_nowhere_go_at_the_start),
           TEST(the_link_of_a_log_that_is_away_for_a_moment_stays),
           TEST(a_container_that_somebody_else_removed_leaves_no_link),
