@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define LINK_SUFFIX ".log"
+#define MAX_LINKS 1024 /* judged in one sweep; the next one goes on */
 
 struct pods_sweep {
     struct volume_op *volumes;
@@ -96,7 +97,8 @@ static void list_links(struct log_list *list)
     if (!entries)
         return; /* none were made then */
     const struct dirent *entry;
-    while ((entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
+    while (list->links.count < MAX_LINKS &&
+           (entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe): own stream */
         if (leads_nowhere(dirfd(entries), entry->d_name))
             list_add(&list->links, entry->d_name);
     }
@@ -146,8 +148,11 @@ static void unlink_run(void *ctx)
 /* True for a link that begins with "<pod>_<namespace>_". */
 static bool is_link_of(const struct pod_worker *worker, const char *link)
 {
-    AUTO(free) char *prefix = xasprintf("%s_%s_", worker->name, worker->namespace);
-    return text_has_prefix(link, prefix);
+    size_t len = strlen(worker->name);
+    if (!text_has_prefix(link, worker->name) || link[len] != '_')
+        return false;
+    const char *rest = link + len + 1;
+    return text_has_prefix(rest, worker->namespace) && rest[strlen(worker->namespace)] == '_';
 }
 
 /* The log of a container that may run is gone for a moment while it is rotated: its link stays. */
@@ -250,6 +255,7 @@ static void on_log_list(void *ctx, void *job)
     }
     for (size_t i = 0; i < list->folders.count; i++)
         add_log_folder(pods, list->folders.names[i]);
+    pods->sweep->found = pods->sweep->found || list->links.count == MAX_LINKS;
     struct log_list *dangling = log_list_new(pods);
     for (size_t i = 0; i < list->links.count; i++) {
         if (is_dangling(pods, list->links.names[i]))
