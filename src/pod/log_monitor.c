@@ -1,6 +1,6 @@
 /*
- * A look is one job with the paths of all logs, which stats them. What it finds becomes turns, in a
- * list; each is one log on its way:
+ * A look is one job with the paths of all logs, which reads their sizes. What it finds becomes
+ * turns, in a list; each is one log on its way:
  *
  *   WAITING ──(too large)──► ROTATING ──► REOPENING ──► gone
  *      └─────(missing)────────────────────►┘   └─(failed)─► RESTORING ──► gone
@@ -14,10 +14,6 @@
 #include "pod/log_rotation.h"
 #include "pod/pods_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
 /* --- the look: sizes of files, on a worker --- */
 
 struct look_find {
@@ -26,6 +22,7 @@ struct look_find {
 };
 
 struct look_job {
+    char *logs_dir;
     char *paths; /* one after the other, each with its NUL */
     size_t len;
     int64_t max_bytes;
@@ -35,12 +32,11 @@ struct look_job {
 
 static void look_at(struct look_job *job, const char *path)
 {
-    struct stat info;
-    int result = fstatat(AT_FDCWD, path, &info, AT_SYMLINK_NOFOLLOW);
-    bool is_missing = result < 0 && errno == ENOENT;
-    bool is_large = result == 0 && S_ISREG(info.st_mode) && info.st_size >= job->max_bytes;
-    if (!is_missing && !is_large)
-        return;
+    int64_t bytes = -1;
+    AUTO(error) struct error *err = log_size_blocking(job->logs_dir, path, &bytes);
+    bool is_missing = error_is(err, ERROR_NOT_FOUND);
+    if (!is_missing && (err || bytes < job->max_bytes))
+        return; /* what is no file or cannot be reached is nothing to rotate */
     job->found = xrealloc(job->found, (job->n_found + 1) * sizeof(*job->found));
     job->found[job->n_found++] = (struct look_find){.path = path, .is_missing = is_missing};
 }
@@ -55,6 +51,7 @@ static void look_run(void *ctx)
 static void look_release(void *ctx)
 {
     struct look_job *job = ctx;
+    free(job->logs_dir);
     free(job->paths);
     free(job->found);
     free(job);
@@ -315,7 +312,10 @@ static void on_due(void *ctx)
     if (!paths)
         return;
     struct look_job *job = xcalloc(1, sizeof(*job));
-    *job = (struct look_job){.paths = paths, .len = len, .max_bytes = env->logs.max_bytes};
+    *job = (struct look_job){.logs_dir = xstrdup(env->node->pod_logs_dir),
+                             .paths = paths,
+                             .len = len,
+                             .max_bytes = env->logs.max_bytes};
     monitor->look = work_start(env->pool, &look_vtable, job, monitor);
 }
 

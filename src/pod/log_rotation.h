@@ -31,6 +31,13 @@ bool log_rotation_is_taken(const struct log_file *files, size_t count, const cha
 char *log_rotation_name(const char *log, int64_t now_wall_ns);
 
 /**
+ * How large the log is.
+ * Errors: NOT_FOUND: it is missing; FAILED_PRECONDITION: it is no regular file; the errno's.
+ */
+MUST_CHECK struct error *log_size_blocking(const char *logs_dir, const char *log_path,
+                                           int64_t *ret_bytes);
+
+/**
  * Puts the rotated files of @log_path (absolute) in order and renames the log itself: what remains
  * is to have the runtime open a new one. *ret_name: its name now, in the same folder; owned. On
  * error the log has its name; some of the others may be gone or compressed.

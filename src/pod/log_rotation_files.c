@@ -90,6 +90,21 @@ static struct error *list_names(int folder_fd, const char *prefix, struct names 
     return NULL;
 }
 
+struct error *log_size_blocking(const char *logs_dir, const char *log_path, int64_t *ret_bytes)
+{
+    AUTO(fd) int folder_fd = -1;
+    struct stat info;
+    struct error *err = open_folder(logs_dir, log_path, &folder_fd);
+    if (err)
+        return err;
+    if (fstatat(folder_fd, path_base(log_path), &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_from_errno(errno, "looking at %s", log_path);
+    if (!S_ISREG(info.st_mode))
+        return error_new(ERROR_FAILED_PRECONDITION, "%s is no regular file", log_path);
+    *ret_bytes = info.st_size;
+    return NULL;
+}
+
 static struct error *delete_file(int folder_fd, const char *name)
 {
     if (unlinkat(folder_fd, name, 0) < 0 && errno != ENOENT)

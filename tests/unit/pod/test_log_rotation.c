@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "tests/lib/tempdir.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -212,9 +213,30 @@ TEST_CASE(a_log_or_a_folder_that_is_a_link_is_refused)
     assert_non_null(err);
     error_free(TAKE(err));
     err = log_delete_blocking(place.dir, through);
-    assert_int_equal(err->os_errno, 40); /* ELOOP */
+    assert_int_equal(err->os_errno, ELOOP);
     assert_only(&place, "0.log other", "");
     assert_null(name);
+    place_done(&place);
+}
+
+TEST_CASE(a_log_has_a_size_is_missing_or_is_none)
+{
+    struct place place = place_new("0.log");
+    int64_t bytes = -1;
+    assert_no_error(log_size_blocking(place.dir, place.log, &bytes));
+    assert_int_equal(bytes, 5);
+    assert_error_code(log_size_blocking(place.dir, path_of(&place, "1.log"), &bytes),
+                      ERROR_NOT_FOUND);
+    assert_error_code(log_size_blocking(place.dir, "/no/such/folder/0.log", &bytes),
+                      ERROR_NOT_FOUND);
+    assert_int_equal(symlink("0.log", path_of(&place, "2.log")), 0);
+    assert_error_code(log_size_blocking(place.dir, path_of(&place, "2.log"), &bytes),
+                      ERROR_FAILED_PRECONDITION);
+    const char *link = arena_printf(place.arena, "%s/ns_pod_uid/link", place.dir);
+    assert_int_equal(symlink("c", link), 0);
+    const char *through = arena_printf(place.arena, "%s/0.log", link);
+    AUTO(error) struct error *err = log_size_blocking(place.dir, through, &bytes);
+    assert_int_equal(err->os_errno, ELOOP);
     place_done(&place);
 }
 
@@ -291,6 +313,7 @@ TEST_MAIN(TEST(a_log_without_others_needs_nothing), TEST(unfinished_files_are_de
           TEST(what_is_compressed_is_the_same_text_with_the_same_mode),
           TEST(links_and_folders_in_the_log_folder_are_not_touched),
           TEST(a_log_or_a_folder_that_is_a_link_is_refused),
+          TEST(a_log_has_a_size_is_missing_or_is_none),
           TEST(a_second_rotation_within_the_second_does_not_replace_the_first),
           TEST(a_failed_step_leaves_the_log_its_name),
           TEST(the_name_comes_back_unless_there_is_a_new_log),
