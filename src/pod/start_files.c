@@ -6,6 +6,7 @@
 #include "pod/env.h"
 #include "pod/log_rotation.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

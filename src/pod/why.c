@@ -77,6 +77,7 @@ static const char *const action_words[] = {
     [POD_ACTION_START_CONTAINER] = "it is being started",
     [POD_ACTION_CLEAN_DISK] = "its volumes, cgroup and folders are being cleaned up",
     [POD_ACTION_FINISH] = "it is being forgotten",
+    [POD_ACTION_BEGIN_STOP] = "its preStop hook runs",
     [POD_ACTION_KILL_CONTAINER] = "it is being stopped",
     [POD_ACTION_STOP_SANDBOX] = "its sandbox is being stopped",
     [POD_ACTION_REMOVE_CONTAINER] = "an instance that has ended is being removed",
@@ -89,7 +90,8 @@ static const char *container_of(const struct why *why, const struct pod_op *op)
 {
     if (op->kind == POD_ACTION_START_CONTAINER)
         return op->target;
-    if (op->kind != POD_ACTION_KILL_CONTAINER && op->kind != POD_ACTION_REMOVE_CONTAINER)
+    if (op->kind != POD_ACTION_BEGIN_STOP && op->kind != POD_ACTION_KILL_CONTAINER &&
+        op->kind != POD_ACTION_REMOVE_CONTAINER)
         return NULL;
     const struct container_observed *instance =
         pod_observed_container(&why->worker->have, op->target);

@@ -409,6 +409,15 @@ static void rules_of_stop(struct virtual_node *node)
                "a sandbox is stopped after its containers (§5.9)");
 }
 
+static void rules_of_early_hook(struct virtual_node *node, const struct pod_action *action)
+{
+    const struct virtual_instance *instance = node_instance(node, action->id);
+    rule_check(node, instance && instance->state == CONTAINER_RUNNING,
+               "only what runs has its end told (§5.9)");
+    rule_check(node, instance && record_of(node, instance->name)->is_sidecar,
+               "only a sidecar's hook runs before its turn to stop has come (§5.9)");
+}
+
 void rules_of_action(struct virtual_node *node, const struct pod_action *action)
 {
     bool is_setup = action->kind <= POD_ACTION_START_CONTAINER;
@@ -419,6 +428,9 @@ void rules_of_action(struct virtual_node *node, const struct pod_action *action)
     switch (action->kind) {
     case POD_ACTION_START_CONTAINER:
         rules_of_start(node, action);
+        return;
+    case POD_ACTION_BEGIN_STOP:
+        rules_of_early_hook(node, action);
         return;
     case POD_ACTION_KILL_CONTAINER:
         rules_of_kill(node, action);

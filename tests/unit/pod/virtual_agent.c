@@ -66,7 +66,9 @@ static void drop_op(struct virtual_node *node, struct virtual_op *op)
 void agent_instance_ended(struct virtual_node *node, const char *id)
 {
     for (size_t i = 0; i < node->n_ops; i++) {
-        if (node->ops[i].kind == POD_ACTION_KILL_CONTAINER && strcmp(node->ops[i].target, id) == 0)
+        bool is_stop = node->ops[i].kind == POD_ACTION_KILL_CONTAINER ||
+                       node->ops[i].kind == POD_ACTION_BEGIN_STOP;
+        if (is_stop && strcmp(node->ops[i].target, id) == 0)
             node->ops[i].ends_ns = min_i64(node->ops[i].ends_ns, node->now_ns);
     }
 }
@@ -109,6 +111,24 @@ static void end_cooldowns(struct virtual_node *node)
 
 /* --- beginning them --- */
 
+/* How long the preStop hook of @instance takes, of what @action gives it. */
+static int64_t hook_time(const struct virtual_node *node, const struct virtual_instance *instance,
+                         const struct pod_action *action)
+{
+    size_t index = node_record_index(node, instance->name);
+    const Core__Lifecycle *lifecycle = node->records[index].container->lifecycle;
+    int64_t takes_ns = lifecycle && lifecycle->pre_stop ? instance->how.pre_stop_ns : 0;
+    return min_i64(takes_ns, action->hook_grace_s * NS_PER_SEC);
+}
+
+/* A hook beside the ends of others takes nothing of what the kill that follows has. */
+static void time_begin_stop(struct virtual_node *node, const struct pod_action *action,
+                            struct virtual_op *op)
+{
+    pod_observed_container(&node->have, action->id)->stop_begun = true;
+    op->ends_ns = node->now_ns + hook_time(node, node_instance(node, action->id), action);
+}
+
 /* A kill takes its hook and its grace period, or until the container has ended by itself. */
 static void time_kill(struct virtual_node *node, const struct pod_action *action,
                       struct virtual_op *op)
@@ -121,9 +141,7 @@ static void time_kill(struct virtual_node *node, const struct pod_action *action
         op->ends_ns = node->now_ns;
         return;
     }
-    const Core__Lifecycle *lifecycle = node->records[index].container->lifecycle;
-    int64_t hook_ns = lifecycle && lifecycle->pre_stop ? instance->how.pre_stop_ns : 0;
-    hook_ns = min_i64(hook_ns, action->grace_s * NS_PER_SEC);
+    int64_t hook_ns = hook_time(node, instance, action);
     int64_t left_s = max_i64(action->grace_s - hook_ns / NS_PER_SEC, GRACE_FLOOR_S);
     op->was_killed = instance->how.stop_ns > left_s * NS_PER_SEC;
     op->ends_ns = node->now_ns + hook_ns + min_i64(instance->how.stop_ns, left_s * NS_PER_SEC);
@@ -172,6 +190,8 @@ static void begin(struct virtual_node *node, const struct pod_action *action)
     op->ends_ns = node->now_ns + takes_ns;
     if (action->kind == POD_ACTION_START_CONTAINER)
         time_start(node, action, op);
+    else if (action->kind == POD_ACTION_BEGIN_STOP)
+        time_begin_stop(node, action, op);
     else if (action->kind == POD_ACTION_KILL_CONTAINER)
         time_kill(node, action, op);
     node->n_ops++;
@@ -307,7 +327,8 @@ void agent_end_op(struct virtual_node *node, struct virtual_op *op)
     case POD_ACTION_REMOVE_SANDBOX:
         end_simple(node, &ended);
         break;
-    case POD_ACTION_FINISH: /* has no duration */
+    case POD_ACTION_FINISH:     /* has no duration */
+    case POD_ACTION_BEGIN_STOP: /* shows nowhere but in what comes later */
     case POD_ACTION_KIND_COUNT:
         break;
     }
@@ -336,7 +357,12 @@ static void renew_grace(struct virtual_node *node)
     want->has_grace = true;
     want->grace_s = grace_s;
     for (size_t i = node->n_ops; grace_s < before_s && i-- > 0;) {
-        if (node->ops[i].kind == POD_ACTION_KILL_CONTAINER)
+        struct container_observed *begun = NULL;
+        if (node->ops[i].kind == POD_ACTION_BEGIN_STOP)
+            begun = pod_observed_container(&node->have, node->ops[i].target);
+        if (begun)
+            begun->stop_begun = false;
+        if (begun || node->ops[i].kind == POD_ACTION_KILL_CONTAINER)
             drop_op(node, &node->ops[i]);
     }
 }
@@ -374,6 +400,8 @@ void agent_restart(struct virtual_node *node, bool carried_out)
     }
     for (size_t i = 0; i < node->n_instances; i++)
         node->instances[i].probes_told = 0;
+    for (struct container_observed *c = node->have.containers; c; c = c->next)
+        c->stop_begun = false;
     node->n_cooldowns = 0;
     node->cgroup_ready = node->volumes_ready = node->disk_clean = node->kill_failed = false;
     node->setup_retry_at_ns = node->cleanup_retry_at_ns = 0;
