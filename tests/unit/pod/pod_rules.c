@@ -9,9 +9,6 @@
 #define WAIT_MOST_NS (300 * NS_PER_SEC)
 #define RUN_THAT_PROVES_HEALTH_NS (600 * NS_PER_SEC)
 #define GRACE_LEAST_S 2
-/* Even when nothing takes time: a container starts, ends, restarts at once and ends, its dead
- * instances go one by one, and all that twice when the sandbox is another one. */
-#define PASSES_A_MOMENT 24
 
 void rule_check(struct virtual_node *node, bool holds, const char *rule)
 {
@@ -49,7 +46,7 @@ static bool is_plain_init(const struct container_record *record)
     return record->is_init && !record->is_sidecar;
 }
 
-static bool runs(struct virtual_node *node, const struct container_record *record)
+bool rules_runs(struct virtual_node *node, const struct container_record *record)
 {
     for (size_t i = 0; i < node->n_instances; i++) {
         if (node->instances[i].state == CONTAINER_RUNNING &&
@@ -59,10 +56,10 @@ static bool runs(struct virtual_node *node, const struct container_record *recor
     return false;
 }
 
-static bool any_runs(struct virtual_node *node)
+bool rules_any_runs(struct virtual_node *node)
 {
     for (size_t i = 0; i < node->n_records; i++) {
-        if (runs(node, &node->records[i]))
+        if (rules_runs(node, &node->records[i]))
             return true;
     }
     return false;
@@ -78,7 +75,7 @@ static bool lists(const Core__ContainerRestartRuleOnExitCodes *codes, int32_t ex
     return text_eq(codes->operator_, "In") ? is_listed : !is_listed;
 }
 
-static const char *policy_of(const struct virtual_node *node, const struct container_record *record)
+const char *rules_policy(const struct virtual_node *node, const struct container_record *record)
 {
     const char *own = record->container->restart_policy;
     return own && own[0] != '\0' ? own : node->pod->spec->restart_policy;
@@ -89,7 +86,7 @@ static bool policy_restarts(const struct virtual_node *node, const struct contai
                             int32_t exit_code)
 {
     const Core__Container *container = record->container;
-    const char *policy = policy_of(node, record);
+    const char *policy = rules_policy(node, record);
     if (container->restart_policy && container->restart_policy[0] != '\0') {
         for (size_t i = 0; i < container->n_restart_policy_rules; i++) {
             if (lists(container->restart_policy_rules[i]->exit_codes, exit_code))
@@ -99,7 +96,7 @@ static bool policy_restarts(const struct virtual_node *node, const struct contai
     return text_eq(policy, "Always") || (text_eq(policy, "OnFailure") && exit_code != 0);
 }
 
-static bool init_failed_for_good(struct virtual_node *node, const struct container_record *record)
+bool rules_init_failed(struct virtual_node *node, const struct container_record *record)
 {
     const struct virtual_instance *newest = node_newest(node, record->container->name);
     if (!is_plain_init(record) || !newest)
@@ -183,7 +180,7 @@ static void rules_of_termination(struct virtual_node *node, const struct pod_pla
                        "all but sidecars are killed at once, in parallel (§5.9)");
     }
     if (plan->stopped)
-        rule_check(node, !any_runs(node) && !pod_observed_active_sandbox(&node->have),
+        rule_check(node, !rules_any_runs(node) && !pod_observed_active_sandbox(&node->have),
                    "a pod has stopped once its containers and its sandbox have (§3.9)");
 }
 
@@ -210,11 +207,12 @@ static void rules_of_order(struct virtual_node *node, const struct container_rec
         if (other == record)
             continue;
         if (is_plain_init(other) && !record->is_sidecar)
-            rule_check(node, !runs(node, other),
+            rule_check(node, !rules_runs(node, other),
                        "an init container runs beside no later init container and no regular "
                        "container (§5.3)");
         if (is_plain_init(record) && !other->is_init)
-            rule_check(node, !runs(node, other) && !agent_is_starting(node, other->container->name),
+            rule_check(node,
+                       !rules_runs(node, other) && !agent_is_starting(node, other->container->name),
                        "no init container runs beside a regular container (§5.3)");
         if (other > record || !other->is_init)
             continue;
@@ -230,7 +228,7 @@ static void rules_of_order(struct virtual_node *node, const struct container_rec
 static void rules_of_restart(struct virtual_node *node, const struct container_record *record,
                              const struct virtual_instance *ended)
 {
-    const char *policy = policy_of(node, record);
+    const char *policy = rules_policy(node, record);
     bool is_here = text_eq(ended->sandbox_id, node->have.sandboxes->id);
     if (!is_here)
         rule_check(node, !text_eq(node->pod->spec->restart_policy, "Never"),
@@ -250,7 +248,7 @@ static void rules_of_start(struct virtual_node *node, const struct pod_action *a
 {
     const char *name = action->container->name;
     struct container_record *record = record_of(node, name);
-    rule_check(node, !runs(node, record), "what runs is never started (§5.2)");
+    rule_check(node, !rules_runs(node, record), "what runs is never started (§5.2)");
     rule_check(node, !agent_is_starting(node, name), "what is being started is not started again");
     rule_check(node, pod_observed_active_sandbox(&node->have),
                "containers start in a sandbox that is ready (§5.1)");
@@ -272,6 +270,16 @@ static void rules_of_start(struct virtual_node *node, const struct pod_action *a
 
 /* --- kills --- */
 
+/* Whether @record has ended for good, or is going to: what fails its probe under Never is killed
+ * and not kept (§5.2). */
+static bool ends_for_good(struct virtual_node *node, const struct container_record *record)
+{
+    const struct container_note *note = &node->notes[record - node->records];
+    bool has_failed = note->startup == PROBE_FAILURE || note->liveness == PROBE_FAILURE;
+    return rules_is_over(node, record) ||
+           (rules_runs(node, record) && has_failed && text_eq(rules_policy(node, record), "Never"));
+}
+
 /* Whether something has come about for which all that runs in the pod has to go. */
 static bool pod_has_to_end(struct virtual_node *node)
 {
@@ -280,10 +288,10 @@ static bool pod_has_to_end(struct virtual_node *node)
     bool is_all_over = true;
     for (size_t i = 0; i < node->n_records; i++) {
         const struct container_record *record = &node->records[i];
-        if (init_failed_for_good(node, record))
+        if (rules_init_failed(node, record))
             return true;
         if (!record->is_init)
-            is_all_over = is_all_over && rules_is_over(node, record);
+            is_all_over = is_all_over && ends_for_good(node, record);
     }
     return is_all_over;
 }
@@ -295,8 +303,7 @@ static bool has_changed(const struct container_record *record,
     return instance->hash != container_hash(record->container->image, record->container->name);
 }
 
-/* Whether @instance has given cause to be killed alone, in order to be started again or not. */
-static bool has_failed(struct virtual_node *node, const struct virtual_instance *instance)
+bool rules_has_failed(struct virtual_node *node, const struct virtual_instance *instance)
 {
     const struct container_note *note = &node->notes[node_record_index(node, instance->name)];
     return instance->state == CONTAINER_UNKNOWN || note->startup == PROBE_FAILURE ||
@@ -321,10 +328,10 @@ static void rules_of_sidecar_kill(struct virtual_node *node, const struct contai
     for (const struct container_record *other = node->records;
          other < node->records + node->n_records; other++) {
         if (!other->is_init)
-            rule_check(node, !runs(node, other),
+            rule_check(node, !rules_runs(node, other),
                        "a sidecar outlives the regular containers (§5.9)");
         if (other->is_sidecar && other > sidecar)
-            rule_check(node, !runs(node, other), "sidecars end in reverse order (§5.9)");
+            rule_check(node, !rules_runs(node, other), "sidecars end in reverse order (§5.9)");
     }
 }
 
@@ -344,7 +351,7 @@ static void rules_of_kill(struct virtual_node *node, const struct pod_action *ac
                "no kill has more than the grace period (§5.9)");
     bool is_alone = action->message != NULL;
     if (is_alone)
-        rule_check(node, has_failed(node, instance),
+        rule_check(node, rules_has_failed(node, instance),
                    "no container is killed without a cause (§5.2)");
     else if (node->want.life == POD_LIFE_SYNC)
         rule_check(node, pod_has_to_end(node), "no pod is killed without a cause (§5.2)");
@@ -355,22 +362,21 @@ static void rules_of_kill(struct virtual_node *node, const struct pod_action *ac
         rules_of_sidecar_kill(node, record, action);
     if (action->restart && !record->is_sidecar && instance->state == CONTAINER_RUNNING &&
         !has_changed(record, instance))
-        rule_check(node, !text_eq(policy_of(node, record), "Never"),
+        rule_check(node, !text_eq(rules_policy(node, record), "Never"),
                    "under Never a failed probe restarts nothing (§5.2)");
     record->may_start_anew = record->may_start_anew || action->restart;
 }
 
 /* --- the other steps --- */
 
-/* Whether steps 2 and 3 of §5.1 leave nothing to start, although a rule of §5.4 may ask for it. */
-static bool all_succeeded_for_good(struct virtual_node *node)
+bool rules_all_succeeded(struct virtual_node *node)
 {
     for (size_t i = 0; i < node->n_records; i++) {
         const struct container_record *record = &node->records[i];
         const struct virtual_instance *newest = node_newest(node, record->container->name);
         bool has_succeeded = newest && newest->state == CONTAINER_EXITED &&
                              newest->exit_code == 0 &&
-                             text_eq(policy_of(node, record), "OnFailure");
+                             text_eq(rules_policy(node, record), "OnFailure");
         if (!record->is_init && !has_succeeded)
             return false;
     }
@@ -380,13 +386,13 @@ static bool all_succeeded_for_good(struct virtual_node *node)
 static void rules_of_new_sandbox(struct virtual_node *node, const struct pod_action *action)
 {
     const struct sandbox_observed *newest = node->have.sandboxes;
-    rule_check(node, !any_runs(node), "a sandbox is made once nothing runs any more (§5.1)");
+    rule_check(node, !rules_any_runs(node), "a sandbox is made once nothing runs any more (§5.1)");
     for (const struct sandbox_observed *s = newest; s; s = s->next)
         rule_check(node, !s->ready, "a sandbox is made once no other one is ready (§5.1)");
     rule_check(node, action->attempt == (newest ? newest->attempt + 1 : 0),
                "each sandbox counts one attempt more (§5.1)");
     rule_check(node, node->network_ready, "no sandbox is made without a network (§3.8)");
-    rule_check(node, !newest || !all_succeeded_for_good(node),
+    rule_check(node, !newest || !rules_all_succeeded(node),
                "no sandbox is made when nothing would start in it (§5.1)");
     for (size_t i = 0; newest && i < node->n_instances; i++)
         rule_check(node, !record_of(node, node->instances[i].name)->is_init,
@@ -405,7 +411,7 @@ static void rules_of_removal(struct virtual_node *node, const struct pod_action 
 
 static void rules_of_stop(struct virtual_node *node)
 {
-    rule_check(node, node->kill_failed || !any_runs(node),
+    rule_check(node, node->kill_failed || !rules_any_runs(node),
                "a sandbox is stopped after its containers (§5.9)");
 }
 
@@ -480,7 +486,7 @@ void rules_container_runs(struct virtual_node *node, const struct virtual_instan
     if (is_plain_init(record))
         record->has_succeeded = false;
     for (size_t i = 0; is_plain_init(record) && i < node->n_records; i++)
-        rule_check(node, node->records[i].is_init || !runs(node, &node->records[i]),
+        rule_check(node, node->records[i].is_init || !rules_runs(node, &node->records[i]),
                    "no init container runs beside a regular container (§5.3)");
 }
 
@@ -500,99 +506,4 @@ void rules_sandbox_made(struct virtual_node *node)
 {
     for (size_t i = 0; i < node->n_records; i++)
         node->records[i].was_started = node->records[i].has_succeeded = false;
-}
-
-void rules_of_pass(struct virtual_node *node)
-{
-    if (node->passes_at_ns != node->now_ns)
-        node->n_passes = 0;
-    node->passes_at_ns = node->now_ns;
-    node->n_passes++;
-    rule_check(node, node->n_passes <= PASSES_A_MOMENT * (node->n_records + 1),
-               "a pod does not go round and round while no time passes");
-}
-
-void rules_of_look(struct virtual_node *node, bool found)
-{
-    node->idle_looks = found ? 0 : node->idle_looks + 1;
-    /* Each container may become due twice, by retry and back-off, while another one starts. */
-    rule_check(node, node->idle_looks <= 2 * node->n_records,
-               "time alone wakes a pod only when there is something to do");
-}
-
-/* --- at rest --- */
-
-/* The init containers: 1 when all are done, -1 when one is under way, 0 when nobody does anything.
- */
-static int are_initialised(struct virtual_node *node)
-{
-    for (size_t i = 0; i < node->n_records && node->records[i].is_init; i++) {
-        const struct container_record *record = &node->records[i];
-        bool is_running = runs(node, record);
-        if (is_running && (!record->is_sidecar || !record->was_started))
-            return -1;
-        if (record->is_sidecar ? !is_running : !record->has_succeeded)
-            return 0;
-    }
-    return 1;
-}
-
-/* True when everything has become of the pod that its spec asks for, or it waits for one of its
- * own containers. */
-static bool is_as_wanted(struct virtual_node *node)
-{
-    bool some_stay = false, all_right = true;
-    for (size_t i = 0; i < node->n_records; i++) {
-        const struct container_record *record = &node->records[i];
-        const struct virtual_instance *newest = node_newest(node, record->container->name);
-        bool is_running = runs(node, record);
-        if (is_running && (record->is_sidecar || !record->is_init))
-            all_right = all_right && !has_failed(node, newest);
-        if (!record->is_init) {
-            some_stay = some_stay || is_running;
-            all_right = all_right && (is_running || rules_is_over(node, record));
-        }
-    }
-    int initialised = are_initialised(node);
-    return initialised < 0 || (initialised > 0 && all_right && some_stay);
-}
-
-static size_t count_dead(const struct virtual_node *node, const struct container_record *record)
-{
-    size_t dead = 0;
-    for (size_t i = 0; i < node->n_instances; i++) {
-        const struct virtual_instance *instance = &node->instances[i];
-        if ((instance->state == CONTAINER_EXITED || instance->state == CONTAINER_UNKNOWN) &&
-            text_eq(instance->name, record->container->name))
-            dead++;
-    }
-    return dead;
-}
-
-void rules_at_rest(struct virtual_node *node)
-{
-    bool has_sandbox = pod_observed_active_sandbox(&node->have);
-    bool may_lack_sandbox = !node->network_ready || all_succeeded_for_good(node) ||
-                            text_eq(node->pod->spec->restart_policy, "Never");
-    switch (node->want.life) {
-    case POD_LIFE_SYNC:
-        rule_check(node, has_sandbox ? is_as_wanted(node) : may_lack_sandbox,
-                   "a pod rests once everything is as its spec asks for");
-        break;
-    case POD_LIFE_TERMINATING:
-        rule_check(node, false, "a pod that terminates does not rest before it has stopped");
-        break;
-    case POD_LIFE_TERMINATED:
-        rule_check(node, node->disk_clean && !node->want.removed && !any_runs(node) && !has_sandbox,
-                   "a pod that has stopped rests once its disk is clean");
-        break;
-    }
-    for (size_t i = 0; node->want.life == POD_LIFE_SYNC && i < node->n_records; i++) {
-        const struct virtual_instance *newest = node_newest(node, node->records[i].container->name);
-        rule_check(node, !init_failed_for_good(node, &node->records[i]) || newest->exit_code == 0,
-                   "a pod has failed when an init container has for good (§8.2)");
-    }
-    for (size_t i = 0; i < node->n_records; i++)
-        rule_check(node, count_dead(node, &node->records[i]) <= 1,
-                   "of one name no more than one dead instance is kept (§3.14)");
 }

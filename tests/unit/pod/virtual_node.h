@@ -10,6 +10,7 @@
  *   virtual_node.c     time, the runtime's truth, what befalls the pod
  *   virtual_agent.c    passes, and what is under way
  *   pod_rules.c        what must hold of plans, starts and kills
+ *   rest_rules.c      what must hold of a pod at rest
  *   status_rules.c     what must hold of the status
  */
 #pragma once
