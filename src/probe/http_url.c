@@ -28,6 +28,8 @@ static bool is_digit(char c)
 static struct str from(struct str text, size_t at)
 {
     at = min_size(at, text.len);
+    if (at == 0)
+        return text; /* nothing may be added to NULL, not even nothing */
     return (struct str){.ptr = text.ptr + at, .len = text.len - at};
 }
 
@@ -95,16 +97,9 @@ static struct error *check_escapes(struct str text, struct arena *arena)
 /* Where the port's colon is, or the end. */
 static size_t port_at(struct str authority)
 {
-    size_t at = 0;
-    if (authority.len > 0 && authority.ptr[0] == '[') {
-        at = str_find(authority, ']');
-        return min_size(at + 1, authority.len);
-    }
-    for (size_t i = authority.len; i > 0; i--) {
-        if (authority.ptr[i - 1] == ':')
-            return i - 1;
-    }
-    return authority.len;
+    if (authority.len > 0 && authority.ptr[0] == '[')
+        return min_size(str_find(authority, ']') + 1, authority.len);
+    return str_find(authority, ':');
 }
 
 static struct error *check_authority(struct str authority, struct arena *arena)

@@ -74,6 +74,7 @@ TEST_CASE(what_is_no_url_is_refused_in_the_words_of_go)
         {"/%zz", "parse \"/%zz\": invalid URL escape \"%zz\""},
         {"/%4", "parse \"/%4\": invalid URL escape \"%4\""},
         {"http://h:x/", "parse \"http://h:x/\": invalid port \":x\" after host"},
+        {"http://h:1:2/", "parse \"http://h:1:2/\": invalid port \":1:2\" after host"},
         {"http://[fd00::1", "parse \"http://[fd00::1\": missing ']' in host"},
         {"http://a b/", "parse \"http://a b/\": invalid character \" \" in host name"},
         {":a", "parse \":a\": missing protocol scheme"},
