@@ -93,7 +93,8 @@ def test_https_is_probed_whoever_the_certificate_is_for(node, probed):
 def test_https_at_a_server_without_it_is_told_in_the_words_of_a_kubelet(node, probed):
     node.apply("p.yaml", pod("plain", asleep(readinessProbe={**get(HTTP_PORT, scheme="HTTPS"), "periodSeconds": 1})))
     wait_for("the event", lambda: (
-        f'Readiness probe failed: Get "https://{NODE_IP}:{HTTP_PORT}/ok": http: server gave HTTP response to HTTPS client'
+        f'Readiness probe failed: Get "https://{NODE_IP}:{HTTP_PORT}/ok": '
+        'http: server gave HTTP response to HTTPS client'
         in node.client("events").stdout))
     assert not probed.heard("https")
 
@@ -118,7 +119,8 @@ def test_a_grpc_service_says_whether_it_is_ready(node, probed):
 
 
 def test_a_grpc_probe_where_nobody_listens_takes_all_its_time(node):
-    node.apply("n.yaml", pod("nobody", asleep(readinessProbe={"grpc": {"port": 1}, "periodSeconds": 1}), hostNetwork=True))
+    node.apply("n.yaml", pod("nobody", asleep(readinessProbe={"grpc": {"port": 1}, "periodSeconds": 1}),
+                             hostNetwork=True))
     wait_for("the event", lambda: (
         f'Readiness probe failed: timeout: failed to connect service "{NODE_IP}:1" within 1s: context deadline exceeded'
         in node.client("events").stdout))

@@ -4,8 +4,8 @@
 usage: probed_server.py ADDRESS HTTP_PORT HTTPS_PORT GRPC_PORT DIRECTORY
 
 HTTP and HTTPS answer by path, as any web server might: /ok 200, /away a redirect to another host, /there a redirect to
-/ok, anything else 404; the gRPC service is SERVING while the file DIRECTORY/serving exists. DIRECTORY gets a certificate
-that nobody trusts, the file `ready` once all three listen, and `log` with a line for whatever was asked.
+/ok, anything else 404; the gRPC service is SERVING while the file DIRECTORY/serving exists. DIRECTORY gets a
+certificate that nobody trusts, the file `ready` once all three listen, and `log` with a line for whatever was asked.
 """
 
 import concurrent.futures
