@@ -57,13 +57,14 @@ static void run_exec(struct pod_op *op, const Core__ExecAction *exec, const char
     pod_op_call(op, RUNTIME_EXEC_SYNC, &request.base, 0);
 }
 
-/* "sh -c exit 1" */
+/* "sh -c exit 1"; as many words of it as there is room for. */
 static const char *words_text(const struct pod_op *op, const Core__ExecAction *exec)
 {
-    const char *text = "";
-    for (size_t i = 0; i < exec->n_command; i++)
-        text = arena_printf(op->arena, "%s%s%s", text, i > 0 ? " " : "", exec->command[i]);
-    return text;
+    AUTO(buf) struct buf text;
+    buf_init(&text, HOOK_OUTPUT_MAX_BYTES);
+    for (size_t i = 0; i < exec->n_command && !text.overflowed; i++)
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", exec->command[i]);
+    return arena_strdup(op->arena, buf_text(&text));
 }
 
 static const char *output_text(const struct pod_op *op, const ProtobufCBinaryData *bytes)
@@ -76,12 +77,13 @@ static struct error *exec_result(struct pod_op *op, const Core__ExecAction *exec
 {
     const Cri__ExecSyncResponse *reply = (const Cri__ExecSyncResponse *)op->reply;
     AUTO(error) struct error *err = TAKE(op->err);
+    bool has_failed = reply && reply->exit_code != 0;
+    if (!err && !has_failed)
+        return NULL;
     const char *words = words_text(op, exec), *output = "";
-    if (reply && reply->exit_code != 0)
+    if (has_failed)
         err = error_new(ERROR_UNKNOWN, "command '%s' exited with %d: %s", words, reply->exit_code,
                         output_text(op, &reply->stderr));
-    if (!err)
-        return NULL;
     if (reply)
         output = arena_printf(op->arena, "%s%s", output_text(op, &reply->stdout),
                               output_text(op, &reply->stderr));
