@@ -185,18 +185,6 @@ TEST_CASE(every_field_has_one_row_and_every_row_is_about_a_field)
 
 /* --- proofs --- */
 
-/* Files that other branches bring; to be emptied when they are here. */
-static const char *const arriving[] = {"e2e/test_ephemeral.py"};
-
-static bool is_arriving(const char *file)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(arriving); i++) {
-        if (text_eq(arriving[i], file))
-            return true;
-    }
-    return false;
-}
-
 /* "unit/pod/test_env.c" or "unit/pod/test_env.c: some_case" */
 static void check_proof(struct table *table, const struct row *row, struct str proof)
 {
@@ -207,13 +195,14 @@ static void check_proof(struct table *table, const struct row *row, struct str p
     const char *name = arena_strndup(table->arena, file.ptr, file.len);
     const char *text = read_text(table, arena_printf(table->arena, "tests/%s", name));
     if (!text) {
-        if (!is_arriving(name))
-            fault(table, "line %u: there is no tests/%s", row->line, name);
+        fault(table, "line %u: there is no tests/%s", row->line, name);
         return;
     }
     rest = str_trim(rest);
-    if (rest.len == 0)
+    if (rest.len == 0) {
+        fault(table, "line %u: tests/%s is named without a case", row->line, name);
         return;
+    }
     bool is_python = text_has_prefix(name, "e2e/");
     const char *want = arena_printf(table->arena, "\n%s%.*s%s", is_python ? "def " : "TEST_CASE(",
                                     (int)rest.len, rest.ptr, is_python ? "(" : ")");
