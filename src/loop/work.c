@@ -12,6 +12,9 @@
  * Slow jobs may occupy half the threads. A worker takes the first job of the queue that may run
  * now; a slow job that had to wait is taken by the very worker that ends the slow job before it.
  *
+ * Of the threads without work the one that rested last is woken first: what is not needed rests
+ * long enough to end, however often there is a little to do.
+ *
  * Without threads (max_threads 0) a timer runs the queue on the loop, one turn after the start.
  */
 #include "loop/work.h"
@@ -45,6 +48,13 @@ struct work {
     struct work *prev, *next;
 };
 
+/* A thread without work; on its own stack. */
+struct idler {
+    pthread_cond_t wake;
+    bool is_woken; /* and no longer in the list */
+    struct idler *prev, *next;
+};
+
 struct work_pool {
     struct loop *loop;        /* borrowed; loop thread only */
     struct loop_timer *timer; /* owned; inline runs, or retries of starting a thread */
@@ -52,12 +62,14 @@ struct work_pool {
     size_t max_threads, max_slow;
 
     pthread_mutex_t lock; /* guards everything below */
-    pthread_cond_t work_added, thread_ended;
+    pthread_cond_t thread_ended;
     int wake_fd;
     bool closed;    /* takes no more jobs */
     bool abandoned; /* the loop's side is gone: nobody delivers */
     size_t refs;    /* the loop's side, each thread, and a delivery under way */
-    size_t threads, idle, running_slow;
+    size_t threads, n_idle, running_slow;
+    size_t n_woken;                       /* on their way from idle to the queue */
+    struct idler *idle;                   /* the one that rested last first */
     struct work *queued, *running, *done; /* owned lists */
 };
 
@@ -81,7 +93,6 @@ static void unref_and_unlock(struct work_pool *pool)
     if (!last)
         return;
     fd_close(&pool->wake_fd);
-    (void)pthread_cond_destroy(&pool->work_added);
     (void)pthread_cond_destroy(&pool->thread_ended);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool);
@@ -152,24 +163,38 @@ static void run_job(struct work_pool *pool, struct work *work)
     (void)wrote; /* EAGAIN: the loop is awake already */
 }
 
+/* Called and returns locked. False: nobody needed this thread for a minute. */
+static bool wait_for_work(struct work_pool *pool)
+{
+    struct idler self = {0};
+    struct timespec until = loop_cond_deadline(IDLE_EXIT_NS);
+    int code = 0;
+    loop_cond_init(&self.wake);
+    DL_PREPEND(pool->idle, &self);
+    pool->n_idle++;
+    while (!self.is_woken && code == 0)
+        code = pthread_cond_timedwait(&self.wake, &pool->lock, &until);
+    if (self.is_woken) {
+        pool->n_woken--;
+    } else {
+        DL_DELETE(pool->idle, &self);
+        pool->n_idle--;
+    }
+    (void)pthread_cond_destroy(&self.wake);
+    return self.is_woken;
+}
+
 static void *worker(void *ctx)
 {
     struct work_pool *pool = ctx;
-    int code = 0;
+    bool is_needed = true;
     lock(pool);
-    while (!pool->closed) {
+    while (is_needed && !pool->closed) {
         struct work *work = take_runnable(pool, time_mono_ns());
-        if (work) {
+        if (work)
             run_job(pool, work);
-            code = 0;
-            continue;
-        }
-        if (code == ETIMEDOUT)
-            break;
-        struct timespec until = loop_cond_deadline(IDLE_EXIT_NS);
-        pool->idle++;
-        code = pthread_cond_timedwait(&pool->work_added, &pool->lock, &until);
-        pool->idle--;
+        else
+            is_needed = wait_for_work(pool);
     }
     pool->threads--;
     (void)pthread_cond_signal(&pool->thread_ended);
@@ -190,7 +215,20 @@ static bool needs_thread(const struct work_pool *pool)
         if (work->vtable->class == WORK_SLOW)
             slow++;
     }
-    return runnable > pool->idle && pool->threads < pool->max_threads;
+    return runnable > pool->n_idle + pool->n_woken && pool->threads < pool->max_threads;
+}
+
+/* Called and returns locked. */
+static void wake_one(struct work_pool *pool)
+{
+    struct idler *idler = pool->idle;
+    if (!idler)
+        return;
+    DL_DELETE(pool->idle, idler);
+    pool->n_idle--;
+    pool->n_woken++;
+    idler->is_woken = true;
+    (void)pthread_cond_signal(&idler->wake);
 }
 
 /* Called and returns locked. */
@@ -276,7 +314,6 @@ struct work_pool *work_pool_new(struct loop *loop, size_t max_threads)
     pool->max_slow = max_threads > 1 ? max_threads / 2 : 1;
     pool->refs = 1;
     (void)pthread_mutex_init(&pool->lock, NULL);
-    loop_cond_init(&pool->work_added);
     loop_cond_init(&pool->thread_ended);
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (pool->wake_fd < 0)
@@ -297,7 +334,8 @@ void work_pool_free(struct work_pool *pool, int64_t limit_ns)
     struct timespec until = loop_cond_deadline(limit_ns);
     lock(pool);
     pool->closed = true;
-    (void)pthread_cond_broadcast(&pool->work_added);
+    while (pool->idle)
+        wake_one(pool);
     struct work *unheard = TAKE(pool->queued);
     int code = 0;
     while (pool->threads > 0 && code == 0)
@@ -321,7 +359,7 @@ struct work *work_start(struct work_pool *pool, const struct work_vtable *vtable
     lock(pool);
     DL_APPEND(pool->queued, work);
     add_threads(pool);
-    (void)pthread_cond_signal(&pool->work_added);
+    wake_one(pool);
     unlock(pool);
     return work;
 }

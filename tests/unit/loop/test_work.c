@@ -18,6 +18,7 @@ struct scene {
     atomic_int running, ran, released;
     int done;
     char order[32];
+    pthread_t last; /* who ran the last of those that tell */
 };
 
 struct job {
@@ -155,6 +156,34 @@ TEST_CASE(as_many_jobs_run_at_once_as_there_are_threads)
     assert_int_equal(work_pool_busy(scene->pool), 5);
     open_gate(scene, 5);
     turn_until_done(scene, 5);
+}
+
+static void note_thread(void *ctx, void *memory)
+{
+    struct scene *scene = ctx;
+    scene->last = ((const struct job *)memory)->thread;
+    note_done(ctx, memory);
+}
+
+/* Else a job every now and then would keep all of them from ending. */
+TEST_CASE(who_rested_last_works_next)
+{
+    static const struct work_vtable vtable = {
+        .name = "who", .run_blocking = run_job, .on_done = note_thread, .release = free_job};
+    AUTO(scene) struct scene *scene = scene_new(3);
+    for (char name = 'a'; name <= 'c'; name++)
+        assert_non_null(start(scene, &normal, name, true));
+    wait_for(&scene->running, 3);
+    open_gate(scene, 3);
+    turn_until_done(scene, 3);
+    pthread_t first = {0};
+    for (int i = 0; i < 6; i++) {
+        assert_non_null(start(scene, &vtable, 'x', false));
+        turn_until_done(scene, 4 + i);
+        if (i == 0)
+            first = scene->last;
+        assert_true(pthread_equal(scene->last, first));
+    }
 }
 
 TEST_CASE(slow_jobs_leave_half_the_pool_to_others)
@@ -313,7 +342,7 @@ TEST_CASE(the_pool_may_be_freed_by_a_callback)
 
 TEST_MAIN(TEST(jobs_are_done_once_each_and_then_released), TEST(a_job_runs_on_another_thread),
           TEST(a_single_thread_keeps_the_order),
-          TEST(as_many_jobs_run_at_once_as_there_are_threads),
+          TEST(as_many_jobs_run_at_once_as_there_are_threads), TEST(who_rested_last_works_next),
           TEST(slow_jobs_leave_half_the_pool_to_others),
           TEST(a_queued_job_that_is_cancelled_never_runs),
           TEST(a_running_job_that_is_cancelled_ends_unheard_and_is_released),
