@@ -13,11 +13,17 @@
 
 /* --- who may share --- */
 
+/* SHA-256 fails for want of memory only. */
+static void check(int result)
+{
+    ASSERT(result == 1);
+}
+
 static void digest_part(EVP_MD_CTX *hash, const char *text)
 {
     uint64_t len = strlen(text); /* ours alone: the order of its bytes does not matter */
-    ASSERT(EVP_DigestUpdate(hash, &len, sizeof(len)) == 1);
-    ASSERT(EVP_DigestUpdate(hash, text, len) == 1);
+    check(EVP_DigestUpdate(hash, &len, sizeof(len)));
+    check(EVP_DigestUpdate(hash, text, len));
 }
 
 /* For whom the answer is: the account, what the plugin learns of it and, if @token is not NULL, the
@@ -26,12 +32,13 @@ static void digest_account(const struct credential_lookup *lookup, const char *t
                            uint8_t ret[static CREDENTIAL_DIGEST_BYTES])
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    ASSERT(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1);
+    ASSERT(hash);
+    check(EVP_DigestInit_ex(hash, EVP_sha256(), NULL));
     digest_part(hash, lookup->source.namespace_);
     digest_part(hash, lookup->source.name);
     digest_part(hash, lookup->source.uid);
     uint64_t count = lookup->annotation_count;
-    ASSERT(EVP_DigestUpdate(hash, &count, sizeof(count)) == 1);
+    check(EVP_DigestUpdate(hash, &count, sizeof(count)));
     for (size_t i = 0; i < lookup->annotation_count; i++) {
         digest_part(hash, lookup->annotations[i].key);
         digest_part(hash, lookup->annotations[i].value);
@@ -39,7 +46,8 @@ static void digest_account(const struct credential_lookup *lookup, const char *t
     if (token)
         digest_part(hash, token);
     unsigned len = 0;
-    ASSERT(EVP_DigestFinal_ex(hash, ret, &len) == 1 && len == CREDENTIAL_DIGEST_BYTES);
+    check(EVP_DigestFinal_ex(hash, ret, &len));
+    ASSERT(len == CREDENTIAL_DIGEST_BYTES);
     EVP_MD_CTX_free(hash);
 }
 
