@@ -115,6 +115,9 @@ static void describe_start(const struct why *why, const struct pod_op *op, struc
     case START_OBJECTS:
         wait->message = "the Secrets and ConfigMaps that it refers to are being read";
         return;
+    case START_PLUGIN_LOGINS:
+        wait->message = "credential provider plugins are asked for its image's logins";
+        return;
     case START_PULL_TURN:
         wait->reason = "PullImage";
         wait->message = turn_text(why, start);
@@ -231,17 +234,17 @@ static int64_t backoff_end(const struct why *why, const Core__Container *contain
     return left_ns > 0 ? sat_add_i64(why->now_ns, left_ns) : 0;
 }
 
-/* It was not started, and why. */
-static void add_result(struct why *why, const Core__Container *container,
-                       const struct start_result *result, const struct container_note *note)
+/* Container @index of the notes was not started, and why. */
+static struct pod_wait *add_result(struct why *why, size_t index)
 {
+    const struct start_result *result = &why->worker->results[index];
+    const struct container_note *note = &why->worker->notes[index];
     struct pod_wait *wait =
-        add(why, container->name, result->reason, result->message ? result->message : "");
-    const struct timeline_entry *failure = newest_warning(why, container->name, NULL);
+        add(why, note->name, result->reason, result->message ? result->message : "");
+    const struct timeline_entry *failure = newest_warning(why, note->name, NULL);
     wait->since_ns = failure ? failure->first_ns : 0;
-    wait->until_ns = text_eq(result->reason, "CrashLoopBackOff") ? backoff_end(why, container)
-                     : note->retry_at_ns > why->now_ns           ? note->retry_at_ns
-                                                                 : 0;
+    wait->until_ns = note->retry_at_ns > why->now_ns ? note->retry_at_ns : 0;
+    return wait;
 }
 
 static void add_probe(struct why *why, const struct container_observed *instance,
@@ -279,15 +282,22 @@ static void add_container(struct why *why, size_t index)
     if (newest && newest->state == CONTAINER_RUNNING)
         add_running(why, newest, &worker->notes[index], is_init,
                     is_init && text_eq(container->restart_policy, "Always"));
+    else if (text_eq(worker->results[index].reason, "CrashLoopBackOff"))
+        add_result(why, index)->until_ns = backoff_end(why, container);
     else if (worker->results[index].reason)
-        add_result(why, container, &worker->results[index], &worker->notes[index]);
+        add_result(why, index);
 }
 
 static void add_containers(struct why *why)
 {
     const Core__PodSpec *spec = why->worker->object->pod->spec;
-    for (size_t i = 0; i < spec->n_init_containers + spec->n_containers; i++)
+    size_t count = spec->n_init_containers + spec->n_containers;
+    for (size_t i = 0; i < count; i++)
         add_container(why, i);
+    for (size_t i = count; i < why->worker->n_notes; i++) { /* ephemeral ones: once or never */
+        if (why->worker->results[i].reason && !is_under_way(why, why->worker->notes[i].name))
+            add_result(why, i);
+    }
 }
 
 size_t pods_why(const struct pods *pods, const char *uid, struct arena *arena,
