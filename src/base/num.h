@@ -48,3 +48,13 @@ MUST_CHECK bool to_i32_checked(int64_t value, int32_t *ret);
  */
 MUST_CHECK bool parse_i64(const char *text, int64_t low, int64_t high, int64_t *ret);
 MUST_CHECK bool parse_u64(const char *text, uint64_t *ret);
+
+/** 0 to 15 for a hexadecimal digit of either case, -1 for anything else. */
+static inline int hex_digit_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}

@@ -79,14 +79,6 @@ static bool is_host(struct str host)
     return port.len == 0 || (port.ptr[0] == ':' && all_digits(behind(port, 1)));
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* *ret_text with its %XX resolved, terminated; false when there is a broken one, or a zero byte. */
 static bool unescape(struct str text, struct arena *arena, struct str *ret)
 {
@@ -97,8 +89,8 @@ static bool unescape(struct str text, struct arena *arena, struct str *ret)
             plain[len++] = text.ptr[i];
             continue;
         }
-        int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-        int low = i + 2 < text.len ? hex_value(text.ptr[i + 2]) : -1;
+        int high = i + 2 < text.len ? hex_digit_value(text.ptr[i + 1]) : -1;
+        int low = i + 2 < text.len ? hex_digit_value(text.ptr[i + 2]) : -1;
         if (high < 0 || low < 0 || high + low == 0)
             return false;
         plain[len++] = (char)(high << 4 | low);

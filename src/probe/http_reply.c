@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/go_quote.h"
+#include "wire/http.h"
 
 #include <strings.h>
 
@@ -90,10 +91,7 @@ static void take_status_line(struct http_reply *reply, struct str line)
 static bool is_name(struct str name)
 {
     for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
-        bool is_token = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-                        (c >= 'a' && c <= 'z') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
-        if (!is_token)
+        if (!http_is_token_char(name.ptr[i]))
             return false;
     }
     return name.len > 0;
@@ -200,11 +198,8 @@ static void take_chunk_size(struct http_reply *reply, struct str line)
     line = str_trim(line);
     uint64_t size = 0;
     for (size_t i = 0; i < line.len; i++) {
-        static const char digits[] = "0123456789abcdef";
-        char c = line.ptr[i];
-        const char *digit =
-            c != '\0' ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-        if (!digit) {
+        int digit = hex_digit_value(line.ptr[i]);
+        if (digit < 0) {
             refuse(reply, "invalid byte in chunk length", NULL);
             return;
         }
@@ -212,7 +207,7 @@ static void take_chunk_size(struct http_reply *reply, struct str line)
             refuse(reply, "http chunk length too large", NULL);
             return;
         }
-        size = size << 4 | (uint64_t)(digit - digits);
+        size = size << 4 | (uint64_t)digit;
     }
     if (line.len == 0) {
         refuse(reply, "empty hex number for chunk length", NULL);

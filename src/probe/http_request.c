@@ -2,17 +2,12 @@
 #include "probe/http_request.h"
 
 #include "base/go_quote.h"
-
-static bool is_token_char(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
-}
+#include "wire/http.h"
 
 static bool is_name(const char *name)
 {
     for (const char *c = name; *c != '\0'; c++) {
-        if (!is_token_char(*c))
+        if (!http_is_token_char(*c))
             return false;
     }
     return name[0] != '\0';

@@ -57,19 +57,10 @@ bool http_url_is_absolute(const char *reference)
     return scheme_length(str_from(reference)) > 0;
 }
 
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool is_escape(struct str text, size_t at)
 {
-    return at + 2 < text.len && hex_value(text.ptr[at + 1]) >= 0 &&
-           hex_value(text.ptr[at + 2]) >= 0;
+    return at + 2 < text.len && hex_digit_value(text.ptr[at + 1]) >= 0 &&
+           hex_digit_value(text.ptr[at + 2]) >= 0;
 }
 
 /* --- refusals --- */
@@ -199,7 +190,7 @@ static const char *escape_path(struct str path, bool has_escapes, struct arena *
     for (size_t i = 0; i < path.len; i++) {
         char c = path.ptr[i];
         if (has_escapes && c == '%' && is_escape(path, i)) {
-            c = (char)(hex_value(path.ptr[i + 1]) << 4 | hex_value(path.ptr[i + 2]));
+            c = (char)(hex_digit_value(path.ptr[i + 1]) << 4 | hex_digit_value(path.ptr[i + 2]));
             i += 2;
         }
         if (is_kept(c))

@@ -63,14 +63,6 @@ static bool is_alnum(char c)
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static struct group *top(struct check *check)
 {
     return &check->stack[check->depth];
@@ -93,15 +85,15 @@ static const char *parse_hex(const char *at, uint32_t *ret)
 {
     uint32_t value = 0;
     if (*at != '{') {
-        int high = hex_value(at[0]), low = high < 0 ? -1 : hex_value(at[1]);
+        int high = hex_digit_value(at[0]), low = high < 0 ? -1 : hex_digit_value(at[1]);
         if (low < 0)
             return NULL;
         *ret = (uint32_t)(high * 16 + low);
         return at + 2;
     }
     const char *digits = ++at;
-    for (; hex_value(*at) >= 0 && value <= 0x10ffff; at++)
-        value = value * 16 + (uint32_t)hex_value(*at);
+    for (; hex_digit_value(*at) >= 0 && value <= 0x10ffff; at++)
+        value = value * 16 + (uint32_t)hex_digit_value(*at);
     if (at == digits || *at != '}' || value > 0x10ffff)
         return NULL;
     *ret = value;

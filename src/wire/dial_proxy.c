@@ -17,21 +17,13 @@ char *dial_join_host_port(const char *host, uint16_t port)
 
 /* --- the URL --- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool unescape(struct str text, struct buf *out)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-            int low = high >= 0 ? hex_value(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len ? hex_digit_value(text.ptr[i + 1]) : -1;
+            int low = high >= 0 ? hex_digit_value(text.ptr[i + 2]) : -1;
             if (low < 0)
                 return false;
             c = (char)(high * 16 + low);

@@ -5,25 +5,14 @@
 
 #include <stdio.h>
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 char *grpc_message_decode(const char *text)
 {
     char *decoded = xstrdup(text);
     char *out = decoded;
     const char *at = text;
     while (*at) {
-        int high = at[0] == '%' ? hex_digit(at[1]) : -1;
-        int low = high >= 0 ? hex_digit(at[2]) : -1;
+        int high = at[0] == '%' ? hex_digit_value(at[1]) : -1;
+        int low = high >= 0 ? hex_digit_value(at[2]) : -1;
         if (low >= 0 && high + low > 0) {
             *out++ = (char)(high * 16 + low);
             at += 3;

@@ -49,23 +49,21 @@ const char *http_status_text(unsigned status)
     }
 }
 
-/* --- targets --- */
-
-static int hex_digit(char c)
+bool http_is_token_char(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
+
+/* --- targets --- */
 
 /* The byte that the escape at the front of @text stands for, or -1. */
 static int escaped_byte(struct str text)
 {
     if (text.len < 3)
         return -1;
-    int high = hex_digit(text.ptr[1]), low = hex_digit(text.ptr[2]);
+    int high = hex_digit_value(text.ptr[1]), low = hex_digit_value(text.ptr[2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

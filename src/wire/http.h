@@ -32,6 +32,9 @@ const char *http_fields_get(const struct http_fields *fields, const char *name);
  */
 bool http_fields_has_token(const struct http_fields *fields, const char *name, const char *token);
 
+/** A character that names of fields and methods are made of (RFC 9110 §5.6.2). */
+bool http_is_token_char(char c);
+
 /** "OK" for 200, "Not Found" for 404; "Unknown" for a number outside the registry. Static. */
 const char *http_status_text(unsigned status);
 

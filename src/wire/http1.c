@@ -59,14 +59,6 @@ static int fail(struct http1_parser *parser, unsigned status, const char *proble
 
 /* --- text: inside the library --- */
 
-/* RFC 9110 §5.6.2: the characters of a token. */
-static bool is_token_char(unsigned char c)
-{
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
 static bool is_value_char(unsigned char c)
 {
     return c == '\t' || (c >= ' ' && c != 0x7f);
@@ -83,7 +75,7 @@ static bool is_piece_char(enum piece piece, unsigned char c)
     case PIECE_TARGET:
         return is_target_char(c);
     case PIECE_NAME:
-        return is_token_char(c);
+        return http_is_token_char((char)c);
     case PIECE_VALUE:
         return is_value_char(c);
     case PIECE_NONE:

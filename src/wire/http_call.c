@@ -155,14 +155,13 @@ bool http_call_tells_length(const struct http_call *call)
 
 /* --- beginning --- */
 
-/* RFC 9110 §5.6.2, in lower case for field names, as HTTP/2 demands. */
+/* In lower case for field names, as HTTP/2 demands. */
 static bool is_token(const char *text, bool is_lower)
 {
     if (text[0] == '\0')
         return false;
     for (const char *c = text; *c != '\0'; c++) {
-        bool is_letter = is_lower ? islower((unsigned char)*c) : isalpha((unsigned char)*c);
-        if (!is_letter && !isdigit((unsigned char)*c) && !strchr("!#$%&'*+-.^_`|~", *c))
+        if (!http_is_token_char(*c) || (is_lower && isupper((unsigned char)*c)))
             return false;
     }
     return true;

@@ -122,7 +122,18 @@ TEST_CASE(unsigned_numbers_reach_to_their_end)
     assert_true(number == UINT64_MAX);
 }
 
-TEST_MAIN(TEST(checked_arithmetic_reports_overflow_and_stores_nothing),
+TEST_CASE(hexadecimal_digits_are_told_from_the_rest)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+    for (int i = 0; i < 256; i++) {
+        const char *found = i != 0 ? strchr(digits, i) : NULL;
+        int want = found ? (int)(found - digits) : -1;
+        assert_int_equal(hex_digit_value((char)i), want > 15 ? want - 6 : want);
+    }
+}
+
+TEST_MAIN(TEST(hexadecimal_digits_are_told_from_the_rest),
+          TEST(checked_arithmetic_reports_overflow_and_stores_nothing),
           TEST(saturating_arithmetic_stops_at_the_ends), TEST(narrowing_reports_what_does_not_fit),
           TEST(numbers_are_parsed_whole_and_within_their_range),
           TEST(unsigned_numbers_reach_to_their_end))
