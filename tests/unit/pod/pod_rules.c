@@ -18,22 +18,27 @@ void rule_check(struct virtual_node *node, bool holds, const char *rule)
     node_tell(node, "BROKEN: %s", rule);
 }
 
-static void add_record(struct virtual_node *node, const Core__Container *container, bool is_init)
+static struct container_record *add_record(struct virtual_node *node,
+                                           const Core__Container *container)
 {
     assert_true(node->n_records < NODE_MAX_CONTAINERS);
-    node->records[node->n_records++] = (struct container_record){
-        .container = container,
-        .is_init = is_init,
-        .is_sidecar = is_init && text_eq(container->restart_policy, "Always")};
+    struct container_record *record = &node->records[node->n_records++];
+    *record = (struct container_record){.container = container};
+    return record;
 }
 
 void rules_init(struct virtual_node *node)
 {
     const Core__PodSpec *spec = node->pod->spec;
-    for (size_t i = 0; i < spec->n_init_containers; i++)
-        add_record(node, spec->init_containers[i], true);
+    for (size_t i = 0; i < spec->n_init_containers; i++) {
+        struct container_record *record = add_record(node, spec->init_containers[i]);
+        record->is_init = true;
+        record->is_sidecar = text_eq(record->container->restart_policy, "Always");
+    }
     for (size_t i = 0; i < spec->n_containers; i++)
-        add_record(node, spec->containers[i], false);
+        add_record(node, spec->containers[i])->is_regular = true;
+    for (size_t i = 0; i < spec->n_ephemeral_containers; i++)
+        add_record(node, ephemeral_as_container(spec->ephemeral_containers[i], node->arena));
 }
 
 static struct container_record *record_of(struct virtual_node *node, const char *name)
@@ -119,7 +124,9 @@ bool rules_is_over(struct virtual_node *node, const struct container_record *rec
 
 static bool is_same_action(const struct pod_action *a, const struct pod_action *b)
 {
-    return a->kind == b->kind && a->container == b->container && text_eq(a->id, b->id) &&
+    bool is_same_container = a->ephemeral ? a->ephemeral == b->ephemeral
+                                          : a->container == b->container; /* one is a copy */
+    return a->kind == b->kind && is_same_container && text_eq(a->id, b->id) &&
            a->attempt == b->attempt && a->grace_s == b->grace_s && a->restart == b->restart &&
            text_eq(a->message, b->message);
 }
@@ -210,7 +217,7 @@ static void rules_of_order(struct virtual_node *node, const struct container_rec
             rule_check(node, !rules_runs(node, other),
                        "an init container runs beside no later init container and no regular "
                        "container (§5.3)");
-        if (is_plain_init(record) && !other->is_init)
+        if (is_plain_init(record) && other->is_regular)
             rule_check(node,
                        !rules_runs(node, other) && !agent_is_starting(node, other->container->name),
                        "no init container runs beside a regular container (§5.3)");
@@ -254,8 +261,12 @@ static void rules_of_start(struct virtual_node *node, const struct pod_action *a
                "containers start in a sandbox that is ready (§5.1)");
     rule_check(node, node->cgroup_ready && node->volumes_ready,
                "nothing starts before cgroup and volumes are there (§3.8)");
-    rules_of_order(node, record);
     const struct virtual_instance *newest = node_newest(node, name);
+    if (action->ephemeral) {
+        rule_check(node, !newest, "an ephemeral container starts once (§5.2)");
+        return;
+    }
+    rules_of_order(node, record);
     rule_check(node, !newest || newest->state != CONTAINER_UNKNOWN,
                "what is in unknown state is killed before it starts again (§5.2, §5.3)");
     if (node->broken || !newest || newest->state != CONTAINER_EXITED)
@@ -290,7 +301,7 @@ static bool pod_has_to_end(struct virtual_node *node)
         const struct container_record *record = &node->records[i];
         if (rules_init_failed(node, record))
             return true;
-        if (!record->is_init)
+        if (record->is_regular)
             is_all_over = is_all_over && ends_for_good(node, record);
     }
     return is_all_over;
@@ -327,7 +338,7 @@ static void rules_of_sidecar_kill(struct virtual_node *node, const struct contai
     }
     for (const struct container_record *other = node->records;
          other < node->records + node->n_records; other++) {
-        if (!other->is_init)
+        if (other->is_regular)
             rule_check(node, !rules_runs(node, other),
                        "a sidecar outlives the regular containers (§5.9)");
         if (other->is_sidecar && other > sidecar)
@@ -377,7 +388,7 @@ bool rules_all_succeeded(struct virtual_node *node)
         bool has_succeeded = newest && newest->state == CONTAINER_EXITED &&
                              newest->exit_code == 0 &&
                              text_eq(rules_policy(node, record), "OnFailure");
-        if (!record->is_init && !has_succeeded)
+        if (record->is_regular && !has_succeeded)
             return false;
     }
     return true;
@@ -481,12 +492,12 @@ void rules_container_runs(struct virtual_node *node, const struct virtual_instan
     rule_check(node, running == 1, "of one name no two instances run at once");
     record->was_started = record->was_started || !record->container->startup_probe;
     record->may_start_anew = false;
-    if (!record->is_init)
+    if (record->is_regular)
         node->starts_over = false;
     if (is_plain_init(record))
         record->has_succeeded = false;
     for (size_t i = 0; is_plain_init(record) && i < node->n_records; i++)
-        rule_check(node, node->records[i].is_init || !rules_runs(node, &node->records[i]),
+        rule_check(node, !node->records[i].is_regular || !rules_runs(node, &node->records[i]),
                    "no init container runs beside a regular container (§5.3)");
 }
 

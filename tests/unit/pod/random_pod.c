@@ -102,6 +102,11 @@ static void make_yaml(struct random_pod *pod)
     buf_add_text(&pod->yaml, "  containers:\n");
     for (uint32_t i = 0; i < regular; i++)
         add_container(pod, names[i], false);
+    uint32_t ephemeral = one_in(pod, 4) ? 1 + below(pod, 2) : 0;
+    if (ephemeral > 0)
+        buf_add_text(&pod->yaml, "  ephemeralContainers:\n");
+    for (uint32_t i = 0; i < ephemeral; i++)
+        buf_printf(&pod->yaml, "  - {name: e%u, image: e}\n", i);
 }
 
 /* --- what its containers do --- */
@@ -189,7 +194,9 @@ static void will(struct random_pod *pod, int64_t after_ns, enum node_event_kind 
 static void will_to_some(struct random_pod *pod, enum node_event_kind kind)
 {
     struct virtual_node *node = &pod->node;
-    const struct container_record *record = &node->records[below(pod, (uint32_t)node->n_records)];
+    const Core__PodSpec *spec = node->pod->spec; /* ephemeral ones are never changed */
+    uint32_t count = (uint32_t)(spec->n_init_containers + spec->n_containers);
+    const struct container_record *record = &node->records[below(pod, count)];
     virtual_node_will(node, (struct node_event){.at_ns = NODE_BEGIN_NS + some_time(pod, 600),
                                                 .kind = kind,
                                                 .name = record->container->name});

@@ -48,9 +48,9 @@ static bool is_as_wanted(struct virtual_node *node)
         const struct container_record *record = &node->records[i];
         const struct virtual_instance *newest = node_newest(node, record->container->name);
         bool is_running = rules_runs(node, record);
-        if (is_running && (record->is_sidecar || !record->is_init))
+        if (is_running && (record->is_sidecar || record->is_regular))
             all_right = all_right && !rules_has_failed(node, newest);
-        if (!record->is_init) {
+        if (record->is_regular) {
             some_stay = some_stay || is_running;
             all_right = all_right && (is_running || rules_is_over(node, record));
         }

@@ -32,6 +32,10 @@ static const Core__ContainerStatus *entry_of(const Core__PodStatus *status, cons
         if (text_eq(status->container_statuses[i]->name, name))
             return status->container_statuses[i];
     }
+    for (size_t i = 0; i < status->n_ephemeral_container_statuses; i++) {
+        if (text_eq(status->ephemeral_container_statuses[i]->name, name))
+            return status->ephemeral_container_statuses[i];
+    }
     return NULL;
 }
 
@@ -115,11 +119,11 @@ static bool is_end(struct virtual_node *node)
         const struct virtual_instance *newest = node_newest(node, record->container->name);
         bool is_over = rules_is_over(node, record);
         bool has_failed = record->lost_sight || (is_over && newest->exit_code != 0);
-        if (!record->is_init && newest && newest->state == CONTAINER_RUNNING)
+        if (record->is_regular && newest && newest->state == CONTAINER_RUNNING)
             return false;
-        if (!record->is_init)
+        if (record->is_regular)
             will_run = will_run || !(is_over || record->lost_sight);
-        else if (!record->is_sidecar)
+        else if (record->is_init && !record->is_sidecar)
             has_failed_init = has_failed_init || has_failed;
     }
     return !will_run || has_failed_init || node->want.life != POD_LIFE_SYNC;
@@ -221,6 +225,10 @@ static void rules_of_entry(struct virtual_node *node, struct container_record *r
                    "what runs is shown as running (§8.5)");
     bool is_plain_init = record->is_init && !record->is_sidecar;
     bool ends_well = state->terminated && state->terminated->exit_code == 0;
+    bool is_ephemeral = !record->is_init && !record->is_regular;
+    if (is_ephemeral)
+        rule_check(node, !entry->ready && !entry->has_started,
+                   "an ephemeral container is never ready (§7.4)");
     if (entry->ready)
         rule_check(node, is_plain_init ? ends_well : state->running != NULL,
                    "ready is what runs, or an init container that has succeeded (§7.4)");
@@ -229,7 +237,7 @@ static void rules_of_entry(struct virtual_node *node, struct container_record *r
                    "a container has started once its startup probe has succeeded (§7.4)");
     if (entry->ready && !is_plain_init && record->container->startup_probe)
         rule_check(node, entry->started, "nothing is ready before it has started (§7.4)");
-    if (is_true(status, "ContainersReady") && !is_plain_init)
+    if (is_true(status, "ContainersReady") && !is_plain_init && !is_ephemeral)
         rule_check(node, entry->ready, "containers are ready when all are (§8.4)");
     rules_of_restarts(node, record, old ? entry_of(old, name) : NULL, entry);
 }

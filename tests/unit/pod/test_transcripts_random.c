@@ -80,6 +80,7 @@ TEST_CASE(whatever_befalls_a_pod_the_rules_hold_and_it_comes_to_its_end)
         {"= Failed [", 50, 0},
         {"= Succeeded", 50, 0},
         {"exits 137", 100, 0},
+        {"StartContainer e0", 100, 0},
     };
     int64_t seed = number_from("CUBELET_POD_SEED", 0);
     if (seed > 0) {

@@ -116,9 +116,9 @@ struct virtual_cooldown {
 /** What the rules remember of one container of the spec. */
 struct container_record {
     const Core__Container *container;
-    bool is_init, is_sidecar;
-    size_t n_starts;     /* actions */
-    size_t n_instances;  /* that came to be */
+    bool is_init, is_sidecar, is_regular; /* none of them: it is ephemeral */
+    size_t n_starts;                      /* actions */
+    size_t n_instances;                   /* that came to be */
     bool was_started;    /* in the present sandbox: it ran, and its startup probe succeeded */
     bool has_succeeded;  /* in the present sandbox: exited with 0 */
     bool may_start_anew; /* it was killed in order to be started again, or its instance was lost */
