@@ -160,33 +160,3 @@ def test_logs_go_with_their_container_unless_they_are_kept(make_node, size, is_k
 def was_restarted(made, count):
     status = agents.container_status(made) or {"state": {}}
     return status.get("restartCount") == count and "running" in status["state"]
-
-
-def test_looking_at_sizes_costs_nothing(make_node):
-    """While nobody says anything the loop wakes for one look an interval, and no work can be measured."""
-    intervals = 4
-    node = make_node(CONFIG)
-    for i in range(5):
-        node.apply(f"quiet-{i}.yaml", pod(f"quiet-{i}", shell("c", SLEEP)))
-    node.start()
-    for i in range(5):
-        node.wait_running(f"quiet-{i}")
-    time.sleep(2 * INTERVAL_S)  # what the start has stirred up; the first look is over
-    wakes_before, ticks_before = wakes(node), cpu_ticks(node)
-    time.sleep(intervals * INTERVAL_S)
-    # A look's time, its answer and what else comes now and then are some five; a call of the runtime for each of the
-    # containers were ten more.
-    assert wakes(node) - wakes_before <= 8 * intervals
-    assert cpu_ticks(node) - ticks_before <= 2
-
-
-def wakes(node):
-    """How often the agent's loop has slept so far."""
-    with open(f"/proc/{node.process.pid}/status") as status:
-        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.MULTILINE)[1])
-
-
-def cpu_ticks(node):
-    with open(f"/proc/{node.process.pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
