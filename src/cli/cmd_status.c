@@ -18,11 +18,6 @@ static bool flag_of(const struct doc_node *node, const char *key)
     return value && value->kind == DOC_BOOL && value->boolean;
 }
 
-static size_t count_of(const struct doc_node *array)
-{
-    return array && array->kind == DOC_ARRAY ? array->array.count : 0;
-}
-
 static void add_runtime(const struct doc_node *runtime, struct buf *out)
 {
     const char *message = doc_get_text(runtime, "message");
@@ -35,7 +30,7 @@ static void add_runtime(const struct doc_node *runtime, struct buf *out)
 
 static void add_conditions(const struct doc_node *conditions, struct buf *out)
 {
-    for (size_t i = 0; i < count_of(conditions); i++) {
+    for (size_t i = 0; i < doc_count(conditions); i++) {
         const struct doc_node *condition = conditions->array.items[i];
         AUTO(free) char *type = xasprintf("%s:", doc_get_text(condition, "type"));
         buf_printf(out, "%-12s%s (%s: %s)\n", type, doc_get_text(condition, "status"),
@@ -45,10 +40,10 @@ static void add_conditions(const struct doc_node *conditions, struct buf *out)
 
 static void add_problems(const struct doc_node *problems, struct buf *out)
 {
-    if (count_of(problems) == 0)
+    if (doc_count(problems) == 0)
         return;
     buf_add_text(out, "Manifests that cannot be used:\n");
-    for (size_t i = 0; i < count_of(problems); i++) {
+    for (size_t i = 0; i < doc_count(problems); i++) {
         const struct doc_node *problem = problems->array.items[i];
         const char *file = doc_get_text(problem, "file"),
                    *message = doc_get_text(problem, "message");

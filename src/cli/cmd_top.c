@@ -34,11 +34,6 @@ struct usages {
     size_t count;
 };
 
-static size_t count_of(const struct doc_node *array)
-{
-    return array && array->kind == DOC_ARRAY ? array->array.count : 0;
-}
-
 static struct usage usage_of(const struct doc_node *object)
 {
     return (struct usage){.nano_cores = figure_of(object, "cpu", "usageNanoCores"),
@@ -49,7 +44,7 @@ static void add_pod(const struct doc_node *pod, bool by_container, struct usages
 {
     const struct doc_node *reference = doc_get(pod, "podRef");
     const struct doc_node *containers = doc_get(pod, "containers");
-    size_t count = by_container ? count_of(containers) : 1;
+    size_t count = by_container ? doc_count(containers) : 1;
     for (size_t i = 0; i < count; i++) {
         const struct doc_node *object = by_container ? containers->array.items[i] : pod;
         struct usage usage = usage_of(object);
@@ -65,10 +60,10 @@ static void collect(const struct doc_node *pods, const struct cli_options *optio
 {
     const char *namespace = cli_namespace_filter(options);
     size_t most = 0;
-    for (size_t i = 0; i < count_of(pods); i++)
-        most += count_of(doc_get(pods->array.items[i], "containers")) + 1;
+    for (size_t i = 0; i < doc_count(pods); i++)
+        most += doc_count(doc_get(pods->array.items[i], "containers")) + 1;
     *ret = (struct usages){.items = arena_calloc(arena, most + 1, sizeof(*ret->items))};
-    for (size_t i = 0; i < count_of(pods); i++) {
+    for (size_t i = 0; i < doc_count(pods); i++) {
         const struct doc_node *pod = pods->array.items[i];
         if (!namespace || text_eq(doc_get_text(doc_get(pod, "podRef"), "namespace"), namespace))
             add_pod(pod, options->containers, ret);

@@ -20,11 +20,6 @@ struct cells {
     const char *texts[COLUMNS];
 };
 
-static size_t count_of(const struct doc_node *array)
-{
-    return array && array->kind == DOC_ARRAY ? array->array.count : 0;
-}
-
 /* How far away the RFC 3339 time @key of @wait is, in the past or in the future; "" when there is
  * none. */
 static const char *distance(const struct doc_node *wait, const char *key, int64_t now_wall_ns,
@@ -61,15 +56,15 @@ void cli_render_why(const struct doc_node *why, bool with_namespace, int64_t now
     size_t skip = with_namespace ? 0 : 1, count = 0, most = 0;
     struct text_table table = {.columns = COLUMNS - skip};
     const struct doc_node *pods = doc_get(why, "pods");
-    for (size_t i = 0; i < count_of(pods); i++)
-        most += count_of(doc_get(pods->array.items[i], "waits"));
+    for (size_t i = 0; i < doc_count(pods); i++)
+        most += doc_count(doc_get(pods->array.items[i], "waits"));
     if (most == 0)
         return;
     struct cells *rows = arena_calloc(arena, most, sizeof(*rows));
     text_table_measure(&table, titles + skip);
-    for (size_t i = 0; i < count_of(pods); i++) {
+    for (size_t i = 0; i < doc_count(pods); i++) {
         const struct doc_node *pod = pods->array.items[i], *waits = doc_get(pod, "waits");
-        for (size_t k = 0; k < count_of(waits); k++) {
+        for (size_t k = 0; k < doc_count(waits); k++) {
             rows[count] = cells_of(pod, waits->array.items[k], now_wall_ns, arena);
             text_table_measure(&table, rows[count++].texts + skip);
         }
@@ -83,7 +78,7 @@ void cli_render_why(const struct doc_node *why, bool with_namespace, int64_t now
 static void add_contentment(const struct doc_node *why, const char *pod_name, struct buf *out)
 {
     const struct doc_node *pods = doc_get(why, "pods");
-    if (!pod_name || count_of(pods) != 1) {
+    if (!pod_name || doc_count(pods) != 1) {
         buf_add_text(out, "No pod waits for anything.\n");
         return;
     }

@@ -29,11 +29,6 @@ static bool bool_in(const struct doc_node *node, const char *key)
     return value && value->kind == DOC_BOOL && value->boolean;
 }
 
-static size_t count_of(const struct doc_node *array)
-{
-    return array && array->kind == DOC_ARRAY ? array->array.count : 0;
-}
-
 static size_t member_count(const struct doc_node *object)
 {
     return object && object->kind == DOC_OBJECT ? object->object.count : 0;
@@ -43,7 +38,7 @@ static char **texts_in(const struct doc_node *node, const char *key, struct aren
                        size_t *ret_count)
 {
     const struct doc_node *array = doc_get(node, key);
-    *ret_count = count_of(array);
+    *ret_count = doc_count(array);
     char **texts = arena_calloc(arena, *ret_count + 1, sizeof(char *));
     for (size_t i = 0; i < *ret_count; i++)
         texts[i] = arena_strdup(arena, array->array.items[i]->string.ptr);
@@ -211,7 +206,7 @@ static Openapi__ParametersItem **parameters_in(const struct doc_node *node, stru
                                                size_t *ret_count)
 {
     const struct doc_node *array = doc_get(node, "parameters");
-    *ret_count = count_of(array);
+    *ret_count = doc_count(array);
     Openapi__ParametersItem **items =
         arena_calloc(arena, *ret_count + 1, sizeof(Openapi__ParametersItem *));
     for (size_t i = 0; i < *ret_count; i++)

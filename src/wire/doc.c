@@ -22,6 +22,11 @@ const char *doc_get_text(const struct doc_node *node, const char *key)
     return value && value->kind == DOC_STRING ? value->string.ptr : "";
 }
 
+size_t doc_count(const struct doc_node *node)
+{
+    return node && node->kind == DOC_ARRAY ? node->array.count : 0;
+}
+
 const char *doc_describe(const struct doc_node *node, struct arena *arena)
 {
     char real[DOC_REAL_SIZE];

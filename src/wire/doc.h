@@ -52,6 +52,9 @@ const struct doc_node *doc_get(const struct doc_node *node, const char *key);
 /** The string under @key; "" when there is none, or something else. Borrowed from @node. */
 const char *doc_get_text(const struct doc_node *node, const char *key);
 
+/** How many items an array node has; 0 when @node is none. */
+size_t doc_count(const struct doc_node *node);
+
 /** What @node is, for "expected …, found …": `string "http"`, `number 8080`, `an object`; lives in
  * @arena. */
 const char *doc_describe(const struct doc_node *node, struct arena *arena);

@@ -16,6 +16,9 @@ TEST_CASE(a_builder_makes_the_tree_that_was_written)
     assert_no_error(doc_builder_finish(&builder, &node));
     assert_doc("tree", node, text, arena);
     assert_int_equal(doc_get(node, "a")->array.items[0]->kind, DOC_INTEGER);
+    assert_int_equal(doc_count(doc_get(node, "a")), 8);
+    assert_int_equal(doc_count(node), 0);
+    assert_int_equal(doc_count(NULL), 0);
     assert_string_equal(doc_get_text(node, "a"), "");
     assert_string_equal(doc_get_text(node, "x"), "");
     assert_string_equal(doc_get_text(NULL, "x"), "");
