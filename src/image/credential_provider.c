@@ -264,7 +264,7 @@ struct credential_lookup *credential_lookup_start(struct credential_providers *p
                                                   credential_on_found *on_found, void *ctx)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
-    struct str repository = image_full_repository(image, arena);
+    struct str repository = image_repository(image, arena);
     if (!is_for_any(providers, repository))
         return NULL;
     struct credential_lookup *lookup = xcalloc(1, sizeof(*lookup));

@@ -45,7 +45,7 @@ struct image_credential image_credential_dup(const struct image_credential *cred
 void keyring_find(const struct keyring *keyring, const char *image, struct arena *arena,
                   const struct image_credential **ret, size_t *ret_count)
 {
-    struct str repository = image_full_repository(image, arena);
+    struct str repository = image_repository(image, arena);
     const struct keyring_entry **found =
         arena_calloc(arena, keyring->count + 1, sizeof(const struct keyring_entry *));
     size_t count = 0;

@@ -273,7 +273,7 @@ static bool has_upper(struct str text)
     return false;
 }
 
-struct str image_full_repository(const char *image, struct arena *arena)
+struct str image_repository(const char *image, struct arena *arena)
 {
     struct str name = head(whole(image), str_find(whole(image), '@'));
     size_t colon = find_last(name, ':'), slash = find_last(name, '/');

@@ -10,7 +10,7 @@
 
 /** The repository of @image, without tag and digest, its name completed as Docker does: "busybox:1"
  * is of "docker.io/library/busybox". Lives in @arena or is a part of @image. */
-struct str image_full_repository(const char *image, struct arena *arena);
+struct str image_repository(const char *image, struct arena *arena);
 /** isDefaultRegistryMatch(): a first part without a dot or colon is no registry. */
 bool image_is_of_default_registry(struct str repository);
 

@@ -199,9 +199,6 @@ uint32_t container_hash(const char *image, const char *name);
  */
 MUST_CHECK struct error *image_with_default_tag(const char *image, struct arena *arena,
                                                 const char **ret);
-/** The same without tag and digest, but complete: "busybox:1" → "docker.io/library/busybox"; NULL
- * for what is no reference. In @arena. */
-const char *image_repository(const char *image, struct arena *arena);
 
 /** "<name>_<namespace>(<uid>)". */
 const char *pod_text(const Core__Pod *pod, struct arena *arena);

@@ -357,13 +357,3 @@ struct error *image_with_default_tag(const char *image, struct arena *arena, con
     *ret = complete ? arena_strdup(arena, image) : arena_printf(arena, "%s:%s", image, DEFAULT_TAG);
     return NULL;
 }
-
-const char *image_repository(const char *image, struct arena *arena)
-{
-    struct image_parts parts = {0};
-    const char *domain, *rest;
-    if (!image || find_problem(image, arena, &parts))
-        return NULL;
-    split_domain(image, arena, &domain, &rest);
-    return arena_printf(arena, "%s/%.*s", domain, STR_ARG(parts.path));
-}

@@ -4,6 +4,7 @@
  */
 #include "pod/op_start.h"
 
+#include "image/image_match.h"
 #include "image/pull_records.h"
 
 static struct pull_records *records_of(const struct pod_op *op)
@@ -13,7 +14,8 @@ static struct pull_records *records_of(const struct pod_op *op)
 
 static const char *repository_of(struct pod_op *op)
 {
-    return image_repository(op->container->image, op->arena);
+    struct str repository = image_repository(op->container->image, op->arena);
+    return arena_strndup(op->arena, repository.ptr, repository.len);
 }
 
 /* --- logins as the records have them --- */

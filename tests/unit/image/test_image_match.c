@@ -11,12 +11,15 @@ TEST_CASE(images_have_a_repository)
         {"busybox:1.36@sha256:00", "docker.io/library/busybox"},
         {"team/app:1", "docker.io/team/app"},
         {"index.docker.io/app", "docker.io/library/app"},
+        {"index.docker.io/busybox", "docker.io/library/busybox"},
         {"localhost/app:1", "localhost/app"},
+        {"localhost/app@sha256:00", "localhost/app"},
+        {"r.example:5000/team/app:1@sha256:00", "r.example:5000/team/app"},
         {"r.example:5000/team/app:1", "r.example:5000/team/app"},
     };
     AUTO(arena) struct arena *arena = arena_new(0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct str repository = image_full_repository(rows[i].image, arena);
+        struct str repository = image_repository(rows[i].image, arena);
         assert_string_equal(arena_strndup(arena, repository.ptr, repository.len), rows[i].want);
     }
 }
@@ -54,7 +57,7 @@ TEST_CASE(patterns_match_images)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *key = image_pattern_key(str_from(rows[i].pattern), arena);
         assert_non_null(key);
-        if (registry_key_matches(key, image_full_repository(rows[i].image, arena)) != rows[i].want)
+        if (registry_key_matches(key, image_repository(rows[i].image, arena)) != rows[i].want)
             fail_msg("%s on %s", rows[i].pattern, rows[i].image);
     }
 }

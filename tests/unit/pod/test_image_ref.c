@@ -101,29 +101,5 @@ TEST_CASE(lengths_are_bounded)
     assert_error_code(image_with_default_tag(tagged, arena, &got), ERROR_INVALID_ARGUMENT);
 }
 
-TEST_CASE(a_repository_is_complete_and_without_tag_and_digest)
-{
-#define DIGEST "sha256:0123456789012345678901234567890123456789012345678901234567890123"
-    static const struct {
-        const char *image, *want;
-    } rows[] = {
-        {"busybox", "docker.io/library/busybox"},
-        {"busybox:1", "docker.io/library/busybox"},
-        {"team/app:1", "docker.io/team/app"},
-        {"index.docker.io/busybox", "docker.io/library/busybox"},
-        {"r.example:5000/team/app:1@" DIGEST, "r.example:5000/team/app"},
-        {"localhost/app@" DIGEST, "localhost/app"},
-        {"UPPER:1", NULL},
-        {"", NULL},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        AUTO(arena) struct arena *arena = arena_new(0);
-        const char *got = image_repository(rows[i].image, arena);
-        if (!text_eq(got, rows[i].want))
-            fail_msg("%s: %s", rows[i].image, got ? got : "none");
-    }
-}
-
-TEST_MAIN(TEST(a_repository_is_complete_and_without_tag_and_digest),
-          TEST(a_reference_without_tag_and_digest_gets_latest),
+TEST_MAIN(TEST(a_reference_without_tag_and_digest_gets_latest),
           TEST(a_malformed_reference_is_named_with_its_fault), TEST(lengths_are_bounded))
