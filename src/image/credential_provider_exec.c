@@ -23,8 +23,6 @@
 #define READS_PER_TURN 16
 #define HIDDEN "<redacted>"
 
-extern char **environ; /* NOLINT(readability-redundant-declaration): POSIX has no header for it */
-
 struct credential_exec {
     struct loop *loop;
     char *name, *image, *secret; /* secret may be NULL */
@@ -40,44 +38,14 @@ struct credential_exec {
 
 /* --- what it is given --- */
 
-static bool is_overridden(const char *entry, const Credentialprovider__CredentialProvider *provider)
-{
-    struct str name = {.ptr = entry, .len = str_find(str_from(entry), '=')};
-    for (size_t i = 0; i < provider->n_env; i++) {
-        if (str_eq_c(name, provider->env[i]->name ? provider->env[i]->name : ""))
-            return true;
-    }
-    return false;
-}
-
-/* Of a name that is there twice the last counts, as for Go. */
-static bool is_repeated(const Credentialprovider__CredentialProvider *provider, size_t index)
-{
-    for (size_t i = index + 1; i < provider->n_env; i++) {
-        if (text_eq(provider->env[i]->name, provider->env[index]->name))
-            return true;
-    }
-    return false;
-}
-
 static const char *const *build_environment(const Credentialprovider__CredentialProvider *provider,
                                             struct arena *arena)
 {
-    size_t count = 0, ours = 0;
-    while (environ[ours])
-        ours++;
-    const char **env = arena_calloc(arena, ours + provider->n_env + 1, sizeof(*env));
-    for (size_t i = 0; i < ours; i++) {
-        if (!is_overridden(environ[i], provider))
-            env[count++] = environ[i];
-    }
-    for (size_t i = 0; i < provider->n_env; i++) {
-        const Credentialprovider__ExecEnvVar *variable = provider->env[i];
-        if (!is_repeated(provider, i))
-            env[count++] = arena_printf(arena, "%s=%s", variable->name ? variable->name : "",
-                                        variable->value ? variable->value : "");
-    }
-    return env;
+    struct child_variable *own = arena_calloc(arena, provider->n_env + 1, sizeof(*own));
+    for (size_t i = 0; i < provider->n_env; i++)
+        own[i] = (struct child_variable){provider->env[i]->name ? provider->env[i]->name : "",
+                                         provider->env[i]->value ? provider->env[i]->value : ""};
+    return child_environment(own, provider->n_env, arena);
 }
 
 static const char *const *build_arguments(const struct credential_exec_options *options,

@@ -27,8 +27,6 @@
 #define INFO_VARIABLE "KUBERNETES_EXEC_INFO"
 #define INFO_MAX_BYTES (4 * MiB) /* the certificates of a CA file in base64 */
 
-extern char **environ; /* NOLINT(readability-redundant-declaration): POSIX has no header for it */
-
 /* --- the credential --- */
 
 void exec_credential_done(struct exec_credential *credential)
@@ -178,35 +176,17 @@ struct exec_run {
     struct error *failure; /* what killed or prevented it; else its exit tells */
 };
 
-static bool is_overridden(const char *entry, const struct kubeconfig_exec *exec)
-{
-    size_t name_len = str_find(str_from(entry), '=');
-    struct str name = {.ptr = entry, .len = name_len};
-    for (size_t i = 0; i < exec->env_count; i++) {
-        if (str_eq_c(name, exec->env[i].name))
-            return true;
-    }
-    return str_eq_c(name, INFO_VARIABLE);
-}
-
 /* Ours, then the config's, then what the protocol says; in @arena. */
-static char **build_environment(const struct kubeconfig *config, const char *ca_pem,
-                                struct arena *arena)
+static const char *const *build_environment(const struct kubeconfig *config, const char *ca_pem,
+                                            struct arena *arena)
 {
     const struct kubeconfig_exec *exec = config->exec;
-    size_t count = 0, ours = 0;
-    while (environ[ours])
-        ours++;
-    char **env = arena_calloc(arena, ours + exec->env_count + 2, sizeof(*env));
-    for (size_t i = 0; i < ours; i++) {
-        if (!is_overridden(environ[i], exec))
-            env[count++] = environ[i];
-    }
+    struct child_variable *own = arena_calloc(arena, exec->env_count + 1, sizeof(*own));
     for (size_t i = 0; i < exec->env_count; i++)
-        env[count++] = arena_printf(arena, "%s=%s", exec->env[i].name, exec->env[i].value);
+        own[i] = (struct child_variable){exec->env[i].name, exec->env[i].value};
     AUTO(free) char *info = exec_credential_info(config, ca_pem);
-    env[count] = arena_printf(arena, INFO_VARIABLE "=%s", info);
-    return env;
+    own[exec->env_count] = (struct child_variable){INFO_VARIABLE, info};
+    return child_environment(own, exec->env_count + 1, arena);
 }
 
 static char **build_arguments(const struct kubeconfig_exec *exec, struct arena *arena)
@@ -359,9 +339,8 @@ static struct error *start_child(struct exec_run *run, const char *ca_pem)
     if (fcntl(run->out_fd, F_SETFL, O_NONBLOCK) != 0)
         return error_from_errno(errno, "setting up a pipe");
     char **argv = build_arguments(run->config->exec, arena);
-    char **env = build_environment(run->config, ca_pem, arena);
     const struct child_options options = {.argv = (const char *const *)argv,
-                                          .env = (const char *const *)env,
+                                          .env = build_environment(run->config, ca_pem, arena),
                                           .errors = CHILD_ERRORS_KEPT};
     int failure = child_spawn(&options, write_fd, &run->pid);
     if (failure != 0) {

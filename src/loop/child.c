@@ -98,6 +98,37 @@ static void on_soon(void *ctx)
     pump(ctx);
 }
 
+/* --- what it is given --- */
+
+/* Whether a variable from @first on is called @name. */
+static bool is_given(const struct child_variable *own, size_t first, size_t count, struct str name)
+{
+    for (size_t i = first; i < count; i++) {
+        if (str_eq_c(name, own[i].name))
+            return true;
+    }
+    return false;
+}
+
+const char *const *child_environment(const struct child_variable *own, size_t count,
+                                     struct arena *arena)
+{
+    size_t kept = 0, ours = 0;
+    while (environ[ours])
+        ours++;
+    const char **env = arena_calloc(arena, ours + count + 1, sizeof(*env));
+    for (size_t i = 0; i < ours; i++) {
+        struct str name = {.ptr = environ[i], .len = str_find(str_from(environ[i]), '=')};
+        if (!is_given(own, 0, count, name))
+            env[kept++] = environ[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!is_given(own, i + 1, count, str_from(own[i].name)))
+            env[kept++] = arena_printf(arena, "%s=%s", own[i].name, own[i].value);
+    }
+    return env;
+}
+
 /* --- starting --- */
 
 static void add_files(posix_spawn_file_actions_t *actions, const struct child_options *options,

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/arena.h"
 #include "base/str.h"
 #include "loop/work.h"
 
@@ -25,6 +26,15 @@ struct child_options {
     int in_fd;  /* its input; 0: /dev/null */
     int err_fd; /* for CHILD_ERRORS_APART */
 };
+
+struct child_variable {
+    const char *name, *value;
+};
+/** For struct child_options: the environment of this process with @own in it, in place of what is
+ * there under the same name. Of a name that is in @own twice the last counts. Lives in @arena, and
+ * borrows from the environment. */
+const char *const *child_environment(const struct child_variable *own, size_t count,
+                                     struct arena *arena);
 
 /**
  * Starts a process in a group of its own, with @out_fd as its output and signals as a new process

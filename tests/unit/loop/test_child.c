@@ -207,7 +207,41 @@ TEST_CASE(a_freed_one_is_killed_in_silence)
     parent_done(&parent);
 }
 
-TEST_MAIN(TEST(output_is_told_and_then_the_end), TEST(input_and_errors_may_be_descriptors),
+static size_t count_named(const char *const *env, const char *name, const char **ret_last)
+{
+    size_t count = 0;
+    AUTO(free) char *prefix = xasprintf("%s=", name);
+    for (; *env; env++) {
+        if (!text_has_prefix(*env, prefix))
+            continue;
+        *ret_last = *env;
+        count++;
+    }
+    return count;
+}
+
+TEST_CASE(an_environment_has_ours_and_in_its_place_what_is_given)
+{
+    static const struct child_variable own[] = {
+        {"PATH", "/own"}, {"CHILD_TWICE", "first"}, {"CHILD_TWICE", "last"}, {"CHILD_EMPTY", ""}};
+    AUTO(arena) struct arena *arena = arena_new(0);
+    assert_int_equal(setenv("CHILD_INHERITED", "yes", 1), 0);
+    const char *const *env = child_environment(own, ARRAY_SIZE(own), arena);
+    static const struct {
+        const char *name, *want;
+    } rows[] = {{"PATH", "PATH=/own"},
+                {"CHILD_TWICE", "CHILD_TWICE=last"},
+                {"CHILD_EMPTY", "CHILD_EMPTY="},
+                {"CHILD_INHERITED", "CHILD_INHERITED=yes"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *found = "";
+        assert_int_equal(count_named(env, rows[i].name, &found), 1);
+        assert_string_equal(found, rows[i].want);
+    }
+}
+
+TEST_MAIN(TEST(an_environment_has_ours_and_in_its_place_what_is_given),
+          TEST(output_is_told_and_then_the_end), TEST(input_and_errors_may_be_descriptors),
           TEST(a_missing_program_is_an_error), TEST(a_paused_one_waits_with_its_output_and_its_end),
           TEST(a_chatty_one_is_read_whole), TEST(a_killed_one_ends_with_all_it_started),
           TEST(a_freed_one_is_killed_in_silence))
