@@ -44,6 +44,51 @@ bool container_is_sidecar(const Core__Container *container)
     return text_eq(container->restart_policy, "Always");
 }
 
+/* --- containers and conditions --- */
+
+Core__Container *pod_container_at(const Core__PodSpec *spec, size_t index)
+{
+    if (index < spec->n_init_containers)
+        return spec->init_containers[index];
+    index -= spec->n_init_containers;
+    return index < spec->n_containers ? spec->containers[index] : NULL;
+}
+
+Core__Container *pod_container_find(const Core__PodSpec *spec, const char *name)
+{
+    Core__Container *container;
+    for (size_t i = 0; (container = pod_container_at(spec, i)); i++) {
+        if (text_eq(container->name, name))
+            return container;
+    }
+    return NULL;
+}
+
+const char *pod_list_of_container(const Core__PodSpec *spec, const char *name)
+{
+    const Core__Container *container;
+    for (size_t i = 0; (container = pod_container_at(spec, i)); i++) {
+        if (text_eq(container->name, name))
+            return i < spec->n_init_containers ? "initContainers" : "containers";
+    }
+    return ephemeral_container_find(spec, name) ? "ephemeralContainers" : NULL;
+}
+
+Core__PodCondition *pod_condition_find(const Core__PodStatus *status, const char *type)
+{
+    for (size_t i = 0; status && i < status->n_conditions; i++) {
+        if (text_eq(status->conditions[i]->type, type))
+            return status->conditions[i];
+    }
+    return NULL;
+}
+
+bool pod_condition_is_true(const Core__PodStatus *status, const char *type)
+{
+    const Core__PodCondition *condition = pod_condition_find(status, type);
+    return condition && text_eq(condition->status, "True");
+}
+
 /* --- ephemeral containers --- */
 
 _Static_assert(sizeof(Core__Container) == sizeof(Core__EphemeralContainerCommon),

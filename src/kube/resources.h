@@ -26,6 +26,19 @@ enum pod_qos pod_qos_of(const Core__Pod *pod);
 /** A sidecar: an init container with restartPolicy Always. */
 bool container_is_sidecar(const Core__Container *container);
 
+/** The containers of @spec one after the other: init containers, then regular ones. NULL: that was
+ * the last. */
+Core__Container *pod_container_at(const Core__PodSpec *spec, size_t index);
+/** The init or regular container called @name, or NULL. */
+Core__Container *pod_container_find(const Core__PodSpec *spec, const char *name);
+/** The list of @spec that container @name is in, as it is called there: "containers",
+ * "initContainers", "ephemeralContainers"; NULL: in none. */
+const char *pod_list_of_container(const Core__PodSpec *spec, const char *name);
+
+/** The condition of type @type, or NULL; @status may be NULL. */
+Core__PodCondition *pod_condition_find(const Core__PodStatus *status, const char *type);
+bool pod_condition_is_true(const Core__PodStatus *status, const char *type);
+
 /** The name of an ephemeral container; "" when it has none. */
 const char *ephemeral_container_name(const Core__EphemeralContainer *ephemeral);
 /** The same container as what regular ones are: a shallow copy in @arena, which borrows all it

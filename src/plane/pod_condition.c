@@ -1,15 +1,7 @@
 #include "plane/pod_condition.h"
 
+#include "kube/resources.h"
 #include "plane/object_meta.h"
-
-static Core__PodCondition *find_condition(const Core__PodStatus *status, const char *type)
-{
-    for (size_t i = 0; i < status->n_conditions; i++) {
-        if (text_eq(status->conditions[i]->type, type))
-            return status->conditions[i];
-    }
-    return NULL;
-}
 
 static Core__PodCondition *add_condition(Core__PodStatus *status, const char *type,
                                          struct arena *arena)
@@ -39,7 +31,7 @@ bool pod_set_condition(Core__Pod *pod, const struct pod_condition *want, int64_t
 {
     if (!pod->status)
         pod->status = (Core__PodStatus *)kube_message_new(&core__pod_status__descriptor, arena);
-    Core__PodCondition *condition = find_condition(pod->status, want->type);
+    Core__PodCondition *condition = pod_condition_find(pod->status, want->type);
     if (!condition)
         condition = add_condition(pod->status, want->type, arena);
     bool has_changed = set_text(&condition->status, want->status, arena);

@@ -180,19 +180,6 @@ struct status_list {
     size_t count;
 };
 
-static const Core__Container *find_container(const Core__PodSpec *spec, const char *name)
-{
-    for (size_t i = 0; i < spec->n_init_containers; i++) {
-        if (text_eq(spec->init_containers[i]->name, name))
-            return spec->init_containers[i];
-    }
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        if (text_eq(spec->containers[i]->name, name))
-            return spec->containers[i];
-    }
-    return NULL;
-}
-
 static bool rule_matches(const Core__ContainerRestartRule *rule, int32_t exit_code)
 {
     const Core__ContainerRestartRuleOnExitCodes *codes = rule->exit_codes;
@@ -207,7 +194,7 @@ static bool rule_matches(const Core__ContainerRestartRule *rule, int32_t exit_co
 /* A container's own policy and rules come before the pod's policy. */
 static bool may_restart(const Core__PodSpec *spec, const char *name, int32_t exit_code)
 {
-    const Core__Container *container = find_container(spec, name);
+    const Core__Container *container = pod_container_find(spec, name);
     for (size_t i = 0; container && i < container->n_restart_policy_rules; i++) {
         if (rule_matches(container->restart_policy_rules[i], exit_code))
             return true; /* whichever way: both of its actions restart it */

@@ -4,6 +4,7 @@
  * container, in order, that waits or has ended. Restarts are counted on the way: those of the init
  * containers while they are at it, afterwards those of sidecars and containers.
  */
+#include "kube/resources.h"
 #include "plane/table_cells.h"
 
 static const struct table_column pod_columns[] = {
@@ -34,15 +35,6 @@ static bool is_sidecar(const Core__PodSpec *spec, const char *name)
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         if (text_eq(spec->init_containers[i]->name, name))
             return text_eq(spec->init_containers[i]->restart_policy, "Always");
-    }
-    return false;
-}
-
-static bool has_condition(const Core__PodStatus *status, const char *type)
-{
-    for (size_t i = 0; i < status->n_conditions; i++) {
-        if (text_eq(status->conditions[i]->type, type))
-            return text_eq(status->conditions[i]->status, "True");
     }
     return false;
 }
@@ -122,7 +114,7 @@ static void take_all(struct count *count)
 {
     const Core__PodStatus *status = count->status;
     size_t inits;
-    if (take_inits(count, &inits) && !has_condition(status, "Initialized"))
+    if (take_inits(count, &inits) && !pod_condition_is_true(status, "Initialized"))
         return;
     count->restarts = 0;
     count->last_restart = NULL;
@@ -134,7 +126,7 @@ static void take_all(struct count *count)
         take_container(count, status->container_statuses[i]);
     /* One that ended well says nothing of the pod while others run. */
     if (text_eq(count->reason, "Completed") && count->running > 0)
-        count->reason = has_condition(status, "Ready") ? "Running" : "NotReady";
+        count->reason = pod_condition_is_true(status, "Ready") ? "Running" : "NotReady";
 }
 
 static const char *first_reason(const Core__PodStatus *status)
@@ -179,7 +171,8 @@ static const char *gates_text(const struct count *count)
     const Core__PodSpec *spec = count->spec;
     size_t held = 0;
     for (size_t i = 0; i < spec->n_readiness_gates; i++)
-        held += has_condition(count->status, spec->readiness_gates[i]->condition_type) ? 1 : 0;
+        held +=
+            pod_condition_is_true(count->status, spec->readiness_gates[i]->condition_type) ? 1 : 0;
     if (spec->n_readiness_gates == 0)
         return "<none>";
     return arena_printf(count->arena, "%zu/%zu", held, spec->n_readiness_gates);

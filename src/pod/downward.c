@@ -281,22 +281,6 @@ struct error *downward_field(const Core__ObjectFieldSelector *field, const Core_
 
 /* --- resources --- */
 
-static const Core__Container *find_container(const Core__PodSpec *spec, const char *name,
-                                             bool *ret_regular)
-{
-    *ret_regular = true;
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        if (text_eq(spec->containers[i]->name, name))
-            return spec->containers[i];
-    }
-    *ret_regular = false;
-    for (size_t i = 0; i < spec->n_init_containers; i++) {
-        if (text_eq(spec->init_containers[i]->name, name))
-            return spec->init_containers[i];
-    }
-    return NULL;
-}
-
 static bool is_cpu(const char *resource)
 {
     return text_eq(resource, "cpu");
@@ -358,8 +342,10 @@ struct error *downward_resource(const Core__ResourceFieldSelector *selector, con
      * copy has it. */
     bool defaulted = true;
     const char *named = or_empty(selector->container_name);
-    if (*named)
-        container = find_container(pod->spec, named, &defaulted);
+    if (*named) {
+        container = pod_container_find(pod->spec, named);
+        defaulted = text_eq(pod_list_of_container(pod->spec, named), "containers");
+    }
     if (!container)
         return error_new(ERROR_INVALID_ARGUMENT, "container %s not found", named);
     bool limit;

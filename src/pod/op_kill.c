@@ -3,6 +3,7 @@
  * then a look at the result. Removing dead ones: logs and link first, then RemoveContainer.
  * NotFound is success in both.
  */
+#include "kube/resources.h"
 #include "pod/cri_request.h"
 #include "pod/hook.h"
 #include "pod/start_files.h"
@@ -18,19 +19,6 @@ struct kill {
     int64_t grace_s;
     int64_t began_ns; /* monotonic */
 };
-
-static const Core__Container *container_named(const Core__Pod *pod, const char *name)
-{
-    for (size_t i = 0; i < pod->spec->n_containers; i++) {
-        if (text_eq(pod->spec->containers[i]->name, name))
-            return pod->spec->containers[i];
-    }
-    for (size_t i = 0; i < pod->spec->n_init_containers; i++) {
-        if (text_eq(pod->spec->init_containers[i]->name, name))
-            return pod->spec->init_containers[i];
-    }
-    return NULL;
-}
 
 /* --- what begins a stop --- */
 
@@ -65,7 +53,7 @@ void op_begin_stop_start(struct pod_worker *worker, const struct pod_action *act
     struct container_observed *instance = pod_observed_container(&worker->have, action->id);
     struct pod_op *op = pod_op_new(worker, POD_ACTION_BEGIN_STOP, action->id);
     op->advance = begin_stop_advance;
-    op->container = op->object ? container_named(op->object->pod, instance->name) : NULL;
+    op->container = op->object ? pod_container_find(op->object->pod->spec, instance->name) : NULL;
     instance->stop_begun = true;
     tell_killing(op, instance->name, NULL);
     const Core__LifecycleHandler *hook = pre_stop_of(op->container);
@@ -176,7 +164,7 @@ void op_kill_container_start(struct pod_worker *worker, const struct pod_action 
     op->state = kill;
     op->advance = kill_advance;
     const char *name = instance ? instance->name : "";
-    op->container = op->object ? container_named(op->object->pod, name) : NULL;
+    op->container = op->object ? pod_container_find(op->object->pod->spec, name) : NULL;
     struct container_note *note = pod_worker_note(worker, name);
     if (note && action->restart)
         note->restart_wanted = true;

@@ -6,25 +6,18 @@
  */
 #include "pod/plan_internal.h"
 
+#include "kube/resources.h"
+
 static bool restarts_all(const Core__Container *container, int32_t exit_code)
 {
     const Core__ContainerRestartRule *rule = container_deciding_rule(container, exit_code);
     return rule && text_eq(rule->action, ACTION_RESTART_ALL_CONTAINERS);
 }
 
-/* The containers it is about: init containers, then regular ones. NULL: no more. */
-static const Core__Container *container_at(const Core__PodSpec *spec, size_t index)
-{
-    if (index < spec->n_init_containers)
-        return spec->init_containers[index];
-    index -= spec->n_init_containers;
-    return index < spec->n_containers ? spec->containers[index] : NULL;
-}
-
 bool pod_has_restart_all_rule(const Core__Pod *pod)
 {
     const Core__Container *container;
-    for (size_t i = 0; (container = container_at(pod->spec, i)); i++) {
+    for (size_t i = 0; (container = pod_container_at(pod->spec, i)); i++) {
         for (size_t r = 0; r < container->n_restart_policy_rules; r++) {
             if (text_eq(container->restart_policy_rules[r]->action, ACTION_RESTART_ALL_CONTAINERS))
                 return true;
@@ -66,11 +59,7 @@ static bool asks(const Core__Container *container, const struct pod_observed *ha
 
 bool pod_told_restarting_all(const Core__PodStatus *status)
 {
-    for (size_t i = 0; status && i < status->n_conditions; i++) {
-        if (text_eq(status->conditions[i]->type, CONDITION_ALL_RESTARTING))
-            return text_eq(status->conditions[i]->status, "True");
-    }
-    return false;
+    return pod_condition_is_true(status, CONDITION_ALL_RESTARTING);
 }
 
 bool pod_restarts_all(const Core__Pod *pod, const struct pod_observed *have,
@@ -80,7 +69,7 @@ bool pod_restarts_all(const Core__Pod *pod, const struct pod_observed *have,
         return false;
     bool is_asked = pod_told_restarting_all(status), is_left = false;
     const Core__Container *container;
-    for (size_t i = 0; (container = container_at(pod->spec, i)); i++) {
+    for (size_t i = 0; (container = pod_container_at(pod->spec, i)); i++) {
         is_asked = is_asked || asks(container, have, status);
         is_left = is_left || pod_observed_newest(have, container->name);
     }
@@ -95,7 +84,7 @@ static enum group group_of(const struct plan_pass *pass, const struct container_
 {
     const Core__PodSpec *spec = pass->want->pod->spec;
     const Core__Container *container;
-    for (size_t i = 0; (container = container_at(spec, i)); i++) {
+    for (size_t i = 0; (container = pod_container_at(spec, i)); i++) {
         if (!text_eq(container->name, instance->name))
             continue;
         bool is_asking = instance == pod_observed_newest(pass->have, instance->name) &&

@@ -9,8 +9,10 @@
 #include "base/buf.h"
 #include "base/time.h"
 #include "kube/codec.h"
+#include "kube/resources.h"
 #include "pod/cri_request.h"
 #include "pod/expand.h"
+#include "pod/status_internal.h"
 
 #define PROBE_TYPES 3
 #define SLOT_ARENA_BYTES 512
@@ -182,13 +184,6 @@ static void slot_clear(struct pod_probe *slot)
     slot->triggered_mono_ns = 0;
 }
 
-static const Core__Container *container_at(const struct pod_worker *worker, size_t index)
-{
-    const Core__PodSpec *spec = worker->object->pod->spec;
-    return index < spec->n_init_containers ? spec->init_containers[index]
-                                           : spec->containers[index - spec->n_init_containers];
-}
-
 /* Those notes come first; after them come those of ephemeral containers, which are never probed. */
 static size_t n_probed(const struct pod_worker *worker)
 {
@@ -260,27 +255,20 @@ static void slot_start(struct pod_probe *slot, enum probe_type type,
     slot->probe = probe_new(pods->env.loop, &options, &listener);
 }
 
-static bool is_started_by(Core__ContainerStatus *const *entries, size_t count, const char *name,
-                          const char *id)
-{
-    for (size_t i = 0; i < count; i++) {
-        /* "containerd://<id>" */
-        if (text_eq(entries[i]->name, name) && entries[i]->container_id &&
-            text_has_suffix(entries[i]->container_id, id))
-            return entries[i]->has_started && entries[i]->started;
-    }
-    return false;
-}
-
 /* A status from before the agent's start says that @instance has started. */
 static bool was_started(const struct pod_worker *worker, const char *name,
                         const struct container_observed *instance)
 {
     const Core__PodStatus *status = worker->status;
-    return status && (is_started_by(status->container_statuses, status->n_container_statuses, name,
-                                    instance->id) ||
-                      is_started_by(status->init_container_statuses,
-                                    status->n_init_container_statuses, name, instance->id));
+    const Core__ContainerStatus *entry = NULL;
+    if (status)
+        entry = status_find(status->container_statuses, status->n_container_statuses, name);
+    if (status && !entry)
+        entry =
+            status_find(status->init_container_statuses, status->n_init_container_statuses, name);
+    /* "containerd://<id>" */
+    return entry && entry->container_id && text_has_suffix(entry->container_id, instance->id) &&
+           entry->has_started && entry->started;
 }
 
 /* A new instance starts with nothing proved, except that nothing has been seen to be wrong with it.
@@ -319,7 +307,7 @@ static void trigger(struct pod_probe *slot)
 
 static void sync_container(struct pod_worker *worker, size_t index)
 {
-    const Core__Container *container = container_at(worker, index);
+    const Core__Container *container = pod_container_at(worker->object->pod->spec, index);
     struct container_note *note = &worker->notes[index];
     const struct container_observed *newest = pod_observed_newest(&worker->have, note->name);
     bool running = newest && newest->state == CONTAINER_RUNNING;
@@ -371,7 +359,7 @@ void probing_sync(struct pod_worker *worker)
     if (!worker->object)
         return;
     for (size_t i = 0; i < n_probed(worker); i++) {
-        const Core__Container *container = container_at(worker, i);
+        const Core__Container *container = pod_container_at(worker->object->pod->spec, i);
         struct container_note *note = &worker->notes[i];
         note->has_liveness = container->liveness_probe;
         note->has_readiness = container->readiness_probe;

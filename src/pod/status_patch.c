@@ -25,21 +25,6 @@ static const Core__PodStatus *api_status(const struct status_patch_input *input)
 
 /* --- conditions --- */
 
-static Core__PodCondition *find(const Core__PodStatus *status, const char *type)
-{
-    for (size_t i = 0; i < status->n_conditions; i++) {
-        if (text_eq(status->conditions[i]->type, type))
-            return status->conditions[i];
-    }
-    return NULL;
-}
-
-static bool is_true(const Core__PodStatus *status, const char *type)
-{
-    const Core__PodCondition *condition = find(status, type);
-    return condition && text_eq(condition->status, "True");
-}
-
 /* Of a resize the reason is what moves the time, of all others the status. */
 static bool is_as_it_was(const Core__PodCondition *now, const Core__PodCondition *before)
 {
@@ -51,7 +36,7 @@ static bool is_as_it_was(const Core__PodCondition *now, const Core__PodCondition
 /* @condition (a copy) against the server's of the same type. */
 static void settle(const struct verdict *verdict, Core__PodCondition *condition)
 {
-    const Core__PodCondition *before = find(verdict->api, condition->type);
+    const Core__PodCondition *before = pod_condition_find(verdict->api, condition->type);
     if (before && before->last_transition_time && is_as_it_was(condition, before))
         condition->last_transition_time = before->last_transition_time;
     else if (!condition->last_transition_time)
@@ -98,7 +83,7 @@ static void add_own(const struct verdict *verdict, Core__PodStatus *merged,
  * of the server's when it has one. */
 static void add_disruption(const struct verdict *verdict, Core__PodStatus *merged)
 {
-    const Core__PodCondition *own = find(verdict->input->status, DISRUPTION_TARGET);
+    const Core__PodCondition *own = pod_condition_find(verdict->input->status, DISRUPTION_TARGET);
     if (!own || !verdict->tells_end)
         return;
     Core__PodCondition *copy = arena_memdup(verdict->arena, own, sizeof(*own));
@@ -116,7 +101,7 @@ static void add_disruption(const struct verdict *verdict, Core__PodStatus *merge
 static void add_missing_readiness(const struct verdict *verdict, Core__PodStatus *merged)
 {
     for (size_t i = 0; i < ARRAY_SIZE(readiness); i++) {
-        if (find(merged, readiness[i]))
+        if (pod_condition_find(merged, readiness[i]))
             continue;
         Core__PodCondition condition = CORE__POD_CONDITION__INIT;
         condition.type = arena_strdup(verdict->arena, readiness[i]);
@@ -200,8 +185,9 @@ Core__PodStatus *status_merge(const struct status_patch_input *input, struct are
     Core__PodStatus *merged = arena_memdup(arena, input->status, sizeof(*merged));
     keep_foreign(verdict.api, merged);
     verdict.tells_end = merge_phase(input, merged);
-    verdict.is_unready = status_is_terminal(merged) && (is_true(input->status, "Ready") ||
-                                                        is_true(input->status, "ContainersReady"));
+    verdict.is_unready =
+        status_is_terminal(merged) && (pod_condition_is_true(input->status, "Ready") ||
+                                       pod_condition_is_true(input->status, "ContainersReady"));
     merge_conditions(&verdict, merged);
     return merged;
 }

@@ -1,5 +1,6 @@
 #include "pod/why.h"
 
+#include "kube/resources.h"
 #include "pod/op_start.h"
 
 /* The list that grows, and what every rule reads. */
@@ -274,8 +275,7 @@ static void add_container(struct why *why, size_t index)
     const struct pod_worker *worker = why->worker;
     const Core__PodSpec *spec = worker->object->pod->spec;
     bool is_init = index < spec->n_init_containers;
-    const Core__Container *container =
-        is_init ? spec->init_containers[index] : spec->containers[index - spec->n_init_containers];
+    const Core__Container *container = pod_container_at(spec, index);
     if (is_under_way(why, container->name))
         return;
     const struct container_observed *newest = pod_observed_newest(&worker->have, container->name);

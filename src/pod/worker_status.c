@@ -3,32 +3,13 @@
 
 #include "kube/codec.h"
 #include "kube/event_recorder.h"
+#include "kube/resources.h"
 #include "pod/cri_request.h"
 #include "pod/prepare.h"
 
 #define STATUS_ARENA_BYTES 2048
 
 /* --- events --- */
-
-/* The list of the spec that container @name is in, as it is called there; NULL: in none. */
-static const char *list_of(const Core__PodSpec *spec, const char *name)
-{
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        if (text_eq(spec->containers[i]->name, name))
-            return "containers";
-    }
-    for (size_t i = 0; i < spec->n_init_containers; i++) {
-        if (text_eq(spec->init_containers[i]->name, name))
-            return "initContainers";
-    }
-    for (size_t i = 0; i < spec->n_ephemeral_containers; i++) {
-        const Core__EphemeralContainerCommon *common =
-            spec->ephemeral_containers[i]->ephemeral_container_common;
-        if (common && text_eq(common->name, name))
-            return "ephemeralContainers";
-    }
-    return NULL;
-}
 
 /* Spec pods.md §9.1 involvedObject. */
 static void record(struct pod_worker *worker, enum timeline_type type, const char *reason,
@@ -40,7 +21,7 @@ static void record(struct pod_worker *worker, enum timeline_type type, const cha
     const Core__Pod *pod = worker->object ? worker->object->pod : NULL;
     AUTO(free) char *path = NULL;
     if (container) {
-        const char *list = pod ? list_of(pod->spec, container) : NULL;
+        const char *list = pod ? pod_list_of_container(pod->spec, container) : NULL;
         if (!list)
             return; /* not of the spec: upstream drops such events */
         path = xasprintf("spec.%s{%s}", list, container);

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/time.h"
 #include "kube/codec.h"
+#include "kube/resources.h"
 #include "pod/why.h"
 #include "wire/json.h"
 
@@ -59,15 +60,6 @@ struct pods_render {
     const char *namespace, *pod; /* NULL: all */
 };
 
-static const char *container_list(const Core__Pod *pod, const char *container)
-{
-    for (size_t i = 0; pod && i < pod->spec->n_init_containers; i++) {
-        if (text_eq(pod->spec->init_containers[i]->name, container))
-            return "initContainers";
-    }
-    return "containers";
-}
-
 static void render_involved(struct doc_writer *writer, const struct pod_view *view,
                             const char *container)
 {
@@ -78,8 +70,8 @@ static void render_involved(struct doc_writer *writer, const struct pod_view *vi
     write_field(writer, "uid", view->uid);
     write_field(writer, "apiVersion", "v1");
     if (container) {
-        AUTO(free)
-        char *path = xasprintf("spec.%s{%s}", container_list(view->pod, container), container);
+        const char *list = view->pod ? pod_list_of_container(view->pod->spec, container) : NULL;
+        AUTO(free) char *path = xasprintf("spec.%s{%s}", list ? list : "containers", container);
         write_field(writer, "fieldPath", path);
     }
     end_object(writer);
@@ -157,15 +149,6 @@ static void render_wait(struct doc_writer *writer, const struct pod_wait *wait)
     end_object(writer);
 }
 
-static bool is_ready(const Core__PodStatus *status)
-{
-    for (size_t i = 0; status && i < status->n_conditions; i++) {
-        if (text_eq(status->conditions[i]->type, "Ready"))
-            return text_eq(status->conditions[i]->status, "True");
-    }
-    return false;
-}
-
 static void render_why(void *ctx, const struct pod_view *view)
 {
     const struct pods_render *render = ctx;
@@ -181,7 +164,7 @@ static void render_why(void *ctx, const struct pod_view *view)
     write_field(writer, "uid", view->uid);
     write_field(writer, "phase", view->status ? view->status->phase : NULL);
     doc_write_key(writer, "ready");
-    doc_write_bool(writer, is_ready(view->status));
+    doc_write_bool(writer, pod_condition_is_true(view->status, "Ready"));
     begin_array(writer, "waits");
     for (size_t i = 0; i < count; i++)
         render_wait(writer, &waits[i]);

@@ -226,7 +226,45 @@ TEST_CASE(labels_and_annotations_are_found_by_key)
     assert_int_equal(pod_qos_of(pod), POD_QOS_BESTEFFORT);
 }
 
-TEST_MAIN(TEST(qos_class_follows_requests_and_limits), TEST(a_given_qos_class_is_taken_as_it_is),
+TEST_CASE(containers_are_found_by_number_and_by_name)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const Core__Pod *pod =
+        pod_parse("spec: {initContainers: [{name: i}], containers: [{name: a}, {name: b}], "
+                  "ephemeralContainers: [{name: e}]}",
+                  arena);
+    static const struct {
+        const char *name, *list;
+        size_t index; /* of init and regular containers */
+    } rows[] = {{"i", "initContainers", 0}, {"a", "containers", 1}, {"b", "containers", 2}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_string_equal(pod_container_at(pod->spec, rows[i].index)->name, rows[i].name);
+        assert_ptr_equal(pod_container_find(pod->spec, rows[i].name),
+                         pod_container_at(pod->spec, rows[i].index));
+        assert_string_equal(pod_list_of_container(pod->spec, rows[i].name), rows[i].list);
+    }
+    assert_null(pod_container_at(pod->spec, ARRAY_SIZE(rows)));
+    assert_null(pod_container_find(pod->spec, "e"));
+    assert_string_equal(pod_list_of_container(pod->spec, "e"), "ephemeralContainers");
+    assert_null(pod_list_of_container(pod->spec, "nobody"));
+}
+
+TEST_CASE(a_condition_is_true_when_it_is_there_and_says_so)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    const Core__Pod *pod = pod_parse("status: {conditions: [{type: Ready, status: 'True'}, "
+                                     "{type: Initialized, status: Unknown}]}",
+                                     arena);
+    assert_true(pod_condition_is_true(pod->status, "Ready"));
+    assert_false(pod_condition_is_true(pod->status, "Initialized"));
+    assert_string_equal(pod_condition_find(pod->status, "Initialized")->status, "Unknown");
+    assert_null(pod_condition_find(pod->status, "PodScheduled"));
+    assert_false(pod_condition_is_true(NULL, "Ready"));
+}
+
+TEST_MAIN(TEST(containers_are_found_by_number_and_by_name),
+          TEST(a_condition_is_true_when_it_is_there_and_says_so),
+          TEST(qos_class_follows_requests_and_limits), TEST(a_given_qos_class_is_taken_as_it_is),
           TEST(requests_are_the_larger_of_steady_state_and_init_steps),
           TEST(limits_ignore_overhead_when_there_is_no_limit), TEST(options_leave_levels_out),
           TEST(an_extended_resource_has_a_vendor), TEST(sums_saturate),
