@@ -34,13 +34,14 @@ void local_socket_remove(const char *path, uint64_t inode);
 
 /* --- local_render.c: what is served, as text. Overflow is seen through buf_error(). --- */
 
-/** The v1 EventList of the pods' timelines; @namespace and @pod (NULL: all) choose. */
-void local_render_events(const struct local_server *server, const char *namespace, const char *pod,
-                         struct buf *out);
+/** Tells of the pods that @namespace and @pod (NULL: all) choose. */
+typedef void local_render(const struct local_server *server, const char *namespace, const char *pod,
+                          struct buf *out);
+/** The v1 EventList of their timelines. */
+local_render local_render_events;
 /** {"pods": [{"namespace", "name", "uid", "phase", "ready", "waits": [{"container", "reason",
- * "message", "since", "until"}]}]}: what each pod waits for (pod/why.h); chosen likewise. */
-void local_render_why(const struct local_server *server, const char *namespace, const char *pod,
-                      struct buf *out);
+ * "message", "since", "until"}]}]}: what each of them waits for (pod/why.h). */
+local_render local_render_why;
 /** The node as seen from inside. */
 void local_render_status(const struct local_server *server, struct buf *out);
 /** A v1 Status that tells of @err; returns the HTTP code for it. */

@@ -72,24 +72,27 @@ static void answer_status(struct local_server *server, struct http_exchange *exc
     finish_json(exchange, &content);
 }
 
-static void answer_events(struct local_server *server, struct http_exchange *exchange,
-                          const struct http_target *target)
+/* What is told of the pods that the query chooses. */
+static void answer_chosen(struct local_server *server, struct http_exchange *exchange,
+                          const struct http_target *target, local_render *render)
 {
     AUTO(buf) struct buf content;
     buf_init(&content, LOCAL_REPLY_MAX_BYTES);
-    local_render_events(server, http_target_param(target, "namespace"),
-                        http_target_param(target, "pod"), &content);
+    render(server, http_target_param(target, "namespace"), http_target_param(target, "pod"),
+           &content);
     finish_json(exchange, &content);
+}
+
+static void answer_events(struct local_server *server, struct http_exchange *exchange,
+                          const struct http_target *target)
+{
+    answer_chosen(server, exchange, target, local_render_events);
 }
 
 static void answer_why(struct local_server *server, struct http_exchange *exchange,
                        const struct http_target *target)
 {
-    AUTO(buf) struct buf content;
-    buf_init(&content, LOCAL_REPLY_MAX_BYTES);
-    local_render_why(server, http_target_param(target, "namespace"),
-                     http_target_param(target, "pod"), &content);
-    finish_json(exchange, &content);
+    answer_chosen(server, exchange, target, local_render_why);
 }
 
 /* /logs/<namespace>/<pod>[/<container>] */
