@@ -149,6 +149,16 @@ char *arena_strndup(struct arena *arena, const char *text, size_t len)
     return copy_text(arena, text, strnlen(text, len));
 }
 
+char *arena_strlower(struct arena *arena, struct str text)
+{
+    char *copy = arena_strndup(arena, text.ptr ? text.ptr : "", text.len);
+    for (char *c = copy; *c != '\0'; c++) {
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    }
+    return copy;
+}
+
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args;

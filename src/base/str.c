@@ -43,6 +43,11 @@ bool text_eq(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
+int text_compare(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 bool text_has_prefix(const char *text, const char *prefix)
 {
     return text && str_has_prefix(str_from(text), prefix);
@@ -99,6 +104,18 @@ size_t str_find(struct str text, char c)
 {
     const char *found = text.len ? memchr(text.ptr, c, text.len) : NULL;
     return found ? (size_t)(found - text.ptr) : text.len;
+}
+
+char *str_hex(const void *bytes, size_t len, char *ret)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *from = bytes;
+    for (size_t i = 0; i < len; i++) {
+        ret[2 * i] = digits[from[i] >> 4];
+        ret[2 * i + 1] = digits[from[i] & 0xf];
+    }
+    ret[2 * len] = '\0';
+    return ret;
 }
 
 char *str_dup(struct str text)

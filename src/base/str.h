@@ -29,6 +29,8 @@ bool str_has_suffix(struct str text, const char *suffix);
 
 /** True when both are NULL or both hold the same bytes. */
 bool text_eq(const char *a, const char *b);
+/** strcmp() of two array elements that are texts (const char *), for qsort() and bsearch(). */
+int text_compare(const void *a, const void *b);
 bool text_has_prefix(const char *text, const char *prefix);
 bool text_has_suffix(const char *text, const char *suffix);
 
@@ -48,6 +50,9 @@ bool str_next_word(struct str *rest, struct str *ret);
 
 /** Index of the first @c, or text.len. */
 size_t str_find(struct str text, char c);
+
+/** Two lower-case digits a byte, and a NUL: @ret has room for 2 * @len + 1. Returns it. */
+char *str_hex(const void *bytes, size_t len, char *ret);
 
 /** An owned, terminated copy. */
 char *str_dup(struct str text);

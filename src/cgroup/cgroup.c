@@ -288,19 +288,12 @@ struct error *cgroup_pod_destroy_blocking(const struct cgroup_tree *tree, const 
     return err;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    const char *const *left = a;
-    const char *const *right = b;
-    return strcmp(*left, *right);
-}
-
 /* A pod is in several hierarchies, and may be in two tiers by accident; it counts once. */
 static size_t sort_and_unite(const char **texts, size_t count)
 {
     if (count < 2)
         return count;
-    qsort(texts, count, sizeof(*texts), compare_texts);
+    qsort(texts, count, sizeof(*texts), text_compare);
     size_t kept = 1;
     for (size_t i = 1; i < count; i++) {
         if (!text_eq(texts[i], texts[kept - 1]))

@@ -38,11 +38,6 @@ static bool is_foreign_label(const char *key)
            !rules_is_one_of(key, own_labels, ARRAY_SIZE(own_labels));
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 struct error *rules_check_node_labels(const Kubeletconfig__KubeletFlags *flags, struct arena *arena)
 {
     const char **unknown = arena_calloc(arena, flags->n_node_labels + 1, sizeof(char *));
@@ -60,7 +55,7 @@ struct error *rules_check_node_labels(const Kubeletconfig__KubeletFlags *flags, 
             unknown[unknown_count++] = key;
     }
     if (unknown_count > 0) {
-        qsort(unknown, unknown_count, sizeof(char *), compare_texts);
+        qsort(unknown, unknown_count, sizeof(char *), text_compare);
         const char *list = "";
         for (size_t i = 0; i < unknown_count; i++)
             list = arena_printf(arena, "%s%s%s", list, i ? ", " : "", unknown[i]);

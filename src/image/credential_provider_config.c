@@ -131,11 +131,6 @@ static void check_keys(struct validation *v, char *const *keys, size_t count,
     }
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Sorted, each once, as a set of Go's is listed. */
 static void check_disjoint(struct validation *v,
                            const Credentialprovider__ServiceAccountTokenAttributes *attributes,
@@ -153,7 +148,7 @@ static void check_disjoint(struct validation *v,
     }
     if (count == 0)
         return;
-    qsort(both, count, sizeof(*both), compare_texts);
+    qsort(both, count, sizeof(*both), text_compare);
     field_invalid_list(v, path, both, count,
                        "annotation keys cannot be both required and optional");
 }
@@ -292,8 +287,7 @@ static void finish_hash(EVP_MD_CTX *hash, char ret[static CREDENTIAL_PROVIDER_HA
     check(EVP_DigestFinal_ex(hash, digest, &len));
     ASSERT(len == sizeof(digest));
     memcpy(ret, "sha256:", 8);
-    for (size_t i = 0; i < sizeof(digest); i++)
-        (void)snprintf(ret + 7 + 2 * i, 3, "%02x", digest[i]);
+    str_hex(digest, sizeof(digest), ret + 7);
 }
 
 static struct error *load_file_blocking(struct loading *loading, const char *path)
@@ -352,7 +346,7 @@ static struct error *list_folder_blocking(const char *path, struct arena *arena,
                          CREDENTIAL_PROVIDER_MAX_FILES, path);
     if (count == 0)
         return error_new(ERROR_NOT_FOUND, "no configuration files found in directory \"%s\"", path);
-    qsort(ret, count, sizeof(*ret), compare_texts);
+    qsort(ret, count, sizeof(*ret), text_compare);
     *ret_count = count;
     return NULL;
 }

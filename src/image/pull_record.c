@@ -21,16 +21,11 @@
 
 static void hex_sha256(struct str bytes, char ret[static PULL_RECORD_HASH_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
     size_t len = 0;
     int is_done = EVP_Q_digest(NULL, "SHA256", NULL, bytes.ptr, bytes.len, digest, &len);
     ASSERT(is_done && 2 * len + 1 == PULL_RECORD_HASH_SIZE);
-    for (size_t i = 0; i < len; i++) {
-        ret[2 * i] = digits[digest[i] >> 4];
-        ret[2 * i + 1] = digits[digest[i] & 0xf];
-    }
-    ret[2 * len] = '\0';
+    str_hex(digest, len, ret);
 }
 
 void pull_record_name(const char *key, char ret[static PULL_RECORD_NAME_SIZE])

@@ -515,11 +515,6 @@ static void adopt(struct pull_records *records, const struct pull_image *image)
     }
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 void pull_records_reconcile(struct pull_records *records, const struct pull_image *images,
                             size_t count, int64_t asked_s)
 {
@@ -532,7 +527,7 @@ void pull_records_reconcile(struct pull_records *records, const struct pull_imag
     const char **ids = arena_calloc(request->arena, count + 1, sizeof(*ids));
     for (size_t i = 0; i < count; i++)
         ids[i] = arena_strdup(request->arena, images[i].id);
-    qsort(ids, count, sizeof(*ids), by_text);
+    qsort(ids, count, sizeof(*ids), text_compare);
     request->ids = ids;
     request->n_ids = count;
     request->before_s = asked_s;

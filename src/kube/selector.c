@@ -98,16 +98,11 @@ static void add_value(struct value_list *list, struct str value)
     list->values[list->count++] = arena_strndup(list->arena, value.ptr, value.len);
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void sort_values(struct value_list *list)
 {
     size_t kept = 0;
     if (list->count > 1)
-        qsort(list->values, list->count, sizeof(*list->values), compare_texts);
+        qsort(list->values, list->count, sizeof(*list->values), text_compare);
     for (size_t i = 0; i < list->count; i++) {
         if (kept == 0 || strcmp(list->values[kept - 1], list->values[i]) != 0)
             list->values[kept++] = list->values[i];
@@ -491,7 +486,7 @@ static bool has_value(const struct requirement *requirement, const char *value)
 {
     return requirement->value_count > 0 &&
            bsearch(&value, requirement->values, requirement->value_count,
-                   sizeof(*requirement->values), compare_texts) != NULL;
+                   sizeof(*requirement->values), text_compare) != NULL;
 }
 
 static bool parse_number(const char *text, int64_t *ret)

@@ -190,12 +190,6 @@ static void check_against_limit(struct validation *v, const Core__ResourceRequir
                                    canonical(v, limit)));
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    const char *const *left = a, *const *right = b;
-    return strcmp(*left, *right);
-}
-
 /* "must be one of … : a, b", sorted, or that there is none. */
 static const char *known_claims(struct validation *v)
 {
@@ -210,7 +204,7 @@ static const char *known_claims(struct validation *v)
     }
     if (count == 0)
         return arena_printf(v->scratch, "%s which is empty", base);
-    qsort(names, count, sizeof(*names), compare_texts);
+    qsort(names, count, sizeof(*names), text_compare);
     const char *text = arena_printf(v->scratch, "%s: %s", base, names[0]);
     for (size_t i = 1; i < count && i < CLAIMS_SHOWN_MAX; i++)
         text = arena_printf(v->scratch, "%s, %s", text, names[i]);

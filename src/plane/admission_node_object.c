@@ -75,11 +75,6 @@ static void add_changed(struct label_keys *keys, const Meta__ObjectMeta *meta,
     }
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* "a, b" of the labels that may not be added, removed or changed; NULL when there are none. */
 static const char *forbidden_changes(const Meta__ObjectMeta *meta, const Meta__ObjectMeta *old,
                                      struct arena *arena)
@@ -89,7 +84,7 @@ static const char *forbidden_changes(const Meta__ObjectMeta *meta, const Meta__O
     add_changed(&keys, old, meta);
     if (keys.count == 0)
         return NULL;
-    qsort(keys.items, keys.count, sizeof(keys.items[0]), compare_texts);
+    qsort(keys.items, keys.count, sizeof(keys.items[0]), text_compare);
     const char *text = keys.items[0];
     for (size_t i = 1; i < keys.count; i++)
         text = arena_printf(arena, "%s, %s", text, keys.items[i]);

@@ -129,11 +129,6 @@ bool node_room_fits(const struct node_room *room, const Core__Pod *pod, struct f
 
 /* --- in words --- */
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 char *fit_reasons_text(const struct fit_reasons *reasons, size_t node_count)
 {
     struct arena *arena = reasons->arena;
@@ -143,7 +138,7 @@ char *fit_reasons_text(const struct fit_reasons *reasons, size_t node_count)
     const char **parts = arena_calloc(arena, reasons->count + 1, sizeof(*parts));
     for (size_t i = 0; i < reasons->count; i++)
         parts[i] = arena_printf(arena, "%zu %s", reasons->items[i].nodes, reasons->items[i].text);
-    qsort(parts, reasons->count, sizeof(*parts), compare_texts);
+    qsort(parts, reasons->count, sizeof(*parts), text_compare);
     for (size_t i = 0; i < reasons->count; i++)
         text = arena_printf(arena, "%s %s%s", text, parts[i], i + 1 < reasons->count ? "," : ".");
     return text;

@@ -247,17 +247,12 @@ void cell_list_add(struct buf *list, const char *text)
     buf_add_text(list, text);
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 const char *cell_sorted_list(const char **items, size_t count, struct arena *arena)
 {
     AUTO(buf) struct buf list;
     buf_init(&list, CELL_MAX_BYTES);
     if (count > 1)
-        qsort(items, count, sizeof(*items), compare_texts);
+        qsort(items, count, sizeof(*items), text_compare);
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || strcmp(items[i], items[i - 1]) != 0)
             cell_list_add(&list, items[i]);

@@ -46,11 +46,6 @@ static const char *lookup_noting_missing(const void *ctx, struct str name)
     return value;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static struct error *expand_sub_path(const char *text, const struct environment *environment,
                                      struct arena *arena, const char **ret)
 {
@@ -67,7 +62,7 @@ static struct error *expand_sub_path(const char *text, const struct environment 
     struct error *err = expand(text, lookup_noting_missing, &missing, arena, ret);
     if (err || count == 0)
         return err;
-    qsort(missing.names, count, sizeof(*missing.names), compare_texts);
+    qsort(missing.names, count, sizeof(*missing.names), text_compare);
     const char *list = missing.names[0];
     for (size_t i = 1; i < count; i++)
         list = arena_printf(arena, "%s, %s", list, missing.names[i]);

@@ -41,14 +41,6 @@ static const char *content_uid(const Core__Pod *pod, const struct static_pod_inp
                         (unsigned long long)hash.low);
 }
 
-static const char *lower(const char *text, struct arena *arena)
-{
-    char *copy = arena_strdup(arena, text);
-    for (char *c = copy; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    return copy;
-}
-
 static void set_annotation(Meta__ObjectMeta *meta, const char *key, const char *value,
                            struct arena *arena)
 {
@@ -109,7 +101,8 @@ static struct error *normalise(Core__Pod *pod, const struct static_pod_input *in
             "%s: metadata.uid: Invalid value: \"%s\": it names folders, so it must not "
             "contain '/' or begin with '.'",
             input->path, meta->uid);
-    meta->name = arena_printf(arena, "%s-%s", meta->name, lower(input->node_name, arena));
+    meta->name =
+        arena_printf(arena, "%s-%s", meta->name, arena_strlower(arena, str_from(input->node_name)));
     if (!meta->namespace_ || meta->namespace_[0] == '\0')
         meta->namespace_ = arena_strdup(arena, "default");
     pod->spec->node_name = arena_strdup(arena, input->node_name);

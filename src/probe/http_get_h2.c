@@ -15,16 +15,6 @@ static bool is_of_connection(const char *name)
     return false;
 }
 
-static const char *lower(const char *text, struct arena *arena)
-{
-    char *result = arena_strdup(arena, text);
-    for (char *c = result; *c != '\0'; c++) {
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    }
-    return result;
-}
-
 static void on_fields(void *ctx, const struct http2_fields *fields, bool is_trailer)
 {
     struct http_get *get = ctx;
@@ -122,7 +112,8 @@ void http_get_h2_begin(struct http_get *get, struct byte_stream *stream_owned)
             http_get_broken(get, "more header fields than cubelet sends over HTTP/2");
             return;
         }
-        fields[count++] = (struct http2_field){lower(field->name, get->arena), field->value};
+        fields[count++] =
+            (struct http2_field){arena_strlower(get->arena, str_from(field->name)), field->value};
     }
     const struct http2_request request = {.fields = fields, .field_count = count};
     AUTO(error)

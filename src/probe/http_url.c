@@ -206,16 +206,6 @@ static const char *copy(struct str text, struct arena *arena)
     return arena_strndup(arena, text.ptr ? text.ptr : "", text.len);
 }
 
-static const char *lower(struct str text, struct arena *arena)
-{
-    char *result = arena_strndup(arena, text.ptr ? text.ptr : "", text.len);
-    for (char *c = result; *c != '\0'; c++) {
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    }
-    return result;
-}
-
 static void set_authority(struct http_url *url, struct str authority, struct arena *arena)
 {
     size_t at = port_at(authority);
@@ -278,7 +268,7 @@ struct error *http_url_resolve(const struct http_url *base, const char *referenc
     url.fragment = parts.has_fragment ? copy(parts.fragment, arena) : NULL;
     bool is_own = parts.scheme.len > 0 || parts.has_authority;
     if (parts.scheme.len > 0)
-        url.scheme = lower(parts.scheme, arena);
+        url.scheme = arena_strlower(arena, parts.scheme);
     if (is_own)
         set_authority(&url, parts.authority, arena);
     const char *path = parts.is_opaque ? "" : escape_path(parts.path, true, arena);

@@ -36,17 +36,6 @@ static void set_groups(struct server_user *user, const char *const *groups, size
 
 /* --- certificates --- */
 
-static const char *hex(const uint8_t *bytes, size_t len, struct arena *arena)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *text = arena_alloc(arena, 2 * len + 1);
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 0xf];
-    }
-    return text;
-}
-
 /* The subject lives as long as its connection, which may end before the arena. */
 const struct server_user *guard_user_of_subject(const struct tls_subject *subject,
                                                 struct arena *arena)
@@ -56,7 +45,9 @@ const struct server_user *guard_user_of_subject(const struct tls_subject *subjec
     struct server_user *user = arena_alloc(arena, sizeof(*user));
     struct server_user_extra *extra = arena_alloc(arena, sizeof(*extra));
     const char **values = arena_calloc(arena, 1, sizeof(*values));
-    values[0] = arena_printf(arena, "X509SHA256=%s", hex(subject->sha256, TLS_SHA256_BYTES, arena));
+    char digest[2 * TLS_SHA256_BYTES + 1];
+    values[0] =
+        arena_printf(arena, "X509SHA256=%s", str_hex(subject->sha256, TLS_SHA256_BYTES, digest));
     *extra = (struct server_user_extra){.key = CREDENTIAL_ID, .values = values, .value_count = 1};
     const char **groups = arena_calloc(arena, subject->organization_count + 1, sizeof(*groups));
     for (size_t i = 0; i < subject->organization_count; i++)

@@ -176,13 +176,6 @@ static void add_nested(struct nested *nested, const char *path)
     nested->paths[nested->count++] = path;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    const char *const *left = a;
-    const char *const *right = b;
-    return strcmp(*left, *right);
-}
-
 static bool is_strictly_below(const char *path, const char *parent)
 {
     size_t len = strlen(parent);
@@ -214,7 +207,7 @@ static struct error *visit_mounts(struct nested *nested, Core__VolumeMount *cons
     for (size_t i = 0; i < count; i++)
         sorted[i] = paths[i];
     if (count > 1)
-        qsort(sorted, count, sizeof(*sorted), compare_texts);
+        qsort(sorted, count, sizeof(*sorted), text_compare);
     for (size_t i = 0; i < count; i++) {
         if (!text_eq(mounts[i]->name, nested->volume))
             continue;

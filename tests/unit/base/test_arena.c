@@ -91,7 +91,14 @@ TEST_CASE(copies_are_bounded_and_terminated)
     assert_int_equal(numbers[9], 0);
 }
 
-TEST_MAIN(TEST(an_empty_arena_holds_next_to_nothing),
+TEST_CASE(only_letters_of_ascii_become_lower_case)
+{
+    AUTO(arena) struct arena *arena = arena_new(0);
+    assert_string_equal(arena_strlower(arena, str_from("AZ-az09[\xc3\x84")), "az-az09[\xc3\x84");
+    assert_string_equal(arena_strlower(arena, (struct str){0}), "");
+}
+
+TEST_MAIN(TEST(only_letters_of_ascii_become_lower_case), TEST(an_empty_arena_holds_next_to_nothing),
           TEST(memory_is_zeroed_and_aligned_whatever_the_size), TEST(no_two_allocations_overlap),
           TEST(short_texts_cost_their_bytes_only),
           TEST(a_large_allocation_leaves_the_current_block_in_use),

@@ -105,7 +105,25 @@ TEST_CASE(a_text_that_is_not_terminated_stays_within_its_length)
     assert_int_equal(str_from(NULL).len, 0);
 }
 
-TEST_MAIN(TEST(equality_looks_at_every_byte),
+TEST_CASE(bytes_are_told_in_two_digits_each)
+{
+    static const unsigned char bytes[] = {0x00, 0x0f, 0xa5, 0xff};
+    char text[2 * sizeof(bytes) + 1];
+    assert_string_equal(str_hex(bytes, sizeof(bytes), text), "000fa5ff");
+    assert_string_equal(str_hex(bytes, 0, text), "");
+}
+
+TEST_CASE(texts_are_sorted_by_their_bytes)
+{
+    const char *texts[] = {"b", "", "a", "B"};
+    qsort(texts, ARRAY_SIZE(texts), sizeof(*texts), text_compare);
+    static const char *const want[] = {"", "B", "a", "b"};
+    for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+        assert_string_equal(texts[i], want[i]);
+}
+
+TEST_MAIN(TEST(bytes_are_told_in_two_digits_each), TEST(texts_are_sorted_by_their_bytes),
+          TEST(equality_looks_at_every_byte),
           TEST(prefixes_and_suffixes_include_the_empty_and_the_whole),
           TEST(trimming_takes_ascii_white_space_only), TEST(words_come_one_by_one),
           TEST(splitting_yields_every_piece_once),
