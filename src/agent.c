@@ -3,7 +3,6 @@
 #include "agent_cluster.h"
 #include "agent_images.h"
 #include "agent_journal.h"
-#include "agent_plugins.h"
 #include "agent_server.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -54,7 +53,6 @@ struct agent {
     struct volume_manager *volumes;
     struct agent_images images;
     struct userns *userns;
-    struct credential_providers *credential_providers; /* NULL: none */
     struct agent_journal journal;
     struct node_facts facts;
     bool is_limited; /* as in agent_node.h */
@@ -380,15 +378,15 @@ static struct error *set_up_userns(struct agent *agent)
     return userns_start_blocking(&start, &agent->userns);
 }
 
-static struct error *set_up_plugins(struct agent *agent)
+static struct error *set_up_images(struct agent *agent)
 {
-    const struct agent_plugins_options options = {.config = agent->config,
-                                                  .loop = agent->loop,
-                                                  .pool = agent->pool,
-                                                  .metrics = agent->metrics,
-                                                  .cluster = agent->cluster,
-                                                  .arena = agent->arena};
-    return agent_plugins_new_blocking(&options, &agent->credential_providers);
+    const struct agent_images_options options = {.config = agent->config,
+                                                 .loop = agent->loop,
+                                                 .pool = agent->pool,
+                                                 .metrics = agent->metrics,
+                                                 .cluster = agent->cluster,
+                                                 .arena = agent->arena};
+    return agent_images_open_blocking(&options, &agent->images);
 }
 
 static struct error *set_up_pods(struct agent *agent)
@@ -408,7 +406,6 @@ static struct error *set_up_pods(struct agent *agent)
         .tmpfs_noswap = volume_detect_tmpfs_noswap_blocking(config->root_dir),
         .allocatable_memory_bytes = agent->facts.allocatable_memory_bytes};
     agent->volumes = volume_manager_new(agent->loop, agent->pool, &volumes);
-    agent_images_open(config, agent->pool, agent->metrics, &agent->images);
 
     struct pods_environment environment = {
         .api = agent->cluster ? agent_cluster_api(agent->cluster) : NULL,
@@ -423,7 +420,7 @@ static struct error *set_up_pods(struct agent *agent)
         .cgroups = agent->cgroups,
         .pulls = agent->images.pulls,
         .pull_records = agent->images.records,
-        .credential_providers = agent->credential_providers,
+        .credential_providers = agent->images.credentials,
         .node = &agent->facts,
         .userns = agent->userns,
         .runtime_name = agent->runtime_name,
@@ -546,7 +543,7 @@ static struct error *start(struct agent *agent)
     if (!err)
         err = set_up_cluster(agent);
     if (!err)
-        err = set_up_plugins(agent);
+        err = set_up_images(agent);
     if (!err)
         err = set_up_pods(agent);
     if (!err)
@@ -576,10 +573,9 @@ static void stop(struct agent *agent)
     pull_records_close(agent->images.records);
     pods_free(agent->pods);
     volume_manager_free(agent->volumes);
-    credential_providers_free(agent->credential_providers);
+    agent_images_close(&agent->images);
     agent_cluster_free(agent->cluster);
     agent_node_done(&agent->node);
-    agent_images_close(&agent->images);
     userns_free(agent->userns);
     agent_journal_close(&agent->journal);
     cri_runtime_free(agent->runtime);
