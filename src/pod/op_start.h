@@ -1,8 +1,8 @@
 /*
  * Starting one container, as its files share it: op_start.c has the state machine and all steps but
- * those of the image, start_image.c finds or pulls the image, start_access.c knows whether the pod
- * may use one that is there, start_target.c finds the container that an ephemeral one is aimed at.
- * For these only. Loop thread.
+ * those of the image, start_image.c finds or pulls the image, start_logins.c knows with what,
+ * start_access.c whether the pod may use one that is there, start_target.c finds the container that
+ * an ephemeral one is aimed at. For these only. Loop thread.
  */
 #pragma once
 
@@ -103,6 +103,25 @@ void start_image_find_logins(struct pod_op *op);
 void start_image_intended(struct pod_op *op);
 /** That the image was pulled is. */
 void start_image_recorded(struct pod_op *op);
+
+/** start->logins is complete. */
+void start_image_logins_found(struct pod_op *op);
+
+/* --- start_logins.c --- */
+
+/** Starts the pod's pull secrets on their way; false: it names none. */
+bool start_secrets_fetch(struct pod_op *op);
+/** They have come: tells which have not. */
+void start_secrets_fetched(struct pod_op *op);
+/** Reads what they hold, unless that was done; false: that cannot be, and the operation has ended
+ * with it. */
+bool start_secrets_read(struct pod_op *op);
+/** Looks for all logins that match the image, and goes on to start_image_logins_found(), now or
+ * later. */
+void start_logins_find(struct pod_op *op);
+/** Goes on from START_NODE_LOGINS and START_PLUGIN_LOGINS. */
+void start_logins_advance(struct pod_op *op);
+void start_logins_release(struct pod_op *op);
 
 /* --- start_access.c; each of these does nothing but go on when there are no pull records --- */
 

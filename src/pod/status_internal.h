@@ -28,6 +28,19 @@ Meta__Time *status_time(int64_t wall_ns, struct arena *arena);
 bool status_is_terminated(const Core__ContainerStatus *entry);
 bool status_is_running(const Core__ContainerStatus *entry);
 
+/* status_details.c; all lives in @arena */
+
+/** Sets resources and allocatedResources: what the spec says and, of a running instance, the
+ * runtime reports. */
+void status_fill_resources(Core__ContainerStatus *entry, const Core__Container *container,
+                           const struct container_observed *instance, struct arena *arena);
+/** Sets the user when the runtime tells. */
+void status_fill_user(Core__ContainerStatus *entry, const struct container_observed *instance,
+                      struct arena *arena);
+/** Sets volumeMounts, as the spec has them and the runtime can do them. */
+void status_fill_mounts(const struct status_input *input, Core__ContainerStatus *entry,
+                        const Core__Container *container, struct arena *arena);
+
 /* status_end.c */
 
 /** What spec §8.8 asks of a pod that has been terminated: nothing may look as if it still ran.

@@ -1,0 +1,154 @@
+/*
+ * What a container has, as its entry in the status shows it: resources, the user it runs as, and
+ * what is mounted (spec pods.md §8.5 step 4).
+ */
+#include "pod/status_internal.h"
+
+#include "kube/quantity.h"
+#include "kube/resources.h"
+
+static Meta__Quantity *quantity(struct arena *arena, const char *text)
+{
+    Meta__Quantity *value = STATUS_NEW(arena, Meta__Quantity, meta__quantity__descriptor);
+    value->string = arena_strdup(arena, text);
+    return value;
+}
+
+/* Beside limits of its own a container shows one that it has through its pod. */
+static void overlay_limit(Core__ResourceRequirements *resources, const char *name, const char *text,
+                          struct arena *arena)
+{
+    size_t i = 0;
+    while (i < resources->n_limits && !text_eq(resources->limits[i]->key, name))
+        i++;
+    if (i == resources->n_limits) {
+        Core__ResourceRequirements__LimitsEntry **grown =
+            arena_calloc(arena, i + 1, sizeof(void *));
+        memcpy(grown, resources->limits, i * sizeof(void *));
+        grown[i] = STATUS_NEW(arena, Core__ResourceRequirements__LimitsEntry,
+                              core__resource_requirements__limits_entry__descriptor);
+        grown[i]->key = arena_strdup(arena, name);
+        resources->limits = grown;
+        resources->n_limits++;
+    }
+    resources->limits[i]->value = quantity(arena, text);
+}
+
+static void overlay_request(Core__ResourceRequirements *resources, const char *name,
+                            const char *text, struct arena *arena)
+{
+    size_t i = 0;
+    while (i < resources->n_requests && !text_eq(resources->requests[i]->key, name))
+        i++;
+    if (i == resources->n_requests) {
+        Core__ResourceRequirements__RequestsEntry **grown =
+            arena_calloc(arena, i + 1, sizeof(void *));
+        memcpy(grown, resources->requests, i * sizeof(void *));
+        grown[i] = STATUS_NEW(arena, Core__ResourceRequirements__RequestsEntry,
+                              core__resource_requirements__requests_entry__descriptor);
+        grown[i]->key = arena_strdup(arena, name);
+        resources->requests = grown;
+        resources->n_requests++;
+    }
+    resources->requests[i]->value = quantity(arena, text);
+}
+
+/*
+ * What the runtime reports counts over the spec for a running container, except for values below
+ * what cgroups can express (spec runtime.md §4.5: requests up to 2m, limits up to 10m).
+ */
+static void overlay_actual(Core__ResourceRequirements *resources,
+                           const struct container_observed *instance, struct arena *arena)
+{
+    if (!instance->has_resources || instance->state != CONTAINER_RUNNING)
+        return;
+    if (resources->n_requests > 0 && instance->cpu_shares >= 2) {
+        int64_t actual = (instance->cpu_shares * 1000 + 1023) / 1024;
+        const Meta__Quantity *wanted = resource_get_request(resources, "cpu");
+        if (actual > 2 || (wanted && quantity_milli_value(wanted) > 2))
+            overlay_request(resources, "cpu", quantity_from_milli(actual, arena), arena);
+    }
+    if (resources->n_limits == 0)
+        return;
+    if (instance->cpu_period > 0 && instance->cpu_quota > 0) {
+        int64_t actual = instance->cpu_quota * 1000 / instance->cpu_period;
+        const Meta__Quantity *wanted = resource_get_limit(resources, "cpu");
+        if (actual > 10 || (wanted && quantity_milli_value(wanted) > 10))
+            overlay_limit(resources, "cpu", quantity_from_milli(actual, arena), arena);
+    }
+    if (instance->memory_limit_bytes > 0)
+        overlay_limit(resources, "memory",
+                      quantity_from_value(instance->memory_limit_bytes, true, arena), arena);
+}
+
+void status_fill_resources(Core__ContainerStatus *entry, const Core__Container *container,
+                           const struct container_observed *instance, struct arena *arena)
+{
+    Core__ResourceRequirements *resources =
+        STATUS_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
+    if (container->resources) {
+        resources = (Core__ResourceRequirements *)(void *)kube_message_dup(
+            &container->resources->base, arena);
+        resources->n_claims = 0;
+        entry->n_allocated_resources = resources->n_requests;
+        if (resources->n_requests > 0)
+            entry->allocated_resources = arena_calloc(arena, resources->n_requests, sizeof(void *));
+        for (size_t i = 0; i < resources->n_requests; i++) {
+            Core__ContainerStatus__AllocatedResourcesEntry *item =
+                STATUS_NEW(arena, Core__ContainerStatus__AllocatedResourcesEntry,
+                           core__container_status__allocated_resources_entry__descriptor);
+            item->key = resources->requests[i]->key;
+            item->value = resources->requests[i]->value;
+            entry->allocated_resources[i] = item;
+        }
+    }
+    overlay_actual(resources, instance, arena);
+    entry->resources = resources;
+}
+
+void status_fill_user(Core__ContainerStatus *entry, const struct container_observed *instance,
+                      struct arena *arena)
+{
+    if (!instance->has_user)
+        return;
+    Core__LinuxContainerUser *user =
+        STATUS_NEW(arena, Core__LinuxContainerUser, core__linux_container_user__descriptor);
+    user->has_uid = user->has_gid = true;
+    user->uid = instance->uid;
+    user->gid = instance->gid;
+    user->n_supplemental_groups = instance->n_groups;
+    if (instance->n_groups > 0)
+        user->supplemental_groups =
+            arena_memdup(arena, instance->groups, instance->n_groups * sizeof(int64_t));
+    entry->user = STATUS_NEW(arena, Core__ContainerUser, core__container_user__descriptor);
+    entry->user->linux = user;
+}
+
+/* What a container asks for and the runtime cannot do keeps it from starting, or is not done. */
+static bool is_recursive(const Core__VolumeMount *mount, bool supported)
+{
+    return supported && (text_eq(mount->recursive_read_only, "Enabled") ||
+                         text_eq(mount->recursive_read_only, "IfPossible"));
+}
+
+void status_fill_mounts(const struct status_input *input, Core__ContainerStatus *entry,
+                        const Core__Container *container, struct arena *arena)
+{
+    entry->n_volume_mounts = container->n_volume_mounts;
+    if (container->n_volume_mounts == 0)
+        return;
+    entry->volume_mounts = arena_calloc(arena, container->n_volume_mounts, sizeof(void *));
+    for (size_t i = 0; i < container->n_volume_mounts; i++) {
+        const Core__VolumeMount *mount = container->volume_mounts[i];
+        Core__VolumeMountStatus *shown =
+            STATUS_NEW(arena, Core__VolumeMountStatus, core__volume_mount_status__descriptor);
+        shown->name = arena_strdup(arena, mount->name);
+        shown->mount_path = arena_strdup(arena, mount->mount_path);
+        if (mount->has_read_only && mount->read_only) {
+            bool recursive = is_recursive(mount, input->recursive_read_only);
+            shown->has_read_only = shown->read_only = true;
+            shown->recursive_read_only = arena_strdup(arena, recursive ? "Enabled" : "Disabled");
+        }
+        entry->volume_mounts[i] = shown;
+    }
+}
