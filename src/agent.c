@@ -5,7 +5,6 @@
 #include "agent_journal.h"
 #include "agent_machine.h"
 #include "agent_server.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/resident.h"
 #include "base/time.h"
@@ -22,12 +21,7 @@
 #include "stats/idle_metrics.h"
 #include "stats/process_metrics.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #define WORKER_THREADS 4
 #define WORKER_END_LIMIT_NS (2 * NS_PER_SEC)
