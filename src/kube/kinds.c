@@ -9,6 +9,7 @@
 #include "core.pb-c.h"
 #include "discovery.pb-c.h"
 #include "events.pb-c.h"
+#include "metrics.pb-c.h"
 #include "node.pb-c.h"
 #include "policy.pb-c.h"
 #include "resource.pb-c.h"
@@ -54,6 +55,8 @@
 #define DISCOVERY GROUP("discovery.k8s.io")
 #define EVENTS GROUP("events.k8s.io")
 #define META GROUP("meta.k8s.io")
+#define METRICS                                                                                    \
+    .group = "metrics.k8s.io", .version = "v1beta1", .api_version = "metrics.k8s.io/v1beta1"
 #define NODE GROUP("node.k8s.io")
 #define POLICY GROUP("policy")
 #define RESOURCE GROUP("resource.k8s.io")
@@ -103,6 +106,8 @@ static const struct kube_kind kinds[] = {
            discovery__endpoint_slice),
     LISTED(EVENTS, "Event", "events", "event", "ev", "", true, events__event),
     LISTED(META, "PartialObjectMetadata", NULL, "", "", "", false, meta__partial_object_metadata),
+    LISTED(METRICS, "NodeMetrics", "nodes", "", "", "", false, metrics__node_metrics),
+    LISTED(METRICS, "PodMetrics", "pods", "", "", "", true, metrics__pod_metrics),
     LISTED(NODE, "RuntimeClass", "runtimeclasses", "runtimeclass", "", "", false,
            node__runtime_class),
     PLAIN(POLICY, "Eviction", policy__eviction),

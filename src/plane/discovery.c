@@ -133,7 +133,7 @@ static char *storage_hash(const struct kube_kind *kind, struct arena *arena)
 
 static bool is_stored(const struct resource *resource)
 {
-    return !resource->review && (resource->verbs & VERB_LIST) != 0;
+    return !resource->review && (resource->verbs & VERB_WATCH) != 0;
 }
 
 static Meta__APIResource *new_entry(const struct resource *resource, struct arena *arena)

@@ -288,17 +288,27 @@ static void on_gone(void *ctx)
     carried_end(carried);
 }
 
+struct error *proxy_client_new(struct node_proxy *proxy, const struct proxy_target *target,
+                               struct http_client **ret)
+{
+    struct http_client_options options = {.host = target->host, .port = target->port};
+    struct error *err = tls_of(proxy, target, &options.tls);
+    return err ? err : http_client_new(proxy->loop, proxy->pool, &options, ret);
+}
+
+struct loop *proxy_loop(const struct node_proxy *proxy)
+{
+    return proxy->loop;
+}
+
 static struct error *carry(struct node_proxy *proxy, const struct proxy_target *target,
                            struct http_exchange *exchange)
 {
     static const struct http_call_events events = {
         .on_response = on_response, .on_data = on_data, .on_end = on_end};
     const struct http_request *request = http_exchange_request(exchange);
-    struct http_client_options options = {.host = target->host, .port = target->port};
     struct http_client *client = NULL;
-    struct error *err = tls_of(proxy, target, &options.tls);
-    if (!err)
-        err = http_client_new(proxy->loop, proxy->pool, &options, &client);
+    struct error *err = proxy_client_new(proxy, target, &client);
     if (err)
         return err;
     struct http_call_options call = {.method = request->method, .target = target->target};

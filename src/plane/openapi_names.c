@@ -29,6 +29,8 @@ const char *openapi_name(const ProtobufCMessageDescriptor *type, struct arena *a
     }
     if (text_eq(type->package_name, "meta"))
         return arena_printf(arena, "io.k8s.apimachinery.pkg.apis.meta.v1.%s", type->short_name);
+    if (text_eq(type->package_name, "metrics"))
+        return arena_printf(arena, "io.k8s.metrics.pkg.apis.metrics.v1beta1.%s", type->short_name);
     return arena_printf(arena, "io.k8s.api.%s.v1.%s", type->package_name, type->short_name);
 }
 

@@ -234,6 +234,7 @@ void plane_free(struct plane *plane)
     controllers_free(plane->controllers);
     watch_house_free(plane->watches);
     node_proxy_free(plane->proxy);
+    plane_serve_end_asking(plane);
     http_server_free(plane->server);
     store_close(plane->store);
     plane_serve_free_all(plane);

@@ -36,5 +36,7 @@ struct plane {
 
 /** Answers @exchange, sooner or later. */
 void plane_serve(struct plane *plane, struct http_exchange *exchange);
+/** Ends what nodes are being asked. Before the server is closed. */
+void plane_serve_end_asking(struct plane *plane);
 /** Forgets all requests. The server and the store must have been closed before. */
 void plane_serve_free_all(struct plane *plane);

@@ -15,6 +15,7 @@
 #include "plane/facts.h"
 #include "plane/openapi.h"
 #include "plane/rest_internal.h"
+#include "plane/usage_ask.h"
 
 #define WARNING_MAX_BYTES (4 * KiB)
 
@@ -26,8 +27,11 @@ struct serving {
     struct plane_user user;
     struct plane_request request;
     struct plane_reply reply;
-    struct watch_start *watch;  /* it is a watch that may begin */
-    struct proxy_target *proxy; /* it is to be passed on */
+    struct watch_start *watch;   /* it is a watch that may begin */
+    struct proxy_target *proxy;  /* it is to be passed on */
+    struct usage_asking *asking; /* the nodes must be asked, and a second task goes after that */
+    bool is_asking;              /* that is under way */
+    const struct usage *usage;   /* what they said */
     bool is_taken_back; /* the task failed by itself; the reply says why, or it was a dry run */
     struct serving *prev, *next;
 };
@@ -38,6 +42,16 @@ static void free_serving(struct serving *serving)
     watch_start_free(serving->watch);
     buf_done(&serving->reply.body);
     free(serving);
+}
+
+void plane_serve_end_asking(struct plane *plane)
+{
+    struct serving *serving;
+    DL_FOREACH(plane->servings, serving) {
+        if (serving->is_asking)
+            usage_asking_end(serving->asking);
+        serving->is_asking = false;
+    }
 }
 
 void plane_serve_free_all(struct plane *plane)
@@ -156,6 +170,8 @@ static Meta__Status *handle_resource(struct serving *serving, const struct rest_
         return failure;
     if (route->subresource && route->subresource->is_proxied)
         return handle_proxied(serving, env);
+    if (resource_is_measured(route->resource) && !serving->usage)
+        return usage_prepare(env, &serving->asking);
     if (route->verb == VERB_WATCH)
         return watch_prepare(env, &serving->request, &serving->watch);
     return rest_handle(env, &serving->request, &serving->reply);
@@ -279,6 +295,7 @@ static struct error *run(void *ctx)
         .store = plane->store,
         .arena = serving->arena,
         .now_wall_ns = now_ns,
+        .usage = serving->usage,
     };
     const struct authn_context authn_context = {.objects_ctx = &env, .now_s = now_ns / NS_PER_SEC};
     const struct authz_policy policy = {.facts = &plane_authz_facts, .facts_ctx = &env};
@@ -339,7 +356,7 @@ static void send_reply(struct serving *serving)
 static void answer(struct serving *serving, const struct error *err)
 {
     struct plane *plane = serving->plane;
-    bool is_long = !err && (serving->watch || serving->proxy);
+    bool is_long = !err && (serving->watch || serving->proxy || serving->asking);
     Meta__Status *failure = NULL;
     if (err && !serving->is_taken_back)
         failure = failure_from_error(serving->arena, error_dup(err));
@@ -357,9 +374,17 @@ static void answer(struct serving *serving, const struct error *err)
     }
 }
 
+static void on_usage(void *ctx, const struct usage *usage);
+
 static void done(void *ctx, const struct error *err)
 {
     struct serving *serving = ctx;
+    struct plane *plane = serving->plane;
+    if (serving->exchange && !err && serving->asking && !plane->is_stopping) {
+        serving->is_asking = true;
+        usage_ask(serving->asking, plane->proxy, USAGE_PAUSE_NS, on_usage, serving);
+        return;
+    }
     if (serving->exchange) {
         http_exchange_on_gone(serving->exchange, NULL, NULL);
         answer(serving, err);
@@ -367,17 +392,30 @@ static void done(void *ctx, const struct error *err)
     free_serving(serving);
 }
 
+static const struct store_task task = {.run = run, .done = done};
+
+/* The request begins anew, on the state there is now. */
+static void on_usage(void *ctx, const struct usage *usage)
+{
+    struct serving *serving = ctx;
+    serving->asking = NULL;
+    serving->is_asking = false;
+    serving->usage = usage;
+    store_submit(serving->plane->store, &task, serving);
+}
+
 static void on_gone(void *ctx)
 {
     struct serving *serving = ctx;
     serving->exchange = NULL;
-    if (store_withdraw(serving->plane->store, serving))
+    if (serving->is_asking)
+        usage_asking_end(serving->asking);
+    if (serving->is_asking || store_withdraw(serving->plane->store, serving))
         free_serving(serving);
 }
 
 void plane_serve(struct plane *plane, struct http_exchange *exchange)
 {
-    static const struct store_task task = {.run = run, .done = done};
     const struct http_request *http = http_exchange_request(exchange);
     struct serving *serving = xcalloc(1, sizeof(*serving));
     const char *accept = http_fields_get(&http->fields, "accept");

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "plane/node_proxy.h"
+#include "wire/http_client.h"
 #include "wire/upgrade_pipe.h"
 
 struct proxy_target {
@@ -23,6 +24,18 @@ struct proxy_target {
 bool proxy_passes_field(const struct http_fields *fields, const struct http_field *field);
 /** Appends a Status, as JSON. */
 void proxy_write_failure(unsigned code, const char *message, struct buf *out);
+
+/** A client for @target alone, spoken to as the plane speaks to it; the caller's. */
+MUST_CHECK struct error *proxy_client_new(struct node_proxy *proxy,
+                                          const struct proxy_target *target,
+                                          struct http_client **ret);
+struct loop *proxy_loop(const struct node_proxy *proxy);
+
+/* --- proxy_target.c --- */
+
+/** Where @node's server is; the host is borrowed from @node. The path stays as it is. False for one
+ * without an address. */
+MUST_CHECK bool proxy_target_of_node(const Core__Node *node, struct proxy_target *ret);
 
 /* --- proxy_pipe.c --- */
 

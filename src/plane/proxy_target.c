@@ -41,6 +41,15 @@ static uint16_t node_port(const Core__Node *node)
     return (uint16_t)endpoints->kubelet_endpoint->port;
 }
 
+bool proxy_target_of_node(const Core__Node *node, struct proxy_target *ret)
+{
+    ret->host = node_address(node);
+    ret->port = node_port(node);
+    ret->is_node = true;
+    ret->is_tls = true;
+    return ret->host != NULL;
+}
+
 static Meta__Status *find_node(const struct rest_env *env, const char *name,
                                struct proxy_target *target)
 {
@@ -48,13 +57,8 @@ static Meta__Status *find_node(const struct rest_env *env, const char *name,
     Meta__Status *failure = rest_read(env, resource_find("", "v1", "nodes"), NULL, name, &object);
     if (failure)
         return failure;
-    const Core__Node *node = (const Core__Node *)object;
-    target->host = node_address(node);
-    if (!target->host)
+    if (!proxy_target_of_node((const Core__Node *)object, target))
         return failure_new(env->arena, 500, "no preferred addresses found; known addresses: []");
-    target->port = node_port(node);
-    target->is_node = true;
-    target->is_tls = true;
     return NULL;
 }
 

@@ -78,8 +78,9 @@ static const struct part_row csr_parts[] = {
 
 struct resource_row {
     const char *group, *name;
-    const char *key; /* NULL for what is not stored */
-    unsigned verbs;  /* 0: all */
+    const char *key;     /* NULL for what is not stored */
+    unsigned verbs;      /* 0: all */
+    const char *version; /* NULL: "v1" */
     const struct strategy *strategy;
     const struct table_cells *table;
     const struct part_row *parts;
@@ -90,6 +91,7 @@ struct resource_row {
 };
 
 #define PARTS(list) .parts = (list), .part_count = ARRAY_SIZE(list)
+#define MEASURED .verbs = VERB_GET | VERB_LIST, .version = "v1beta1"
 #define REVIEW(function) .verbs = VERB_CREATE, .review = (function)
 
 #define AUTHENTICATION "authentication.k8s.io"
@@ -98,6 +100,7 @@ struct resource_row {
 #define COORDINATION "coordination.k8s.io"
 #define DISCOVERY "discovery.k8s.io"
 #define EVENTS "events.k8s.io"
+#define METRICS "metrics.k8s.io"
 #define NODE "node.k8s.io"
 #define STORAGE "storage.k8s.io"
 
@@ -134,6 +137,8 @@ static const struct resource_row rows[] = {
     {DISCOVERY, "endpointslices", "endpointslices." DISCOVERY, .strategy = &strategy_endpoint_slice,
      .table = &table_endpointslices},
     {EVENTS, "events", "events", .strategy = &strategy_event_v1, .table = &table_events, .storage = &event_v1_storage},
+    {METRICS, "nodes", "nodes", MEASURED, .table = &table_node_metrics, .storage = &node_measures},
+    {METRICS, "pods", "pods", MEASURED, .table = &table_pod_metrics, .storage = &pod_measures},
     {NODE, "runtimeclasses", "runtimeclasses." NODE, .strategy = &strategy_runtime_class,
      .table = &table_runtimeclasses},
     {STORAGE, "csidrivers", "csidrivers." STORAGE, .strategy = &strategy_csi_driver,
@@ -172,7 +177,8 @@ static void make_table(void)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const struct resource_row *row = &rows[i];
         table[i] = (struct resource){
-            .kind = kube_kind_of_resource(row->group, "v1", row->name),
+            .kind =
+                kube_kind_of_resource(row->group, row->version ? row->version : "v1", row->name),
             .key = row->key,
             .storage = row->storage,
             .verbs = row->verbs ? row->verbs : VERBS_ALL,
@@ -187,6 +193,11 @@ static void make_table(void)
         for (size_t k = 0; k < row->part_count; k++)
             make_part(&row->parts[k], &parts[part_count++]);
     }
+}
+
+bool resource_is_measured(const struct resource *resource)
+{
+    return resource->storage && resource->storage->measured;
 }
 
 const struct resource *resource_table(size_t *ret_count)

@@ -17,6 +17,7 @@ struct authn_context; /* plane/authn.h */
 struct authz_policy;  /* plane/authz.h */
 struct jwt_key;       /* plane/jwt.h */
 struct store;         /* plane/store.h */
+struct usage;         /* plane/usage.h */
 
 enum plane_verb {
     VERB_GET = 1 << 0,
@@ -136,12 +137,16 @@ struct table_cells {
     void (*write)(const struct cell_row *row);
 };
 
-/** How a resource is stored that shares its rows with another one (events.k8s.io with core). */
+/** How a resource is stored that shares its rows with another one (events.k8s.io and metrics.k8s.io
+ * with core). What the functions give shares memory with their argument. */
 struct resource_storage {
     const ProtobufCMessageDescriptor *type;
-    /* Both share memory with their argument. */
     ProtobufCMessage *(*to_stored)(const ProtobufCMessage *object, struct arena *arena);
     ProtobufCMessage *(*from_stored)(const ProtobufCMessage *stored, struct arena *arena);
+    /** Instead of both, for what is measured anew for every request: the object that @usage makes
+     * of @stored, NULL when it was not measured. */
+    ProtobufCMessage *(*measured)(const ProtobufCMessage *stored, const struct usage *usage,
+                                  struct arena *arena);
 };
 
 struct resource {
@@ -159,6 +164,8 @@ struct resource {
                             ProtobufCMessage **ret_reply, const struct kube_kind **ret_kind);
 };
 
+/** True when its objects are those of another resource, with what was measured of them. */
+bool resource_is_measured(const struct resource *resource);
 /** All rows, ordered by group and resource as discovery shows them; made at the first call. */
 const struct resource *resource_table(size_t *ret_count);
 /** NULL when there is none. */

@@ -45,8 +45,18 @@ struct error *rest_decode_item(const struct resource *resource, const struct sto
     }
     Meta__ObjectMeta *meta = kube_object_ensure_meta(object, arena);
     meta->resource_version = arena_printf(arena, "%lld", (long long)item->revision);
-    *ret = storage ? storage->from_stored(object, arena) : object;
+    *ret = storage && storage->from_stored ? storage->from_stored(object, arena) : object;
     return NULL;
+}
+
+struct error *rest_decode_shown(const struct rest_env *env, const struct resource *resource,
+                                const struct store_item *item, struct arena *arena,
+                                ProtobufCMessage **ret)
+{
+    struct error *err = rest_decode_item(resource, item, arena, ret);
+    if (!err && resource_is_measured(resource))
+        *ret = env->usage ? resource->storage->measured(*ret, env->usage, arena) : NULL;
+    return err;
 }
 
 void rest_encode_row(const struct resource *resource, ProtobufCMessage *object, struct arena *arena,
@@ -68,15 +78,16 @@ Meta__Status *rest_load(const struct rest_env *env, const struct resource *resou
     struct store_item item;
     *ret = (struct rest_stored){0};
     struct error *err = store_get(env->store, &key, env->arena, &item);
-    if (error_is(err, ERROR_NOT_FOUND)) {
-        error_free(err);
+    bool is_missing = error_is(err, ERROR_NOT_FOUND);
+    if (!err)
+        err = rest_decode_shown(env, resource, &item, env->arena, &ret->object);
+    if (err && !is_missing)
+        return failure_from_error(env->arena, err);
+    error_free(err);
+    if (!ret->object) {
         const struct failure_target target = rest_target(resource, name);
         return failure_not_found(env->arena, &target);
     }
-    if (!err)
-        err = rest_decode_item(resource, &item, env->arena, &ret->object);
-    if (err)
-        return failure_from_error(env->arena, err);
     ret->meta = kube_object_meta(ret->object);
     ret->bytes = item.bytes;
     return NULL;

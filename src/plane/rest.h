@@ -42,6 +42,7 @@ struct rest_env {
     int64_t now_wall_ns;
     const struct authz_policy *policy;         /* as in struct strategy_context */
     const struct authn_context *authn_context; /* the same */
+    const struct usage *usage;                 /* for what is measured; NULL: nothing was */
 };
 
 /** Puts the encoded failure into @reply. */

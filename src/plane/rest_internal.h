@@ -38,7 +38,12 @@ void rest_encode_row(const struct resource *resource, ProtobufCMessage *object, 
 struct failure_target rest_target(const struct resource *resource, const char *name);
 struct store_key rest_key(const struct resource *resource, const Meta__ObjectMeta *meta);
 
-/** Reads one row; a failure 404 when it is not there. */
+/** Decodes a row to answer a request: *ret is NULL for what is measured and was not. */
+MUST_CHECK struct error *rest_decode_shown(const struct rest_env *env,
+                                           const struct resource *resource,
+                                           const struct store_item *item, struct arena *arena,
+                                           ProtobufCMessage **ret);
+/** Reads one row; a failure 404 when it is not there, or not measured. */
 MUST_CHECK Meta__Status *rest_load(const struct rest_env *env, const struct resource *resource,
                                    const char *namespace_, const char *name,
                                    struct rest_stored *ret);
@@ -171,7 +176,8 @@ struct rest_selection {
     const char *namespace_; /* NULL: all */
     const struct label_selector *labels;
     const struct field_selector *fields;
-    bool is_all;            /* no selector: nothing needs decoding to be chosen */
+    bool is_all; /* no selector, and nothing that may not have been measured: nothing needs decoding
+                    to be chosen */
     const char *exact_name; /* the one name that fields allow; NULL: any */
 };
 MUST_CHECK Meta__Status *rest_select(const struct rest_env *env,

@@ -40,7 +40,8 @@ Meta__Status *rest_select(const struct rest_env *env, const struct plane_request
         err = field_selector_check(ret->fields, request->resource->kind);
     if (err)
         return bad_selector(env, err);
-    ret->is_all = label_selector_is_empty(ret->labels) && field_selector_is_empty(ret->fields);
+    ret->is_all = label_selector_is_empty(ret->labels) && field_selector_is_empty(ret->fields) &&
+                  !resource_is_measured(request->resource);
     ret->exact_name = field_selector_exact(ret->fields, "metadata.name");
     return NULL;
 }
@@ -80,10 +81,11 @@ static struct error *collect(void *ctx, const struct store_item *item)
     if (!page->selection->is_all) {
         AUTO(arena) struct arena *scratch = arena_new(SCRATCH_BLOCK_BYTES);
         ProtobufCMessage *object = NULL;
-        struct error *err = rest_decode_item(page->selection->resource, item, scratch, &object);
+        struct error *err =
+            rest_decode_shown(page->env, page->selection->resource, item, scratch, &object);
         if (err)
             return err;
-        if (!rest_selects(page->selection, object))
+        if (!object || !rest_selects(page->selection, object))
             return NULL;
     }
     if (page->limit > 0 && page->count == page->limit) {
@@ -236,8 +238,8 @@ static struct error *for_each_item(const struct list_out *list, write_item *writ
     for (size_t i = 0; i < list->page->count; i++) {
         AUTO(arena) struct arena *scratch = arena_new(SCRATCH_BLOCK_BYTES);
         ProtobufCMessage *object = NULL;
-        struct error *err =
-            rest_decode_item(list->resource, &list->page->items[i], scratch, &object);
+        struct error *err = rest_decode_shown(list->page->env, list->resource,
+                                              &list->page->items[i], scratch, &object);
         if (err)
             return err;
         write(ctx, object);

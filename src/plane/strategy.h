@@ -32,6 +32,8 @@ extern const struct strategy strategy_volume_attachment;
 
 /** events.k8s.io's events are stored as core's. */
 extern const struct resource_storage event_v1_storage;
+/** metrics.k8s.io's nodes and pods are core's, measured. */
+extern const struct resource_storage node_measures, pod_measures;
 
 /* CREATE on a subresource; see struct subresource. */
 

@@ -29,4 +29,4 @@ extern const struct table_cells table_pods, table_nodes, table_events, table_ser
     table_configmaps, table_secrets, table_namespaces, table_leases, table_serviceaccounts,
     table_persistentvolumes, table_persistentvolumeclaims, table_endpoints, table_csrs,
     table_runtimeclasses, table_storageclasses, table_csidrivers, table_csinodes,
-    table_volumeattachments, table_endpointslices;
+    table_volumeattachments, table_endpointslices, table_node_metrics, table_pod_metrics;

@@ -93,6 +93,7 @@ static inline UNUSED void plane_bed_free(struct plane_bed *bed)
 {
     watch_house_free(bed->plane.watches);
     node_proxy_free(bed->plane.proxy);
+    plane_serve_end_asking(&bed->plane);
     http_server_free(bed->plane.server);
     plane_serve_free_all(&bed->plane);
     authn_free(bed->plane.authn);

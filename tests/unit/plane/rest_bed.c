@@ -97,7 +97,8 @@ static struct error *run(void *ctx)
     struct rest_env env = {.world = &bed->world,
                            .store = bed->store,
                            .arena = bed->reply_arena,
-                           .now_wall_ns = bed->now_ns};
+                           .now_wall_ns = bed->now_ns,
+                           .usage = bed->usage};
     const struct authz_policy policy = {.facts = &plane_authz_facts, .facts_ctx = &env};
     const struct authn_context authn_context = {.objects_ctx = &env,
                                                 .now_s = bed->now_ns / NS_PER_SEC};

@@ -30,6 +30,7 @@ struct rest_bed {
     const char *content_type; /* of bodies; JSON unless changed */
     const char *accept;       /* JSON unless changed */
     const char *user_agent;
+    const struct usage *usage; /* what was measured; NULL unless changed */
 
     /* the last answer */
     struct arena *reply_arena;
