@@ -1,6 +1,7 @@
 #include "image/credential_provider_codec.h"
 
 #include "kube/codec.h"
+#include "kube/message_map.h"
 
 #include "credentialprovider.pb-c.h"
 
@@ -19,17 +20,9 @@ void credential_request_encode(const struct credential_request *request, struct 
         CREDENTIALPROVIDER__CREDENTIAL_PROVIDER_REQUEST__INIT;
     message.image = borrow(request->image);
     message.service_account_token = borrow(request->token);
-    message.service_account_annotations =
-        arena_calloc(arena, request->annotation_count + 1, sizeof(void *));
-    for (size_t i = 0; i < request->annotation_count; i++) {
-        Credentialprovider__CredentialProviderRequest__ServiceAccountAnnotationsEntry *entry =
-            arena_alloc(arena, sizeof(*entry));
-        credentialprovider__credential_provider_request__service_account_annotations_entry__init(
-            entry);
-        entry->key = borrow(request->annotations[i].key);
-        entry->value = borrow(request->annotations[i].value);
-        message.service_account_annotations[message.n_service_account_annotations++] = entry;
-    }
+    for (size_t i = 0; i < request->annotation_count; i++)
+        message_map_set(&message.base, "service_account_annotations", request->annotations[i].key,
+                        request->annotations[i].value, arena);
     const struct kube_type_meta type = {.api_version = request->api_version,
                                         .kind = "CredentialProviderRequest"};
     kube_encode_json(&message.base, &type, out);

@@ -5,6 +5,7 @@
  */
 #include "kube/defaults.h"
 
+#include "kube/message_map.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
 
@@ -139,56 +140,6 @@ static void default_quantity(Meta__Quantity *quantity, bool in_map, struct arena
         quantity->string = arena_strdup(arena, canonical);
 }
 
-static Meta__Quantity *quantity_dup(const Meta__Quantity *quantity, struct arena *arena)
-{
-    Meta__Quantity *copy = arena_alloc(arena, sizeof(*copy));
-    meta__quantity__init(copy);
-    if (quantity)
-        copy->string = arena_strdup(arena, quantity->string);
-    return copy;
-}
-
-static Meta__Quantity *quantity_of_text(const char *text, struct arena *arena)
-{
-    Meta__Quantity *quantity = quantity_dup(NULL, arena);
-    quantity->string = arena_strdup(arena, text);
-    return quantity;
-}
-
-static void add_request(Core__ResourceRequirements *resources, const char *name,
-                        Meta__Quantity *value_owned, struct arena *arena)
-{
-    size_t count = resources->n_requests;
-    Core__ResourceRequirements__RequestsEntry **grown =
-        arena_calloc(arena, count + 1, sizeof(void *));
-    for (size_t i = 0; i < count; i++)
-        grown[i] = resources->requests[i];
-    Core__ResourceRequirements__RequestsEntry *entry = arena_alloc(arena, sizeof(*entry));
-    core__resource_requirements__requests_entry__init(entry);
-    entry->key = arena_strdup(arena, name);
-    entry->value = value_owned;
-    grown[count] = entry;
-    resources->requests = grown;
-    resources->n_requests = count + 1;
-}
-
-static void add_limit(Core__ResourceRequirements *resources, const char *name,
-                      Meta__Quantity *value_owned, struct arena *arena)
-{
-    size_t count = resources->n_limits;
-    Core__ResourceRequirements__LimitsEntry **grown =
-        arena_calloc(arena, count + 1, sizeof(void *));
-    for (size_t i = 0; i < count; i++)
-        grown[i] = resources->limits[i];
-    Core__ResourceRequirements__LimitsEntry *entry = arena_alloc(arena, sizeof(*entry));
-    core__resource_requirements__limits_entry__init(entry);
-    entry->key = arena_strdup(arena, name);
-    entry->value = value_owned;
-    grown[count] = entry;
-    resources->limits = grown;
-    resources->n_limits = count + 1;
-}
-
 static void default_resource_maps(Core__ResourceRequirements *resources, struct arena *arena)
 {
     for (size_t i = 0; resources && i < resources->n_limits; i++)
@@ -197,12 +148,20 @@ static void default_resource_maps(Core__ResourceRequirements *resources, struct 
         default_quantity(resources->requests[i]->value, true, arena);
 }
 
+/* What is limited and not said to be requested is requested up to its limit. */
+static void request_limit(Core__ResourceRequirements *resources,
+                          const Core__ResourceRequirements__LimitsEntry *limit, struct arena *arena)
+{
+    message_map_set(&resources->base, "requests", limit->key,
+                    limit->value ? limit->value->string : NULL, arena);
+}
+
 static void default_requests_from_limits(Core__ResourceRequirements *resources, struct arena *arena)
 {
     for (size_t i = 0; resources && i < resources->n_limits; i++) {
         const Core__ResourceRequirements__LimitsEntry *limit = resources->limits[i];
         if (!resource_get_request(resources, limit->key))
-            add_request(resources, limit->key, quantity_dup(limit->value, arena), arena);
+            request_limit(resources, limit, arena);
     }
 }
 
@@ -229,8 +188,8 @@ static void default_pod_hugepage_limits(Core__Pod *pod, const Core__Container *c
             resource_get_limit(pod_level, name))
             continue;
         int64_t sum = pod_limit_bytes(pod, &containers_only, name, NULL);
-        add_limit(pod_level, name, quantity_of_text(quantity_from_value(sum, true, arena), arena),
-                  arena);
+        message_map_set(&pod_level->base, "limits", name, quantity_from_value(sum, true, arena),
+                        arena);
     }
 }
 
@@ -240,12 +199,12 @@ static void default_pod_requests_from_containers(Core__Pod *pod, struct arena *a
     bool present;
     int64_t cpu = pod_request_milli_cpu(pod, &containers_only, &present);
     if (present && !resource_get_request(pod_level, RESOURCE_CPU))
-        add_request(pod_level, RESOURCE_CPU,
-                    quantity_of_text(quantity_from_milli(cpu, arena), arena), arena);
+        message_map_set(&pod_level->base, "requests", RESOURCE_CPU, quantity_from_milli(cpu, arena),
+                        arena);
     int64_t memory = pod_request_bytes(pod, &containers_only, RESOURCE_MEMORY, &present);
     if (present && !resource_get_request(pod_level, RESOURCE_MEMORY))
-        add_request(pod_level, RESOURCE_MEMORY,
-                    quantity_of_text(quantity_from_value(memory, true, arena), arena), arena);
+        message_map_set(&pod_level->base, "requests", RESOURCE_MEMORY,
+                        quantity_from_value(memory, true, arena), arena);
 }
 
 static void default_pod_level(Core__Pod *pod, struct arena *arena)
@@ -263,7 +222,7 @@ static void default_pod_level(Core__Pod *pod, struct arena *arena)
     for (size_t i = 0; i < pod_level->n_limits; i++) {
         const Core__ResourceRequirements__LimitsEntry *limit = pod_level->limits[i];
         if (resource_is_pod_level(limit->key) && !resource_get_request(pod_level, limit->key))
-            add_request(pod_level, limit->key, quantity_dup(limit->value, arena), arena);
+            request_limit(pod_level, limit, arena);
     }
 }
 

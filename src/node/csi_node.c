@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "kube/message_map.h"
 
 #include "storage.pb-c.h"
 
@@ -74,24 +75,9 @@ static void send(struct csi_node *node, enum csi_state state, const struct api_r
 
 /* --- the object --- */
 
-/* The annotations of @meta in @arena with the list of plugins; other keys stay. */
 static void set_plugins(Meta__ObjectMeta *meta, struct arena *arena)
 {
-    Meta__ObjectMeta__AnnotationsEntry *entry =
-        (Meta__ObjectMeta__AnnotationsEntry *)kube_message_new(
-            &meta__object_meta__annotations_entry__descriptor, arena);
-    entry->key = arena_strdup(arena, MIGRATED_PLUGINS_KEY);
-    entry->value = arena_strdup(arena, MIGRATED_PLUGINS);
-    Meta__ObjectMeta__AnnotationsEntry **entries =
-        arena_calloc(arena, meta->n_annotations + 1, sizeof(void *));
-    size_t count = 0;
-    for (size_t i = 0; i < meta->n_annotations; i++) {
-        if (!text_eq(meta->annotations[i]->key, MIGRATED_PLUGINS_KEY))
-            entries[count++] = meta->annotations[i];
-    }
-    entries[count++] = entry;
-    meta->annotations = entries;
-    meta->n_annotations = count;
+    message_map_set(&meta->base, "annotations", MIGRATED_PLUGINS_KEY, MIGRATED_PLUGINS, arena);
 }
 
 static Storage__CSINode *object_new(const struct csi_node *node, struct arena *arena)

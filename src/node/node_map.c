@@ -1,5 +1,6 @@
 #include "node/node_map.h"
 
+#include "kube/message_map.h"
 #include "node/node_status_internal.h"
 
 #define FIRST_ROOM 16
@@ -95,65 +96,32 @@ void node_map_load_allocatable(struct node_map *map, const Core__NodeStatus *sta
         node_map_set(map, status->allocatable[i]->key, amount_of(status->allocatable[i]->value));
 }
 
+static void store(const struct node_map *map, ProtobufCMessage *message, const char *field)
+{
+    for (size_t i = 0; i < map->count; i++)
+        message_map_set(message, field, map->pairs[i].key, map->pairs[i].value, map->arena);
+}
+
 void node_map_store_labels(const struct node_map *map, Meta__ObjectMeta *meta)
 {
-    meta->n_labels = map->count;
-    meta->labels = arena_calloc(map->arena, map->count, sizeof(Meta__ObjectMeta__LabelsEntry *));
-    for (size_t i = 0; i < map->count; i++) {
-        Meta__ObjectMeta__LabelsEntry *entry = arena_alloc(map->arena, sizeof(*entry));
-        meta__object_meta__labels_entry__init(entry);
-        entry->key = node_text(map->pairs[i].key);
-        entry->value = node_text(map->pairs[i].value);
-        meta->labels[i] = entry;
-    }
+    meta->n_labels = 0;
+    store(map, &meta->base, "labels");
 }
 
 void node_map_store_annotations(const struct node_map *map, Meta__ObjectMeta *meta)
 {
-    meta->n_annotations = map->count;
-    meta->annotations =
-        arena_calloc(map->arena, map->count, sizeof(Meta__ObjectMeta__AnnotationsEntry *));
-    for (size_t i = 0; i < map->count; i++) {
-        Meta__ObjectMeta__AnnotationsEntry *entry = arena_alloc(map->arena, sizeof(*entry));
-        meta__object_meta__annotations_entry__init(entry);
-        entry->key = node_text(map->pairs[i].key);
-        entry->value = node_text(map->pairs[i].value);
-        meta->annotations[i] = entry;
-    }
-}
-
-static Meta__Quantity *quantity_new(const char *text, struct arena *arena)
-{
-    Meta__Quantity *quantity = arena_alloc(arena, sizeof(*quantity));
-    meta__quantity__init(quantity);
-    quantity->string = node_text(text);
-    return quantity;
+    meta->n_annotations = 0;
+    store(map, &meta->base, "annotations");
 }
 
 void node_map_store_capacity(const struct node_map *map, Core__NodeStatus *status)
 {
-    status->n_capacity = map->count;
-    status->capacity =
-        arena_calloc(map->arena, map->count, sizeof(Core__NodeStatus__CapacityEntry *));
-    for (size_t i = 0; i < map->count; i++) {
-        Core__NodeStatus__CapacityEntry *entry = arena_alloc(map->arena, sizeof(*entry));
-        core__node_status__capacity_entry__init(entry);
-        entry->key = node_text(map->pairs[i].key);
-        entry->value = quantity_new(map->pairs[i].value, map->arena);
-        status->capacity[i] = entry;
-    }
+    status->n_capacity = 0;
+    store(map, &status->base, "capacity");
 }
 
 void node_map_store_allocatable(const struct node_map *map, Core__NodeStatus *status)
 {
-    status->n_allocatable = map->count;
-    status->allocatable =
-        arena_calloc(map->arena, map->count, sizeof(Core__NodeStatus__AllocatableEntry *));
-    for (size_t i = 0; i < map->count; i++) {
-        Core__NodeStatus__AllocatableEntry *entry = arena_alloc(map->arena, sizeof(*entry));
-        core__node_status__allocatable_entry__init(entry);
-        entry->key = node_text(map->pairs[i].key);
-        entry->value = quantity_new(map->pairs[i].value, map->arena);
-        status->allocatable[i] = entry;
-    }
+    status->n_allocatable = 0;
+    store(map, &status->base, "allocatable");
 }

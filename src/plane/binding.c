@@ -1,5 +1,6 @@
 #include "plane/strategy_internal.h"
 
+#include "kube/message_map.h"
 #include "plane/pod_condition.h"
 
 static Meta__Status *validate(const struct strategy_context *context, const Core__Binding *binding)
@@ -46,7 +47,8 @@ static void assign(const struct strategy_context *context, Core__Pod *pod,
     pod->spec->node_name = arena_strdup(arena, binding->target->name);
     if (binding->metadata) {
         for (size_t i = 0; i < binding->metadata->n_annotations; i++)
-            object_annotate(pod->metadata, binding->metadata->annotations[i]->key,
+            message_map_set(&pod->metadata->base, "annotations",
+                            binding->metadata->annotations[i]->key,
                             or_empty(binding->metadata->annotations[i]->value), arena);
     }
     static const struct pod_condition scheduled = {.type = "PodScheduled", .status = "True"};

@@ -5,6 +5,7 @@
  */
 #include "plane/controllers_internal.h"
 
+#include "kube/message_map.h"
 #include "plane/ip_text.h"
 
 #include "core.pb-c.h"
@@ -67,14 +68,9 @@ static Meta__Status *ensure_authority(const struct ctl_run *run, const char *nam
         map = (Core__ConfigMap *)kube_message_new(&core__config_map__descriptor, arena);
         ctl_name(&map->base, namespace_, "kube-root-ca.crt", arena);
     }
-    Core__ConfigMap__DataEntry *entry = (Core__ConfigMap__DataEntry *)kube_message_new(
-        &core__config_map__data_entry__descriptor, arena);
-    entry->key = arena_strdup(arena, "ca.crt");
-    entry->value = arena_strdup(arena, run->env->world->ca_pem);
-    map->data = arena_alloc(arena, sizeof(void *));
-    map->data[0] = entry;
-    map->n_data = 1;
-    object_annotate(map->metadata, "kubernetes.io/description",
+    map->n_data = 0;
+    message_map_set(&map->base, "data", "ca.crt", run->env->world->ca_pem, arena);
+    message_map_set(&map->metadata->base, "annotations", "kubernetes.io/description",
                     "Contains a CA bundle that can be used to verify the kube-apiserver when using"
                     " internal endpoints such as the internal service IP or kubernetes.default.svc."
                     " No other usage is guaranteed across distributions of Kubernetes clusters.",

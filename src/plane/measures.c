@@ -2,6 +2,7 @@
  * What metrics.k8s.io shows: a stored node or running pod with what it was found to use, as
  * metrics-server would show it. Pure.
  */
+#include "kube/message_map.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
 #include "plane/object_meta.h"
@@ -11,23 +12,14 @@
 
 #include "metrics.pb-c.h"
 
-static Meta__Quantity *quantity_new(const char *text, struct arena *arena)
+/* In the map "usage" of @message. */
+static void set_usage(ProtobufCMessage *message, const struct usage_figures *figures,
+                      struct arena *arena)
 {
-    Meta__Quantity *quantity =
-        (Meta__Quantity *)kube_message_new(&meta__quantity__descriptor, arena);
-    quantity->string = arena_strdup(arena, text);
-    return quantity;
-}
-
-static Meta__Quantity *cpu_of(const struct usage_figures *figures, struct arena *arena)
-{
-    const char *text = arena_printf(arena, "%lldn", (long long)figures->nano_cores);
-    return quantity_new(quantity_canonical(text, arena), arena);
-}
-
-static Meta__Quantity *memory_of(const struct usage_figures *figures, struct arena *arena)
-{
-    return quantity_new(quantity_from_value(figures->bytes, true, arena), arena);
+    const char *cores = arena_printf(arena, "%lldn", (long long)figures->nano_cores);
+    message_map_set(message, "usage", RESOURCE_CPU, quantity_canonical(cores, arena), arena);
+    message_map_set(message, "usage", RESOURCE_MEMORY,
+                    quantity_from_value(figures->bytes, true, arena), arena);
 }
 
 static Meta__Duration *duration_new(int64_t duration_ns, struct arena *arena)
@@ -55,16 +47,6 @@ static Meta__ObjectMeta *meta_of(const Meta__ObjectMeta *meta, const struct usag
 
 /* --- nodes --- */
 
-static Metrics__NodeMetrics__UsageEntry *node_entry(const char *name, Meta__Quantity *value,
-                                                    struct arena *arena)
-{
-    Metrics__NodeMetrics__UsageEntry *entry = (Metrics__NodeMetrics__UsageEntry *)kube_message_new(
-        &metrics__node_metrics__usage_entry__descriptor, arena);
-    entry->key = arena_strdup(arena, name);
-    entry->value = value;
-    return entry;
-}
-
 static ProtobufCMessage *measured_node(const ProtobufCMessage *stored, const struct usage *usage,
                                        struct arena *arena)
 {
@@ -77,10 +59,7 @@ static ProtobufCMessage *measured_node(const ProtobufCMessage *stored, const str
     metrics->metadata = meta_of(meta, &figures, arena);
     metrics->timestamp = object_time(figures.taken_wall_ns, arena);
     metrics->window = duration_new(figures.window_ns, arena);
-    metrics->usage = arena_calloc(arena, 2, sizeof(Metrics__NodeMetrics__UsageEntry *));
-    metrics->usage[metrics->n_usage++] = node_entry(RESOURCE_CPU, cpu_of(&figures, arena), arena);
-    metrics->usage[metrics->n_usage++] =
-        node_entry(RESOURCE_MEMORY, memory_of(&figures, arena), arena);
+    set_usage(&metrics->base, &figures, arena);
     return &metrics->base;
 }
 
@@ -89,29 +68,13 @@ const struct resource_storage node_measures = {.type = &core__node__descriptor,
 
 /* --- pods --- */
 
-static Metrics__ContainerMetrics__UsageEntry *container_entry(const char *name,
-                                                              Meta__Quantity *value,
-                                                              struct arena *arena)
-{
-    Metrics__ContainerMetrics__UsageEntry *entry =
-        (Metrics__ContainerMetrics__UsageEntry *)kube_message_new(
-            &metrics__container_metrics__usage_entry__descriptor, arena);
-    entry->key = arena_strdup(arena, name);
-    entry->value = value;
-    return entry;
-}
-
 static Metrics__ContainerMetrics *container_of(const struct usage_container *from,
                                                struct arena *arena)
 {
     Metrics__ContainerMetrics *container = (Metrics__ContainerMetrics *)kube_message_new(
         &metrics__container_metrics__descriptor, arena);
     container->name = arena_strdup(arena, from->name);
-    container->usage = arena_calloc(arena, 2, sizeof(Metrics__ContainerMetrics__UsageEntry *));
-    container->usage[container->n_usage++] =
-        container_entry(RESOURCE_CPU, cpu_of(&from->figures, arena), arena);
-    container->usage[container->n_usage++] =
-        container_entry(RESOURCE_MEMORY, memory_of(&from->figures, arena), arena);
+    set_usage(&container->base, &from->figures, arena);
     return container;
 }
 

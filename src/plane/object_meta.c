@@ -117,25 +117,3 @@ void object_remove_finalizer(Meta__ObjectMeta *meta, const char *finalizer)
     }
     meta->n_finalizers = kept;
 }
-
-void object_annotate(Meta__ObjectMeta *meta, const char *key, const char *value,
-                     struct arena *arena)
-{
-    for (size_t i = 0; i < meta->n_annotations; i++) {
-        if (strcmp(meta->annotations[i]->key, key) == 0) {
-            meta->annotations[i]->value = arena_strdup(arena, value);
-            return;
-        }
-    }
-    Meta__ObjectMeta__AnnotationsEntry **entries =
-        arena_alloc(arena, (meta->n_annotations + 1) * sizeof(void *));
-    for (size_t i = 0; i < meta->n_annotations; i++)
-        entries[i] = meta->annotations[i];
-    Meta__ObjectMeta__AnnotationsEntry *entry =
-        (Meta__ObjectMeta__AnnotationsEntry *)kube_message_new(
-            &meta__object_meta__annotations_entry__descriptor, arena);
-    entry->key = arena_strdup(arena, key);
-    entry->value = arena_strdup(arena, value);
-    entries[meta->n_annotations++] = entry;
-    meta->annotations = entries;
-}

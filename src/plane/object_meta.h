@@ -31,7 +31,3 @@ bool object_has_finalizer(const Meta__ObjectMeta *meta, const char *finalizer);
 /** Adds @finalizer when it is not there. */
 void object_add_finalizer(Meta__ObjectMeta *meta, const char *finalizer, struct arena *arena);
 void object_remove_finalizer(Meta__ObjectMeta *meta, const char *finalizer);
-
-/** Sets annotation @key to @value. */
-void object_annotate(Meta__ObjectMeta *meta, const char *key, const char *value,
-                     struct arena *arena);

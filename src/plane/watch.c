@@ -9,6 +9,7 @@
 #include "plane/watch.h"
 
 #include "base/hash.h"
+#include "kube/message_map.h"
 #include "kube/watch_frame.h"
 #include "plane/rest_internal.h"
 #include "plane/route.h"
@@ -244,7 +245,7 @@ static void send_bookmark(struct plane_watch *watch, bool is_end_of_initial)
     Meta__ObjectMeta *meta = kube_object_ensure_meta(object, scratch);
     meta->resource_version = arena_printf(scratch, "%lld", (long long)watch->revision);
     if (is_end_of_initial)
-        object_annotate(meta, INITIAL_EVENTS_END, "true", scratch);
+        message_map_set(&meta->base, "annotations", INITIAL_EVENTS_END, "true", scratch);
     send_event(watch, WATCH_BOOKMARK, kind, object, scratch);
 }
 

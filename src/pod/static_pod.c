@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "kube/codec.h"
 #include "kube/defaults.h"
+#include "kube/message_map.h"
 #include "kube/validate.h"
 
 #include <ctype.h>
@@ -44,23 +45,7 @@ static const char *content_uid(const Core__Pod *pod, const struct static_pod_inp
 static void set_annotation(Meta__ObjectMeta *meta, const char *key, const char *value,
                            struct arena *arena)
 {
-    for (size_t i = 0; i < meta->n_annotations; i++) {
-        if (text_eq(meta->annotations[i]->key, key)) {
-            meta->annotations[i]->value = arena_strdup(arena, value);
-            return;
-        }
-    }
-    Meta__ObjectMeta__AnnotationsEntry **grown =
-        arena_calloc(arena, meta->n_annotations + 1, sizeof(void *));
-    if (meta->n_annotations > 0)
-        memcpy(grown, meta->annotations, meta->n_annotations * sizeof(void *));
-    Meta__ObjectMeta__AnnotationsEntry *entry =
-        (Meta__ObjectMeta__AnnotationsEntry *)kube_message_new(
-            &meta__object_meta__annotations_entry__descriptor, arena);
-    entry->key = arena_strdup(arena, key);
-    entry->value = arena_strdup(arena, value);
-    grown[meta->n_annotations++] = entry;
-    meta->annotations = grown;
+    message_map_set(&meta->base, "annotations", key, value, arena);
 }
 
 /* {operator: Exists, effect: NoExecute}: no taint evicts a static pod. */

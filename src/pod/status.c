@@ -3,6 +3,7 @@
 #include "pod/status_internal.h"
 
 #include "base/time.h"
+#include "kube/message_map.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
 #include "pod/labels.h"
@@ -82,17 +83,10 @@ static void fill_ips(const struct status_input *input, Core__PodStatus *status, 
     }
 }
 
-static Meta__Quantity *quantity(const char *text, struct arena *arena)
-{
-    Meta__Quantity *value = STATUS_NEW(arena, Meta__Quantity, meta__quantity__descriptor);
-    value->string = arena_strdup(arena, text);
-    return value;
-}
-
 /* One of the two resources a pod is counted by. */
 struct total {
     const char *name;
-    Meta__Quantity *request, *limit; /* NULL: none */
+    const char *request, *limit; /* NULL: none */
 };
 
 static struct total cpu_total(const Core__Pod *pod, struct arena *arena)
@@ -101,10 +95,9 @@ static struct total cpu_total(const Core__Pod *pod, struct arena *arena)
     bool has_request = false, has_limit = false;
     int64_t request = pod_request_milli_cpu(pod, &all, &has_request);
     int64_t limit = pod_limit_milli_cpu(pod, &all, &has_limit);
-    return (struct total){
-        .name = "cpu",
-        .request = has_request ? quantity(quantity_from_milli(request, arena), arena) : NULL,
-        .limit = has_limit ? quantity(quantity_from_milli(limit, arena), arena) : NULL};
+    return (struct total){.name = "cpu",
+                          .request = has_request ? quantity_from_milli(request, arena) : NULL,
+                          .limit = has_limit ? quantity_from_milli(limit, arena) : NULL};
 }
 
 static struct total memory_total(const Core__Pod *pod, struct arena *arena)
@@ -113,35 +106,9 @@ static struct total memory_total(const Core__Pod *pod, struct arena *arena)
     bool has_request = false, has_limit = false;
     int64_t request = pod_request_bytes(pod, &all, "memory", &has_request);
     int64_t limit = pod_limit_bytes(pod, &all, "memory", &has_limit);
-    return (struct total){
-        .name = "memory",
-        .request = has_request ? quantity(quantity_from_value(request, true, arena), arena) : NULL,
-        .limit = has_limit ? quantity(quantity_from_value(limit, true, arena), arena) : NULL};
-}
-
-static void add_request(Core__PodStatus *status, const struct total *total, struct arena *arena)
-{
-    Core__PodStatus__AllocatedResourcesEntry *allocated =
-        STATUS_NEW(arena, Core__PodStatus__AllocatedResourcesEntry,
-                   core__pod_status__allocated_resources_entry__descriptor);
-    Core__ResourceRequirements__RequestsEntry *request =
-        STATUS_NEW(arena, Core__ResourceRequirements__RequestsEntry,
-                   core__resource_requirements__requests_entry__descriptor);
-    allocated->key = request->key = arena_strdup(arena, total->name);
-    allocated->value = request->value = total->request;
-    status->allocated_resources[status->n_allocated_resources++] = allocated;
-    status->resources->requests[status->resources->n_requests++] = request;
-}
-
-static void add_limit(Core__ResourceRequirements *resources, const struct total *total,
-                      struct arena *arena)
-{
-    Core__ResourceRequirements__LimitsEntry *limit =
-        STATUS_NEW(arena, Core__ResourceRequirements__LimitsEntry,
-                   core__resource_requirements__limits_entry__descriptor);
-    limit->key = arena_strdup(arena, total->name);
-    limit->value = total->limit;
-    resources->limits[resources->n_limits++] = limit;
+    return (struct total){.name = "memory",
+                          .request = has_request ? quantity_from_value(request, true, arena) : NULL,
+                          .limit = has_limit ? quantity_from_value(limit, true, arena) : NULL};
 }
 
 /* Pod-level totals: cpu and memory of all containers, as scheduled. */
@@ -152,14 +119,15 @@ static void fill_pod_resources(const struct status_input *input, Core__PodStatus
     Core__ResourceRequirements *resources =
         STATUS_NEW(arena, Core__ResourceRequirements, core__resource_requirements__descriptor);
     status->resources = resources;
-    status->allocated_resources = arena_calloc(arena, ARRAY_SIZE(totals), sizeof(void *));
-    resources->requests = arena_calloc(arena, ARRAY_SIZE(totals), sizeof(void *));
-    resources->limits = arena_calloc(arena, ARRAY_SIZE(totals), sizeof(void *));
     for (size_t i = 0; i < ARRAY_SIZE(totals); i++) {
-        if (totals[i].request)
-            add_request(status, &totals[i], arena);
-        if (totals[i].limit)
-            add_limit(resources, &totals[i], arena);
+        const struct total *total = &totals[i];
+        if (total->request) {
+            message_map_set(&status->base, "allocated_resources", total->name, total->request,
+                            arena);
+            message_map_set(&resources->base, "requests", total->name, total->request, arena);
+        }
+        if (total->limit)
+            message_map_set(&resources->base, "limits", total->name, total->limit, arena);
     }
 }
 

@@ -4,58 +4,14 @@
  */
 #include "pod/status_internal.h"
 
+#include "kube/message_map.h"
 #include "kube/quantity.h"
 #include "kube/resources.h"
 
-static Meta__Quantity *quantity(struct arena *arena, const char *text)
-{
-    Meta__Quantity *value = STATUS_NEW(arena, Meta__Quantity, meta__quantity__descriptor);
-    value->string = arena_strdup(arena, text);
-    return value;
-}
-
-/* Beside limits of its own a container shows one that it has through its pod. */
-static void overlay_limit(Core__ResourceRequirements *resources, const char *name, const char *text,
-                          struct arena *arena)
-{
-    size_t i = 0;
-    while (i < resources->n_limits && !text_eq(resources->limits[i]->key, name))
-        i++;
-    if (i == resources->n_limits) {
-        Core__ResourceRequirements__LimitsEntry **grown =
-            arena_calloc(arena, i + 1, sizeof(void *));
-        memcpy(grown, resources->limits, i * sizeof(void *));
-        grown[i] = STATUS_NEW(arena, Core__ResourceRequirements__LimitsEntry,
-                              core__resource_requirements__limits_entry__descriptor);
-        grown[i]->key = arena_strdup(arena, name);
-        resources->limits = grown;
-        resources->n_limits++;
-    }
-    resources->limits[i]->value = quantity(arena, text);
-}
-
-static void overlay_request(Core__ResourceRequirements *resources, const char *name,
-                            const char *text, struct arena *arena)
-{
-    size_t i = 0;
-    while (i < resources->n_requests && !text_eq(resources->requests[i]->key, name))
-        i++;
-    if (i == resources->n_requests) {
-        Core__ResourceRequirements__RequestsEntry **grown =
-            arena_calloc(arena, i + 1, sizeof(void *));
-        memcpy(grown, resources->requests, i * sizeof(void *));
-        grown[i] = STATUS_NEW(arena, Core__ResourceRequirements__RequestsEntry,
-                              core__resource_requirements__requests_entry__descriptor);
-        grown[i]->key = arena_strdup(arena, name);
-        resources->requests = grown;
-        resources->n_requests++;
-    }
-    resources->requests[i]->value = quantity(arena, text);
-}
-
 /*
  * What the runtime reports counts over the spec for a running container, except for values below
- * what cgroups can express (spec runtime.md §4.5: requests up to 2m, limits up to 10m).
+ * what cgroups can express (spec runtime.md §4.5: requests up to 2m, limits up to 10m). Beside
+ * limits of its own a container shows one that it has through its pod.
  */
 static void overlay_actual(Core__ResourceRequirements *resources,
                            const struct container_observed *instance, struct arena *arena)
@@ -66,7 +22,8 @@ static void overlay_actual(Core__ResourceRequirements *resources,
         int64_t actual = (instance->cpu_shares * 1000 + 1023) / 1024;
         const Meta__Quantity *wanted = resource_get_request(resources, "cpu");
         if (actual > 2 || (wanted && quantity_milli_value(wanted) > 2))
-            overlay_request(resources, "cpu", quantity_from_milli(actual, arena), arena);
+            message_map_set(&resources->base, "requests", "cpu", quantity_from_milli(actual, arena),
+                            arena);
     }
     if (resources->n_limits == 0)
         return;
@@ -74,11 +31,12 @@ static void overlay_actual(Core__ResourceRequirements *resources,
         int64_t actual = instance->cpu_quota * 1000 / instance->cpu_period;
         const Meta__Quantity *wanted = resource_get_limit(resources, "cpu");
         if (actual > 10 || (wanted && quantity_milli_value(wanted) > 10))
-            overlay_limit(resources, "cpu", quantity_from_milli(actual, arena), arena);
+            message_map_set(&resources->base, "limits", "cpu", quantity_from_milli(actual, arena),
+                            arena);
     }
     if (instance->memory_limit_bytes > 0)
-        overlay_limit(resources, "memory",
-                      quantity_from_value(instance->memory_limit_bytes, true, arena), arena);
+        message_map_set(&resources->base, "limits", "memory",
+                        quantity_from_value(instance->memory_limit_bytes, true, arena), arena);
 }
 
 void status_fill_resources(Core__ContainerStatus *entry, const Core__Container *container,
@@ -90,16 +48,10 @@ void status_fill_resources(Core__ContainerStatus *entry, const Core__Container *
         resources = (Core__ResourceRequirements *)(void *)kube_message_dup(
             &container->resources->base, arena);
         resources->n_claims = 0;
-        entry->n_allocated_resources = resources->n_requests;
-        if (resources->n_requests > 0)
-            entry->allocated_resources = arena_calloc(arena, resources->n_requests, sizeof(void *));
         for (size_t i = 0; i < resources->n_requests; i++) {
-            Core__ContainerStatus__AllocatedResourcesEntry *item =
-                STATUS_NEW(arena, Core__ContainerStatus__AllocatedResourcesEntry,
-                           core__container_status__allocated_resources_entry__descriptor);
-            item->key = resources->requests[i]->key;
-            item->value = resources->requests[i]->value;
-            entry->allocated_resources[i] = item;
+            const Meta__Quantity *request = resources->requests[i]->value;
+            message_map_set(&entry->base, "allocated_resources", resources->requests[i]->key,
+                            request ? request->string : NULL, arena);
         }
     }
     overlay_actual(resources, instance, arena);

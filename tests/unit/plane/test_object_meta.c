@@ -114,7 +114,7 @@ TEST_CASE(an_update_keeps_what_is_the_server_s)
     assert_string_equal(meta->labels[0]->value, "new");
 }
 
-TEST_CASE(finalizers_and_annotations_are_sets)
+TEST_CASE(finalizers_are_a_set)
 {
     AUTO(arena) struct arena *arena = arena_new(0);
     Meta__ObjectMeta *meta = meta_of("{finalizers: [a/a, b/b, a/a]}", arena);
@@ -127,15 +127,10 @@ TEST_CASE(finalizers_and_annotations_are_sets)
     assert_string_equal(meta->finalizers[1], "c/c");
     object_remove_finalizer(meta, "none");
     assert_int_equal(meta->n_finalizers, 2);
-    object_annotate(meta, "k", "v", arena);
-    object_annotate(meta, "k", "w", arena);
-    object_annotate(meta, "l", "x", arena);
-    assert_string_equal(
-        object_json(&meta->base, arena),
-        "{\"annotations\":{\"k\":\"w\",\"l\":\"x\"},\"finalizers\":[\"b/b\",\"c/c\"]}");
+    assert_string_equal(object_json(&meta->base, arena), "{\"finalizers\":[\"b/b\",\"c/c\"]}");
 }
 
 TEST_MAIN(TEST(uids_are_random_and_well_formed), TEST(generated_names_stay_within_a_label),
           TEST(a_name_in_use_is_not_generated),
           TEST(a_new_object_has_nothing_that_only_the_server_says),
-          TEST(an_update_keeps_what_is_the_server_s), TEST(finalizers_and_annotations_are_sets))
+          TEST(an_update_keeps_what_is_the_server_s), TEST(finalizers_are_a_set))
