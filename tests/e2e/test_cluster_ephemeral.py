@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import bed as beds
+import children
 import plane as planes
 import test_golden
 from agent import SLEEP, container_status, pod, shell
@@ -59,8 +60,8 @@ def test_kubectl_debug_attaches(space, web):
         pytest.skip("this kubectl knows no `debug` of our day")
     command = [planes.KUBECTL, "-n", space.namespace, "debug", "-i", "web", "-c", "talk", f"--image={IMAGE}",
                "--image-pull-policy=IfNotPresent", "--profile=baseline", "--", "sh", "-c", "read line; echo heard $line; " + SLEEP]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          env=space.plane.environment()) as process:
+    with children.Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                        env=space.plane.environment()) as process:
         try:
             process.stdin.write(b"hello\n")
             process.stdin.flush()  # it stays open: the runtime lets go of the output with the input

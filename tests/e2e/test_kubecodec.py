@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import bed as beds
+import children
 import pytest
 import yaml
 
@@ -129,8 +130,8 @@ def test_recorded_watches_come_back(name):
 
 def test_events_of_a_watch_go_out_as_they_come():
     first = (RECORDED / "api" / "watch-node.jsonl").read_bytes().splitlines(keepends=True)[0]
-    with subprocess.Popen([PROGRAM, "--from", "json", "--to", "json", "--watch"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as program:
+    with children.Child([PROGRAM, "--from", "json", "--to", "json", "--watch"], stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE) as program:
         program.stdin.write(first)
         program.stdin.flush()
         assert json.loads(program.stdout.readline())["type"] == json.loads(first)["type"]

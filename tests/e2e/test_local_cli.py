@@ -13,6 +13,7 @@ import time
 
 import agent as agents
 import bed as beds
+import children
 import pytest
 from agent import SLEEP, pod, shell
 
@@ -88,8 +89,8 @@ def test_input_passes_whole_and_its_end_is_told(node):
 
 
 def test_input_that_stays_open_does_not_keep_a_command_that_has_ended(node):
-    with subprocess.Popen(node.client_command("exec", "-i", "web", "--", "head", "-n", "1"), stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as client:
+    with children.Child(node.client_command("exec", "-i", "web", "--", "head", "-n", "1"), stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE) as client:
         client.stdin.write(b"one\n")
         client.stdin.flush()
         assert client.stdout.read() == b"one\n"
@@ -105,8 +106,8 @@ def test_closed_streams_are_nobody_elses(node, closed, output):
 
 
 def test_a_signal_ends_the_client(node):
-    with subprocess.Popen(node.client_command("exec", "web", "--", "sh", "-c", "echo up; sleep 100"),
-                          stdout=subprocess.PIPE) as client:
+    with children.Child(node.client_command("exec", "web", "--", "sh", "-c", "echo up; sleep 100"),
+                        stdout=subprocess.PIPE) as client:
         assert client.stdout.readline() == b"up\n"
         client.send_signal(signal.SIGINT)
         assert client.wait(10) == -signal.SIGINT
@@ -248,12 +249,12 @@ def test_a_terminal_needs_one_here(node):
 
 
 def test_what_runs_hears_us_and_we_hear_it(node):
-    with subprocess.Popen(node.client_command("attach", "-i", "talk"), stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+    with children.Child(node.client_command("attach", "-i", "talk"), stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
         client.stdin.write(b"one\n")
         client.stdin.flush()
         assert client.stdout.readline() == b"heard one\n"
-        with subprocess.Popen(node.client_command("attach", "talk"), stdout=subprocess.PIPE) as listener:
+        with children.Child(node.client_command("attach", "talk"), stdout=subprocess.PIPE) as listener:
             # Its joining is seen in what it hears, so it is talked to until then.
             def heard():
                 client.stdin.write(b"again\n")
@@ -278,8 +279,8 @@ def test_a_terminal_in_the_pod_becomes_ours(node, terminal):
 
 
 def test_what_the_container_has_not_is_told(node):
-    with subprocess.Popen(node.client_command("attach", "-it", "busy"), stdin=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE) as client:
+    with children.Child(node.client_command("attach", "-it", "busy"), stdin=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE) as client:
         assert client.stderr.readline() == b"Unable to use standard input: container c has none\n"
         assert client.stderr.readline() == b"Unable to use a TTY: container c has none\n"
         client.terminate()
@@ -360,8 +361,8 @@ def test_why_tells_what_a_pod_waits_for(node):
 
 
 def test_events_come_as_they_happen(node):
-    with subprocess.Popen(node.client_command("events", "-w", "-n", "default"), stdout=subprocess.PIPE,
-                          text=True) as watch:
+    with children.Child(node.client_command("events", "-w", "-n", "default"), stdout=subprocess.PIPE,
+                        text=True) as watch:
         assert watch.stdout.readline().split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
         node.apply("late.yaml", pod("late", shell("c", SLEEP)))
         seen = {}

@@ -12,6 +12,7 @@ import time
 
 import agent as agents
 import bed as beds
+import children
 import pytest
 from agent import SLEEP, pod, shell
 
@@ -49,7 +50,7 @@ def wait_rotations(folder, count, timeout=60):
 @contextlib.contextmanager
 def follower(node, name):
     """`cubelet logs -f`, ended after a while in any case."""
-    with subprocess.Popen(node.client_command("logs", "-f", name), stdout=subprocess.PIPE) as process:
+    with children.Child(node.client_command("logs", "-f", name), stdout=subprocess.PIPE) as process:
         limit = threading.Timer(120, process.kill)
         limit.start()
         try:

@@ -12,6 +12,7 @@ import threading
 
 import agent as agents
 import bed as beds
+import children
 import forward
 import node_wire
 import plane as planes
@@ -41,8 +42,8 @@ class Kubectl:
 
     def start(self, *arguments, **options):
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([planes.KUBECTL, "-n", self.namespace, *map(str, arguments)], env=self.environment,
-                                **{**pipes, **options})
+        return children.Child([planes.KUBECTL, "-n", self.namespace, *map(str, arguments)], env=self.environment,
+                              **{**pipes, **options})
 
     def run(self, *arguments, stdin=b"", code=0, timeout=60):
         """What it prints on either stream. Where kubectl threw output away itself, it is run again."""
