@@ -5,6 +5,8 @@ FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?=
 
 BUILD = build
+# For size: it costs 2 % of CPU and saves 8 % of resident memory (docs/performance.md).
+RELEASE = --buildtype=release -Doptimization=s
 PYTHON = /usr/bin/python3
 
 .PHONY: all help test check quickstart quickstart-down bench fuzz install clean
@@ -13,7 +15,7 @@ all: $(BUILD)/build.ninja ## build the release into build/
 
 # A target of its own, so that meson runs only once; ninja itself notices later changes of the build files.
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) --buildtype=release -Dtests=false -Dwerror=true
+	@meson setup $(BUILD) $(RELEASE) -Dtests=false -Dwerror=true
 
 test: ## prove everything: unit, fuzz corpora, end to end, checks (root; installs packages; 2 cores: minutes)
 	@tools/test

@@ -2,6 +2,7 @@
 
 #include "wire/doc.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -119,7 +120,8 @@ bool exposition_accepts_gzip(const char *accept_encoding)
  * less precision than that. */
 static void shortest_digits(double value, char text[static 32])
 {
-    for (int digits = fpclassify(value) == FP_SUBNORMAL ? 0 : 14; digits <= 16; digits++) {
+    bool is_subnormal = fabs(value) < DBL_MIN;
+    for (int digits = is_subnormal ? 0 : 14; digits <= 16; digits++) {
         (void)snprintf(text, 32, "%.*e", digits, value);
         if (strtod(text, NULL) == value)
             return;

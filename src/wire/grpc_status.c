@@ -110,7 +110,7 @@ char *grpc_timeout_format(int64_t timeout_ns, char text[static GRPC_TIMEOUT_SIZE
     while (i + 1 < ARRAY_SIZE(units) && left_ns / units[i].ns >= max_value)
         i++;
     int64_t value = left_ns / units[i].ns + (left_ns % units[i].ns != 0 ? 1 : 0);
-    (void)snprintf(text, GRPC_TIMEOUT_SIZE, "%lld%c", (long long)min_i64(value, max_value),
+    (void)snprintf(text, GRPC_TIMEOUT_SIZE, "%lld%c", (long long)clamp_i64(value, 0, max_value),
                    units[i].unit);
     return text;
 }
