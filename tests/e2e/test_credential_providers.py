@@ -179,10 +179,16 @@ def account(name, **annotations):
     return {"kind": "ServiceAccount", "metadata": {"name": name, "annotations": annotations}}
 
 
-def with_account(name, image, service_account):
+def with_account(name, image, service_account, **container):
     """nodeplane grants a node tokens for those audiences only that a volume of the pod projects."""
-    return private(name, image, serviceAccountName=service_account, volumes=[
+    return pod(name, shell("c", SLEEP, image=image, **container), serviceAccountName=service_account, volumes=[
         {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": AUDIENCE}}]}}])
+
+
+def credential_mapping(node, image_ref):
+    """Whose an image is, as the record on the node's disk has it."""
+    name = "sha256-" + hashlib.sha256(image_ref.encode()).hexdigest()
+    return json.loads((node.root_dir / "image_manager" / "pulled" / name).read_text())["credentialMapping"]
 
 
 def test_a_plugin_is_told_who_pulls(space, tmp_path):
@@ -193,7 +199,8 @@ def test_a_plugin_is_told_who_pulls(space, tmp_path):
             tokenAttributes={"serviceAccountTokenAudience": AUDIENCE, "cacheType": "ServiceAccount",
                              "requireServiceAccount": True, "requiredServiceAccountAnnotationKeys": ["example.com/role"],
                              "optionalServiceAccountAnnotationKeys": ["example.com/area"]})
-        space.create(account("puller", **{"example.com/role": "reader", "unasked": "x"}), account("nobody"))
+        space.create(account("puller", **{"example.com/role": "reader", "unasked": "x"}),
+                     account("reader", **{"example.com/role": "reader"}), account("nobody"))
         with space.other_agent(*plugins.flags, "-v=5", readOnlyPort=10255) as node:
             node.start()
             space.wait_ready()
@@ -227,7 +234,17 @@ def test_a_plugin_is_told_who_pulls(space, tmp_path):
             assert f'kubelet_credential_provider_config_info{{hash="sha256:{digest}"}} 1' in page
             assert 'kubelet_credential_provider_plugin_duration_count{plugin_name="keys"} 1' in page
             assert token not in node.log() and "s3cret" not in node.log()
-            for name in ("pulls", "pulls-too"):
+
+            # The image is the account's now, and nobody else's.
+            image_ref = space.bed.cri.call("ImageStatus", image={"image": image}).image.id
+            uid = space.get("serviceaccounts", "puller")["metadata"]["uid"]
+            assert credential_mapping(node, image_ref) == {f"{registry.host}/team/app": {
+                "kubernetesServiceAccounts": [{"uid": uid, "namespace": space.namespace, "name": "puller"}]}}
+            space.create(with_account("again", image, "puller", imagePullPolicy="Never"),
+                         with_account("other", image, "reader", imagePullPolicy="Never"))
+            space.wait_running("again")
+            space.wait_pod("other", "refused", lambda found: waiting(found).get("reason") == "ErrImageNeverPull")
+            for name in ("pulls", "pulls-too", "again", "other"):
                 space.delete("pods", name, gracePeriodSeconds=0)
                 space.wait_gone(name)
             beds.wait_for("the images' end", lambda: remove_images(space.bed, image, other))
