@@ -15,8 +15,7 @@ struct asked_node {
     struct usage_asking *asking;
     const char *name;
     struct proxy_target target;
-    struct http_client *client;
-    struct http_call *call; /* NULL: none under way */
+    struct http_client *client; /* NULL: it cannot be asked */
     unsigned status;
     struct buf body;
     int64_t read_ns; /* of the first reading's end; 0: it failed */
@@ -140,7 +139,6 @@ static void on_end(void *ctx, const struct http_call_end *end)
 {
     struct asked_node *node = ctx;
     AUTO(error) struct error *err = take_reading(node, end);
-    node->call = NULL;
     if (err)
         log_warning("Failed to learn what is used on a node", LOG_STR("node", node->name),
                     LOG_ERR(err));
@@ -156,7 +154,7 @@ static void read_node(struct asked_node *node)
     buf_clear(&node->body);
     node->status = 0;
     node->asking->under_way++;
-    node->call = http_call_start(node->client, &options, &events, node);
+    (void)http_call_start(node->client, &options, &events, node);
 }
 
 /* A node that failed at first is not asked again: it would have no mean to tell. */
