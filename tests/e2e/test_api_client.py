@@ -1107,7 +1107,9 @@ def test_a_server_may_close_its_door_and_open_it_again(start_h2):
     assert len(server.connections) == 1 and len(server.requests) <= 1
     server.connections[0].settings({h2.MAX_CONCURRENT_STREAMS: 2})
     assert all(probe.wait(read, "done")["http"] == 200 for read in reads)
-    assert len(server.requests) == 5 and server.connections[0].most_streams <= 2 and probe.stats()["connects"] <= 2
+    assert len(server.requests) == 5 and server.connections[0].most_streams <= 2
+    # A further one may be made, which takes nothing. It is dropped when there is room by then; another may be made after it.
+    assert probe.stats()["connections"] <= 2
 
 
 def test_goaway_and_then_silence_holds_up_nobody_else(start_h2):
