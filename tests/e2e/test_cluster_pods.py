@@ -167,7 +167,7 @@ def test_a_container_that_ignores_the_signal_is_given_its_grace(space):
         space.delete("pods", "slow")
         watch.wait_deleted("slow")
         states = watch.objects("slow")
-    assert 2.5 < time.monotonic() - started < 8
+    assert 2.5 < time.monotonic() - started < 20  # not the default 30 s
     assert container_status(states[-1])["state"]["terminated"]["exitCode"] == 137
     assert states[-1]["status"]["phase"] == "Failed"
     assert all(one["metadata"]["deletionGracePeriodSeconds"] in (3, 0) for one in states)
